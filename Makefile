@@ -1,0 +1,111 @@
+# Lifeboat
+#
+# Targets: all (default), check, check-guests, bench, fuzz, lint, format, install, dist, clean
+# Variables: V=1 (show commands), SANITIZE=address,undefined, WERROR=1, CC, CFLAGS, LDFLAGS,
+#            PREFIX (/usr/local), DESTDIR, BUILD (build), TESTS (which tests `check` runs),
+#            MATRIX=all (every guest test), SECONDS_EACH (how long `fuzz` runs each target)
+
+PREFIX ?= /usr/local
+BUILD ?= build
+CFLAGS ?= -O2 -g
+VERSION := 0.1
+
+packages := libarchive blkid libparted fdisk libkmod libelf libzstd libisoburn-1 libisofs-1 \
+	    libburn-1 libcrypto mount inih jansson
+warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	    -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wno-missing-field-initializers
+all_cflags := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Ibuilder $(warnings) \
+	      -fstack-protector-strong -pthread $(if $(WERROR),-Werror) \
+	      -DLIFEBOAT_VERSION='"$(VERSION)"' -DLIFEBOAT_DATADIR='"$(PREFIX)/share/lifeboat"' \
+	      $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) \
+	      $(shell pkg-config --cflags $(packages)) $(CFLAGS)
+all_ldflags := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Wl,--as-needed $(LDFLAGS)
+libs := $(shell pkg-config --libs $(packages))
+
+sources := $(filter-out builder/main.c,$(wildcard builder/*/*.c))
+objects := $(sources:%.c=$(BUILD)/%.o) $(BUILD)/help.o
+unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test-*.c))
+help_pages := $(sort $(wildcard man/lifeboat-*.1.scd))
+man_pages := $(patsubst man/%.scd,$(BUILD)/man/%,$(wildcard man/*.scd))
+TESTS ?= $(unit_tests) $(wildcard tests/overlay/*.t) $(wildcard tests/golden/*.t)
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all check check-guests bench fuzz lint format install dist clean FORCE
+
+all: $(BUILD)/lifeboat $(man_pages)
+
+# Changed flags rebuild everything: the stamp's content is the flags.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(subst ','\'',$(all_cflags) $(all_ldflags))' | cmp -s - $@ || \
+		printf '%s\n' '$(CC) $(subst ','\'',$(all_cflags) $(all_ldflags))' >$@
+
+$(BUILD)/help.c: scripts/gen-help $(help_pages)
+	$(call say,GEN,$@)
+	@mkdir -p $(@D)
+	$(Q)awk -f scripts/gen-help $(help_pages) >$@
+
+$(BUILD)/help.o: $(BUILD)/help.c $(BUILD)/flags
+	$(call say,CC,$@)
+	$(Q)$(CC) $(all_cflags) -MMD -MP -c -o $@ $<
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(all_cflags) -MMD -MP -c -o $@ $<
+
+$(BUILD)/liblifeboat.a: $(objects)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(objects)
+
+$(BUILD)/lifeboat: $(BUILD)/builder/main.o $(BUILD)/liblifeboat.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
+
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/liblifeboat.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
+
+$(BUILD)/man/%: man/%.scd
+	$(call say,MAN,$@)
+	@mkdir -p $(@D)
+	$(Q)scdoc <$< >$@
+
+# The quick tests: no root, no guest.
+check: $(BUILD)/lifeboat $(unit_tests)
+	$(Q)BUILD=$(abspath $(BUILD)) prove --exec '' $(TESTS)
+
+# Real kernels, servers and machines; see tests/guest/README.
+check-guests: all
+	$(Q)BUILD=$(abspath $(BUILD)) MATRIX=$(MATRIX) tests/guest/run
+
+bench: all
+	$(Q)BUILD=$(abspath $(BUILD)) tests/bench/run
+
+lint:
+	$(Q)scripts/lint
+
+format:
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 755 $(BUILD)/lifeboat $(DESTDIR)$(PREFIX)/bin/lifeboat
+	install -m 644 $(filter %.1,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man1
+	$(if $(filter %.5,$(man_pages)),install -m 644 $(filter %.5,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man5)
+	install -d $(DESTDIR)$(PREFIX)/share/lifeboat $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	cp -R --preserve=mode overlay profiles $(DESTDIR)$(PREFIX)/share/lifeboat/
+	install -m 644 recovery.conf $(DESTDIR)$(PREFIX)/share/lifeboat/recovery.conf
+	install -m 644 scripts/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lifeboat
+
+dist:
+	git archive --prefix=lifeboat-$(VERSION)/ HEAD | zstd -q -19 >lifeboat-$(VERSION).tar.zst
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(objects:.o=.d) $(BUILD)/builder/main.d $(unit_tests:%=%.d)

@@ -1,0 +1,77 @@
+/* One backup: HOST/YYYYMMDDTHHMMSSZ-LEVEL/ with machine.conf, streams cut into chunks
+ * (NAME.METHOD.zst.NNN, each whole zstd frames), RECOVER.txt and SHA256SUMS. Until it is complete
+ * its folder's name ends in `.partial`. */
+#pragma once
+#include "backup/target.h"
+#include "base/error.h"
+#include "base/report.h"
+
+#include <stdint.h>
+
+/* ---- reading ---- */
+
+struct set_info {
+	char *host, *name; /* folder names */
+	unsigned level;
+	bool complete; /* not .partial */
+	uint64_t size; /* bytes of all its files */
+};
+struct set_list {
+	struct set_info *items; /* by host, then oldest first */
+	size_t count, capacity;
+};
+int set_list(const struct target *target, struct set_list *ret, struct error *e);
+void set_list_free(struct set_list *l);
+DEFINE_CLEANUP(set_list, struct set_list, set_list_free)
+
+struct set;
+
+/* Opens a complete set. `host` NULL: the only host there is (more than one: an error that lists
+ * them). `name` NULL: the newest complete one. Reads and checks SHA256SUMS' own form. */
+int set_open(const struct target *target, const char *host, const char *name, struct set **ret,
+	     struct error *e);
+void set_close(struct set *s);
+static inline void cleanup_set(struct set **s)
+{
+	set_close(*s);
+}
+const char *set_shown(const struct set *s); /* "HOST/NAME" */
+
+/* Is every byte what was written: every file listed in SHA256SUMS is there, whole and equal, and
+ * no chunk of a stream is missing. The first that is not is the error. */
+int set_verify(struct set *s, struct report *report, struct error *e);
+
+/* machine.conf of the set, checked against its sum. The caller frees. */
+int set_machine_conf(struct set *s, char **ret_text, struct error *e);
+
+/* Writes the plain stream NAME.METHOD to `out_fd`, checking every chunk against its sum while it
+ * goes by. The caller must treat any error as a failed restore even when the reader was happy. */
+int set_read_stream(struct set *s, const char *name, const char *method, int out_fd, struct report *report,
+		    struct error *e);
+
+/* Restores the stream into the mounted, empty folder by its method (restore(8) for dump): both the
+ * stream's sums and the program's exit status count. */
+int set_restore_stream(struct set *s, const char *name, const char *method, const char *folder,
+		       struct report *report, struct error *e);
+
+/* ---- writing ---- */
+
+struct set_writer;
+
+int set_begin(const struct target *target, const char *host, unsigned level, uint64_t chunk_size,
+	      struct set_writer **ret, struct error *e);
+/* A small file (machine.conf, RECOVER.txt). */
+int set_add_file(struct set_writer *w, const char *name, const void *data, size_t len, struct error *e);
+/* Everything read from `in_fd` until its end, compressed and cut; `total` bytes are expected (0:
+ * unknown), for the progress only. The caller checks the producer's exit status before commit. */
+int set_add_stream(struct set_writer *w, const char *name, const char *method, int in_fd, uint64_t total,
+		   struct report *report, struct error *e);
+/* SHA256SUMS last, everything flushed, then the rename. Returns the set's final name in
+ * `*ret_name` (caller frees). */
+int set_commit(struct set_writer *w, char **ret_name, struct error *e);
+/* Removes what was not committed. */
+void set_abort(struct set_writer *w);
+static inline void cleanup_set_writer(struct set_writer **w)
+{
+	set_abort(*w);
+}

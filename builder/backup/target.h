@@ -1,0 +1,46 @@
+/* Where backups live: a URL, opened as a folder. One file per kind, registered in target.c.
+ *
+ *     smb://[user@]host/share[/path]   nfs://host/export[/path]   file:///path
+ */
+#pragma once
+#include "base/error.h"
+#include "base/report.h"
+#include "conf/recovery.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct target_url {
+	char *scheme; /* smb, nfs, file */
+	char *user, *host; /* NULL when there is none */
+	char *share; /* smb: the share; nfs: the export, with its slash; NULL otherwise */
+	char *path; /* below the share, without outer slashes; "" when none. file: the whole path */
+	unsigned port; /* 0: the default */
+};
+int target_url_parse(const char *text, struct target_url *ret, struct error *e);
+void target_url_free(struct target_url *u);
+DEFINE_CLEANUP(target_url, struct target_url, target_url_free)
+
+struct target {
+	char *shown; /* the URL without secrets, for messages */
+	int dirfd; /* the folder that holds HOST/SET folders */
+	char *path; /* the same by path, in this process's mount namespace */
+	dev_t disk; /* file: the device number of the file system it is on; 0 for network targets */
+	char *mounted; /* the mount point to be given back; NULL when nothing was mounted */
+};
+struct target_options {
+	const char *credentials; /* a mode 0600 file, or NULL */
+	bool write; /* backups are written; otherwise mounted read-only */
+	unsigned timeout; /* seconds a dead server may take; 0: 30 */
+};
+
+/* Opens it: the network ones are mounted in a mount namespace of this process's own (made at the
+ * first call), so that nothing stays behind whatever happens. */
+int target_open(const char *url, const struct target_options *options, struct target *ret,
+		struct report *report, struct error *e);
+void target_close(struct target *t);
+DEFINE_CLEANUP(target, struct target, target_close)
+
+/* Mounts it at `folder` for good, for the rescue console (`lifeboat mount`). */
+int target_mount(const char *url, const struct target_options *options, const char *folder,
+		 struct report *report, struct error *e);

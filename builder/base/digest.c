@@ -1,0 +1,77 @@
+#include "base/digest.h"
+
+#include "base/fs.h"
+#include "base/str.h"
+
+#include <openssl/evp.h>
+
+struct digest {
+	EVP_MD_CTX *context;
+};
+
+static void must(bool ok)
+{
+	if (!ok) {
+		(void)fputs("lifeboat: libcrypto has no SHA-256\n", stderr);
+		abort();
+	}
+}
+
+struct digest *digest_new(void)
+{
+	struct digest *d = xcalloc(1, sizeof(*d));
+
+	d->context = EVP_MD_CTX_new();
+	must(d->context && EVP_DigestInit_ex(d->context, EVP_sha256(), NULL) == 1);
+	return d;
+}
+
+void digest_add(struct digest *d, const void *data, size_t len)
+{
+	must(EVP_DigestUpdate(d->context, data, len) == 1);
+}
+
+void digest_hex(struct digest *d, char ret_hex[DIGEST_HEX_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char raw[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	must(EVP_DigestFinal_ex(d->context, raw, &len) == 1 && len == (DIGEST_HEX_SIZE - 1) / 2);
+	for (unsigned i = 0; i < len; i++) {
+		ret_hex[2 * i] = digits[raw[i] >> 4];
+		ret_hex[2 * i + 1] = digits[raw[i] & 15];
+	}
+	ret_hex[2 * len] = '\0';
+}
+
+void digest_free(struct digest *d)
+{
+	if (!d)
+		return;
+	EVP_MD_CTX_free(d->context);
+	free(d);
+}
+
+int digest_fd(int fd, const char *shown, char ret_hex[DIGEST_HEX_SIZE], uint64_t *ret_len, struct error *e)
+{
+	enum { block = 1 << 20 };
+	_cleanup_(digest) struct digest *d = digest_new();
+	_cleanup_(free) char *buf = xmalloc(block);
+	uint64_t len = 0;
+
+	for (;;) {
+		ssize_t n = read_full(fd, buf, block);
+
+		if (n < 0)
+			return error_errno(e, (int)-n, "read %s", shown);
+		if (n == 0)
+			break;
+		digest_add(d, buf, (size_t)n);
+		len += (uint64_t)n;
+	}
+	digest_hex(d, ret_hex);
+	if (ret_len)
+		*ret_len = len;
+	return 0;
+}

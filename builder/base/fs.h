@@ -1,0 +1,60 @@
+/* Files below a directory descriptor: read whole, write whole or not at all, trees, temporaries.
+ * The descriptor always comes before the path; AT_FDCWD serves where there is none. */
+#pragma once
+#include "base/cleanup.h"
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Reads at most `max` bytes; more is an error (EFBIG). The text is NUL-terminated; the caller
+ * frees it. `ret_len` may be NULL. Works for /proc and /sys files, whose size is unknown. */
+int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len, struct error *e);
+
+/* All of it or an error: retries short writes and EINTR. Returns 0 or a negative errno. */
+int write_all(int fd, const void *data, size_t len);
+/* Reads until `len` bytes or the end of the file. Returns the count or a negative errno. */
+ssize_t read_full(int fd, void *data, size_t len);
+/* The same at an offset. */
+ssize_t pread_full(int fd, void *data, size_t len, off_t offset);
+int pwrite_all(int fd, const void *data, size_t len, off_t offset);
+
+/* An output that appears whole or not at all: written as a temporary next to its goal, flushed
+ * and renamed by outfile_commit(); the clean-up removes what was not committed. */
+struct outfile {
+	int fd; /* write here */
+	int dirfd; /* owned: the folder of the goal */
+	char *goal, *temp; /* names in that folder; NULL when there is nothing (left) to do */
+	char *shown; /* the path as the caller gave it, for messages */
+};
+#define OUTFILE_NONE                  \
+	{                             \
+		.fd = -1, .dirfd = -1 \
+	}
+int outfile_open(int dirfd, const char *path, mode_t mode, struct outfile *ret, struct error *e);
+int outfile_commit(struct outfile *f, struct error *e);
+void outfile_abort(struct outfile *f);
+DEFINE_CLEANUP(outfile, struct outfile, outfile_abort)
+
+/* outfile_open, write and commit in one. */
+int write_file_at(int dirfd, const char *path, mode_t mode, const void *data, size_t len, struct error *e);
+
+/* `mkdir -p`. */
+int mkdir_parents_at(int dirfd, const char *path, mode_t mode, struct error *e);
+
+/* `rm -rf`: follows no link, crosses no mount. Missing is fine. */
+int remove_tree_at(int dirfd, const char *path, struct error *e);
+
+/* A private folder below $TMPDIR (or /var/tmp), removed with all that is in it. */
+struct tempdir {
+	char *path; /* NULL when there is none */
+	int fd;
+};
+#define TEMPDIR_NONE                   \
+	{                              \
+		.path = NULL, .fd = -1 \
+	}
+int tempdir_make(struct tempdir *ret, struct error *e);
+void tempdir_remove(struct tempdir *t);
+DEFINE_CLEANUP(tempdir, struct tempdir, tempdir_remove)

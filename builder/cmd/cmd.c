@@ -1,0 +1,92 @@
+#include "cmd/cmd.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+void cmd_begin(struct cmd *c, const char *name)
+{
+	*c = (struct cmd) { .name = name };
+	report_init(&c->report, VERBOSITY_NORMAL, false);
+	optind = 0; /* glibc: start anew, also on GNU extensions */
+}
+
+void cmd_free(struct cmd *c)
+{
+	strlist_free(&c->profiles);
+}
+
+bool cmd_option(struct cmd *c, int option, int *ret_exit)
+{
+	switch (option) {
+	case 'c':
+		c->conf_path = optarg;
+		return true;
+	case 'p':
+		strlist_add_once(&c->profiles, optarg);
+		return true;
+	case 'q':
+		c->report.verbosity = VERBOSITY_QUIET;
+		return true;
+	case 'v':
+		c->report.verbosity = VERBOSITY_VERBOSE;
+		return true;
+	case CMD_JSON:
+		c->json = c->report.json = true;
+		return true;
+	case 'h': {
+		const char *text = help_text(c->name);
+
+		(void)fputs(text ? text : "", stdout); /* cmd_done() looks */
+		*ret_exit = cmd_done(c);
+		return false;
+	}
+	default: /* getopt has said what is wrong */
+		(void)fprintf(stderr, "Try 'lifeboat %s --help'.\n", c->name);
+		*ret_exit = EXIT_USAGE;
+		return false;
+	}
+}
+
+int cmd_usage(const struct cmd *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)fprintf(stderr, "lifeboat %s: ", c->name);
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	(void)fprintf(stderr, "\nTry 'lifeboat %s --help'.\n", c->name);
+	return EXIT_USAGE;
+}
+
+int cmd_failed(struct cmd *c, const struct error *e)
+{
+	report_end(&c->report);
+	report_error(&c->report, e);
+	return EXIT_FAILED;
+}
+
+int cmd_done(struct cmd *c)
+{
+	struct error e;
+
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_DONE;
+	(void)error_errno(&e, errno ? errno : EIO, "write the result to standard output");
+	return cmd_failed(c, &e);
+}
+
+bool cmd_consent(const char *question, const char *wanted)
+{
+	char line[128];
+
+	if (!isatty(STDIN_FILENO))
+		return false;
+	(void)fprintf(stderr, "%s ", question);
+	(void)fflush(stderr);
+	if (!fgets(line, sizeof(line), stdin))
+		return false;
+	return streq(str_strip(line), wanted);
+}

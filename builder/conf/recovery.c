@@ -1,0 +1,278 @@
+#include "conf/recovery.h"
+
+#include "conf/ini.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* One row per key: where it is stored, its default, and what a good value is. The defaults go the
+ * same way as a person's values do, so that they cannot be bad ones. */
+enum kind { KIND_TEXT, KIND_WORDS, KIND_SIZE, KIND_NUMBER, KIND_BOOL };
+
+struct row {
+	const char *section;
+	struct ini_key key;
+	enum kind kind;
+	size_t offset;
+	const char *fallback; /* NULL: unset */
+};
+
+static int is_size(const char *v)
+{
+	uint64_t n;
+
+	return parse_size(v, &n);
+}
+
+static int is_chunk(const char *v)
+{
+	uint64_t n;
+	int r = parse_size(v, &n);
+
+	return r < 0 ? r : n >= 1 << 20 ? 0 : -ERANGE;
+}
+
+static int is_bool(const char *v)
+{
+	bool b;
+
+	return parse_bool(v, &b);
+}
+
+static int is_level(const char *v)
+{
+	uint64_t n;
+	int r = parse_u64(v, &n);
+
+	return r < 0 ? r : n <= 22 ? 0 : -ERANGE;
+}
+
+static int is_number(const char *v)
+{
+	uint64_t n;
+	int r = parse_u64(v, &n);
+
+	return r < 0 ? r : n <= 3600 ? 0 : -ERANGE;
+}
+
+static int is_format(const char *v)
+{
+	return streq(v, "cpio") ? 0 : -EINVAL;
+}
+
+static int is_compress(const char *v)
+{
+	static const char *const known[] = { "zstd", "xz", "gzip", "lz4", "none" };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (streq(v, known[i]))
+			return 0;
+	return -EINVAL;
+}
+
+static int is_host_address(const char *v)
+{
+	unsigned char raw[16];
+
+	return inet_pton(AF_INET, v, raw) == 1 || inet_pton(AF_INET6, v, raw) == 1 ? 0 : -EINVAL;
+}
+
+static int is_address(const char *v)
+{
+	const char *slash = strchr(v, '/');
+	uint64_t prefix;
+
+	if (streq(v, "dhcp") || streq(v, "none"))
+		return 0;
+	if (!slash || parse_u64(slash + 1, &prefix) < 0 || prefix > 128)
+		return -EINVAL;
+	_cleanup_(free) char *host = xstrndup(v, (size_t)(slash - v));
+
+	if (prefix > 32 && !strchr(host, ':'))
+		return -EINVAL;
+	return is_host_address(host);
+}
+
+static int is_target(const char *v)
+{
+	static const char *const schemes[] = { "smb://", "nfs://", "file:///", "dev:///" };
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
+		const char *rest = str_after(v, schemes[i]);
+
+		if (rest && *rest)
+			return 0;
+	}
+	return -EINVAL;
+}
+
+static int is_path(const char *v)
+{
+	return v[0] == '/' ? 0 : -EINVAL;
+}
+
+static int is_words(const char *v)
+{
+	return *v ? 0 : -EINVAL;
+}
+
+#define AT(member) offsetof(struct recovery_conf, member)
+static const struct row rows[] = {
+	{ "image",
+	  { "profiles", "names of profiles", is_words },
+	  KIND_WORDS,
+	  AT(profiles),
+	  "minimal this-machine smb nfs uefi" },
+	{ "image",
+	  { "kernel", "'running', a version, a vmlinuz or a .deb", is_words },
+	  KIND_TEXT,
+	  AT(kernel),
+	  "running" },
+	{ "image", { "format", "cpio", is_format }, KIND_TEXT, AT(format), "cpio" },
+	{ "image",
+	  { "compress", "zstd, xz, gzip, lz4 or none", is_compress },
+	  KIND_TEXT,
+	  AT(compress),
+	  "zstd" },
+	{ "image", { "level", "a number from 0 (default) to 22", is_level }, KIND_NUMBER, AT(level), "0" },
+	{ "image", { "overlay", "an absolute path", is_path }, KIND_TEXT, AT(overlay), NULL },
+	{ "image", { "max-initrd", "a size such as 120M", is_size }, KIND_SIZE, AT(max_initrd), "0" },
+	{ "image", { "pack-secrets", "yes or no", is_bool }, KIND_BOOL, AT(pack_secrets), "no" },
+	{ "network",
+	  { "interface", "auto, an interface or a MAC address", is_words },
+	  KIND_TEXT,
+	  AT(interface),
+	  "auto" },
+	{ "network",
+	  { "address", "dhcp, none or ADDRESS/PREFIX", is_address },
+	  KIND_TEXT,
+	  AT(address),
+	  "dhcp" },
+	{ "network", { "gateway", "an IP address", is_host_address }, KIND_TEXT, AT(gateway), NULL },
+	{ "network", { "dns", "an IP address", is_host_address }, KIND_TEXT, AT(dns), NULL },
+	{ "backup",
+	  { "target",
+	    "smb://[user@]host/share[/path], nfs://host/export[/path], file:///path or dev:///dev/X",
+	    is_target },
+	  KIND_TEXT,
+	  AT(target),
+	  NULL },
+	{ "backup", { "credentials", "an absolute path", is_path }, KIND_TEXT, AT(credentials), NULL },
+	{ "backup", { "chunk", "a size of at least 1M", is_chunk }, KIND_SIZE, AT(chunk), "1G" },
+	{ "console",
+	  { "consoles", "kernel consoles such as 'tty0 ttyS0,115200'", is_words },
+	  KIND_WORDS,
+	  AT(consoles),
+	  "tty0 ttyS0,115200" },
+	{ "console", { "keymap", "auto, none or a keymap's name", is_words }, KIND_TEXT, AT(keymap), "auto" },
+	{ "console", { "menu-timeout", "seconds, 0 to 3600", is_number }, KIND_TEXT, AT(menu_timeout), "5" },
+	{ "recover", { "unattended", "yes or no", is_bool }, KIND_BOOL, AT(unattended), "no" },
+};
+enum { row_count = sizeof(rows) / sizeof(*rows) };
+
+static void store(struct recovery_conf *c, const struct row *row, const char *value)
+{
+	void *at = (char *)c + row->offset;
+	uint64_t n;
+
+	switch (row->kind) {
+	case KIND_TEXT:
+		free(*(char **)at);
+		*(char **)at = value ? xstrdup(value) : NULL;
+		return;
+	case KIND_WORDS:
+		strlist_free(at);
+		strlist_add_words(at, value);
+		return;
+	case KIND_SIZE:
+		(void)parse_size(value, at); /* was checked */
+		return;
+	case KIND_NUMBER:
+		if (parse_u64(value, &n) == 0)
+			*(unsigned *)at = (unsigned)n;
+		return;
+	case KIND_BOOL:
+		(void)parse_bool(value, at); /* was checked */
+		return;
+	}
+}
+
+/* The rows as the tables that ini_check() wants. */
+struct schemas {
+	struct ini_key keys[row_count][row_count + 1];
+	struct ini_schema list[row_count + 1];
+};
+
+static void make_schemas(struct schemas *s)
+{
+	size_t sections = 0;
+
+	memset(s, 0, sizeof(*s));
+	for (size_t i = 0, k = 0; i < row_count; i++) {
+		if (i == 0 || !streq(rows[i].section, rows[i - 1].section)) {
+			k = 0;
+			s->list[sections] = (struct ini_schema) { rows[i].section, false, s->keys[sections] };
+			sections++;
+		}
+		s->keys[sections - 1][k++] = rows[i].key;
+	}
+}
+
+static void take_values(struct recovery_conf *c, const struct ini *ini)
+{
+	for (size_t s = 0; s < ini->count; s++)
+		for (size_t i = 0; i < row_count; i++) {
+			if (!streq(rows[i].section, ini->sections[s].kind))
+				continue;
+			const char *value = ini_get(&ini->sections[s], rows[i].key.key);
+
+			if (value)
+				store(c, &rows[i], value);
+		}
+}
+
+int recovery_conf_load(const char *path, struct recovery_conf *ret, struct error *e)
+{
+	_cleanup_(recovery_conf) struct recovery_conf c = { 0 };
+	_cleanup_(ini) struct ini ini = INI_NONE;
+
+	for (size_t i = 0; i < row_count; i++)
+		if (rows[i].fallback)
+			store(&c, &rows[i], rows[i].fallback);
+	if (!path && access(RECOVERY_CONF_SYSTEM, F_OK) == 0)
+		path = RECOVERY_CONF_SYSTEM;
+	if (!path && access(RECOVERY_CONF_LOCAL, F_OK) == 0)
+		path = RECOVERY_CONF_LOCAL;
+	if (path) {
+		struct schemas schemas;
+		int r = ini_parse_at(AT_FDCWD, path, &ini, e);
+
+		if (r < 0)
+			return r;
+		make_schemas(&schemas);
+		r = ini_check(&ini, schemas.list, e);
+		if (r < 0)
+			return r;
+		c.path = xstrdup(path);
+		take_values(&c, &ini);
+	}
+	*ret = c;
+	c = (struct recovery_conf) { 0 };
+	return 0;
+}
+
+void recovery_conf_free(struct recovery_conf *c)
+{
+	for (size_t i = 0; i < row_count; i++) {
+		void *at = (char *)c + rows[i].offset;
+
+		if (rows[i].kind == KIND_TEXT)
+			free(*(char **)at);
+		else if (rows[i].kind == KIND_WORDS)
+			strlist_free(at);
+	}
+	free(c->path);
+	*c = (struct recovery_conf) { 0 };
+}

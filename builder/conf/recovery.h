@@ -1,0 +1,43 @@
+/* recovery.conf: everything a site decides, with a default for each. */
+#pragma once
+#include "base/error.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct recovery_conf {
+	char *path; /* the file it came from; NULL: none was found, these are the defaults */
+	/* [image] */
+	struct strlist profiles; /* names below the profile folders */
+	char *kernel; /* "running", a version, a vmlinuz or a .deb */
+	char *format; /* cpio; cramfs and ext2 later */
+	char *compress; /* zstd, xz, gzip, lz4, none */
+	unsigned level; /* of the compressor; 0: its default here */
+	char *overlay; /* a site's own overlay folder, or NULL */
+	uint64_t max_initrd; /* bytes; 0: no limit */
+	bool pack_secrets; /* the credentials file goes into the image (mode 0600 then) */
+	/* [network] of the rescue system */
+	char *interface; /* auto, a name, or a MAC address */
+	char *address; /* dhcp, none, or ADDRESS/PREFIX */
+	char *gateway, *dns; /* NULL: none (static) or from DHCP */
+	/* [backup] */
+	char *target; /* URL, or NULL */
+	char *credentials; /* a mode 0600 file with username=, password=, domain= lines, or NULL */
+	uint64_t chunk; /* bytes of a chunk of a stream */
+	/* [console] */
+	struct strlist consoles; /* kernel console= values, the last is /dev/console */
+	char *keymap; /* auto: this machine's; or a keymap name; or none */
+	char *menu_timeout; /* seconds of the boot menu */
+	/* [recover] */
+	bool unattended; /* the stick recovers by itself, onto blank or known disks only */
+};
+
+/* Where it is looked for when `-c` names none. */
+#define RECOVERY_CONF_SYSTEM "/etc/lifeboat/recovery.conf"
+#define RECOVERY_CONF_LOCAL "./recovery.conf"
+
+/* Reads and checks `path`, or the first default place that has one, or takes the defaults. */
+int recovery_conf_load(const char *path, struct recovery_conf *ret, struct error *e);
+void recovery_conf_free(struct recovery_conf *c);
+DEFINE_CLEANUP(recovery_conf, struct recovery_conf, recovery_conf_free)

@@ -1,0 +1,47 @@
+/* The door of this room: from recovery.conf and profiles to kernel + initrd.
+ *
+ *     select (profiles, recovery.conf, this machine) → resolve (ELF, modules, firmware, helpers)
+ *     → tree (every file with its reason) → pack
+ *
+ * No root, no mount, no chroot, no staging folder; nothing that is packed is executed. */
+#pragma once
+#include "base/error.h"
+#include "base/report.h"
+#include "base/str.h"
+#include "conf/recovery.h"
+
+#include <stdint.h>
+
+struct image_request {
+	const struct recovery_conf *conf; /* caller's */
+	const struct strlist *profiles; /* caller's; empty: conf->profiles */
+	const char *kernel; /* -k: overrides conf->kernel; NULL: does not */
+	const char *root; /* whose tools are packed: "/" but for tests */
+	const char *datadir; /* holds overlay/ and profiles/; NULL: found (image_find_datadir) */
+};
+
+struct image_phase {
+	const char *name; /* "select", "resolve", "pack" … */
+	double seconds;
+};
+struct image_result {
+	char *kernel_version;
+	uint64_t kernel_size, initrd_size, unpacked_size; /* bytes */
+	uint64_t ram_needed; /* bytes of RAM a machine needs to boot it */
+	size_t files;
+	bool holds_secrets; /* the initrd was made with mode 0600 */
+	struct strlist secrets; /* which files those are */
+	struct image_phase phases[8];
+	size_t phase_count;
+};
+void image_result_free(struct image_result *r);
+DEFINE_CLEANUP(image_result, struct image_result, image_result_free)
+
+/* Writes `vmlinuz`, `initrd.img` and `tree.list` into the folder `outdir` (made if missing): all
+ * of them or none. */
+int image_build(const struct image_request *request, const char *outdir, struct image_result *ret,
+		struct report *report, struct error *e);
+
+/* Where overlay/ and profiles/ are: $LIFEBOAT_DATADIR, beside the program's source checkout, or
+ * the installed share folder. The caller frees; NULL when nowhere. */
+char *image_find_datadir(void);

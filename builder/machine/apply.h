@@ -1,0 +1,21 @@
+/* Running a plan. Every destructive step of Lifeboat goes through here, and only with consent. */
+#pragma once
+#include "base/report.h"
+#include "machine/plan.h"
+
+struct apply_options {
+	const char *root; /* where the recovered file systems are mounted meanwhile: /mnt/hd */
+	/* Restores the stream `name` into the mounted folder; supplied by cmd/, which knows sets. */
+	int (*restore)(void *user, const struct device *device, const char *folder, struct report *report,
+		       struct error *e);
+	void *user;
+	/* The one gate: called once, before the first destructive step, with the plan that was shown.
+	 * 0: go on. Negative: the error is returned and nothing was written. */
+	int (*consent)(void *user, const struct plan *plan, struct error *e);
+};
+
+/* Runs all steps in order. Immediately before the first write each target disk is looked at again:
+ * another serial, WWN, size or content than planned, or in use, is refused. On failure the error
+ * names the step; what was mounted is unmounted. */
+int plan_apply(const struct plan *plan, const struct apply_options *options, struct report *report,
+	       struct error *e);

@@ -1,0 +1,56 @@
+/* What recovery would do, as ordered steps. Planning changes nothing; machine/apply.h runs it. */
+#pragma once
+#include "base/report.h"
+#include "machine/model.h"
+
+#include <sys/types.h>
+
+enum step_kind {
+	STEP_WIPE, /* old signatures off a disk: the first destructive step */
+	STEP_TABLE, /* partition table with all partitions */
+	STEP_MKFS,
+	STEP_MKSWAP,
+	STEP_MOUNT,
+	STEP_RESTORE, /* one stream into a mounted file system */
+	STEP_BOOT_LOADER,
+	STEP_UNMOUNT,
+};
+struct step {
+	enum step_kind kind;
+	char *text; /* one line for people: "make ext4 on /dev/vda1 (UUID …)" */
+	char *destroys; /* what is lost by it, for people; NULL: nothing */
+	struct device *device; /* of plan->machine: what it works on */
+	char *node; /* the device node that it works on: /dev/vda1 */
+};
+
+/* A disk of the old machine and the disk that takes its place. */
+struct mapping {
+	struct device *from; /* in plan->machine */
+	struct device *to; /* in plan->present */
+	char *reason; /* "same serial", "the only blank disk that fits" … */
+};
+
+struct plan {
+	struct machine machine; /* what will be there: the old machine, scaled to the new disks */
+	struct machine present; /* the disks as they are now */
+	struct mapping *mappings;
+	size_t mapping_count;
+	struct step *steps;
+	size_t step_count, step_capacity;
+};
+void plan_free(struct plan *p);
+DEFINE_CLEANUP(plan, struct plan, plan_free)
+
+struct plan_options {
+	const struct strlist *map; /* "old=new" by the person; may be empty */
+	const dev_t *forbidden; /* whole disks that are never targets: the medium, the backup's disk */
+	size_t forbidden_count;
+	bool unattended; /* ambiguous or not blank and not the same disk → refused */
+};
+
+/* Takes over `machine` and `present` (they are empty afterwards, also on failure). */
+int plan_make(struct machine *machine, struct machine *present, const struct plan_options *options,
+	      struct plan *ret, struct error *e);
+
+/* The whole disk that a device number lies on (through partitions), by sysfs; 0 when it is none. */
+dev_t disk_of_device(dev_t device);

@@ -1,0 +1,11 @@
+/* Reading this machine's disks into the model. Changes nothing. */
+#pragma once
+#include "base/report.h"
+#include "machine/model.h"
+
+/* Surveys the running system. What it cannot rebuild is an error that says so, while the machine
+ * still lives; `report` gets the warnings. Needs root: superblocks are read. */
+int survey(struct machine *ret, struct report *report, struct error *e);
+
+/* Only the disks of this machine and what is on them (rescue system: possible targets). */
+int survey_disks(struct machine *ret, struct report *report, struct error *e);

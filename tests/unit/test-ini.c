@@ -1,0 +1,129 @@
+#include "conf/ini.h"
+#include "conf/recovery.h"
+#include "base/fs.h"
+#include "tap.h"
+
+#include <fcntl.h>
+
+static struct error e;
+
+TEST(sections_entries_and_lines)
+{
+	_cleanup_(ini) struct ini ini = INI_NONE;
+
+	CHECK_OK(ini_parse_text("f", "# c\n[disk sda]\nsize = 10\n\n[a]\nx=1 # one\ny = a#b\n", &ini, &e));
+	CHECK_INT(ini.count, 2);
+	CHECK_STR(ini.sections[0].kind, "disk");
+	CHECK_STR(ini.sections[0].name, "sda");
+	CHECK_INT(ini.sections[0].line, 2);
+	CHECK_INT(ini_entry(&ini.sections[0], "size")->line, 3);
+	CHECK_STR(ini.sections[1].name, "");
+	CHECK_STR(ini_get(&ini.sections[1], "x"), "1");
+	CHECK_STR(ini_get(&ini.sections[1], "y"), "a#b");
+	CHECK(!ini_get(&ini.sections[1], "z"));
+}
+
+TEST(indented_lines_continue)
+{
+	_cleanup_(ini) struct ini ini = INI_NONE;
+
+	CHECK_OK(ini_parse_text("f", "[a]\nx = one\n  two\n\tthree\n", &ini, &e));
+	CHECK_INT(ini.sections[0].count, 1);
+	CHECK_STR(ini_get(&ini.sections[0], "x"), "one two three");
+}
+
+TEST(same_heading_twice_is_two_sections)
+{
+	_cleanup_(ini) struct ini ini = INI_NONE;
+
+	CHECK_OK(ini_parse_text("f", "[a]\nx=1\n[a]\nx=2\n", &ini, &e));
+	CHECK_INT(ini.count, 2);
+	CHECK_INT(ini.sections[1].line, 3);
+}
+
+TEST(long_lines_are_whole)
+{
+	_cleanup_(ini) struct ini ini = INI_NONE;
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+
+	strbuf_puts(&text, "[a]\nx = ");
+	for (int i = 0; i < 5000; i++)
+		strbuf_puts(&text, "word ");
+	CHECK_OK(ini_parse_text("f", text.data, &ini, &e));
+	CHECK_INT(strlen(ini_get(&ini.sections[0], "x")), 5 * 5000 - 1);
+}
+
+TEST(syntax_errors_name_the_line)
+{
+	struct ini ini;
+
+	CHECK_ERROR(ini_parse_text("f", "[a]\nx = 1\nnonsense\n", &ini, &e),
+		    "f:3: not understood; expected [section], key = value or # comment");
+	CHECK_ERROR(ini_parse_text("f", "x = 1\n", &ini, &e),
+		    "f:1: key before any section; expected [section]");
+	CHECK_ERROR(ini_parse_text("f", "[a]\n\n[b]\nx=1\n", &ini, &e),
+		    "f:1: empty section; expected key = value below it");
+	CHECK_ERROR(ini_parse_text("f", "[b]\nx=1\n[a]\n", &ini, &e),
+		    "f:3: empty section; expected key = value below it");
+}
+
+TEST(writes_what_it_reads)
+{
+	_cleanup_(ini) struct ini ini = INI_NONE, again = INI_NONE;
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+	struct ini_section *s = ini_add_section(&ini, "disk", "sda");
+
+	ini_set(s, "model", "QEMU HARDDISK; v2 = b");
+	ini_setf(s, "size", "%d", 7);
+	CHECK_OK(ini_format(&ini, &text, &e));
+	CHECK_STR(text.data, "[disk sda]\nmodel = QEMU HARDDISK; v2 = b\nsize = 7\n");
+	CHECK_OK(ini_parse_text("f", text.data, &again, &e));
+	CHECK_STR(ini_get(&again.sections[0], "model"), "QEMU HARDDISK; v2 = b");
+	ini_set(s, "label", "a #b");
+	CHECK(ini_format(&ini, &text, &e) < 0);
+}
+
+static int load(const char *text, struct recovery_conf *ret)
+{
+	struct error ignored;
+
+	CHECK(write_file_at(AT_FDCWD, "/tmp/lifeboat-test-recovery.conf", 0600, text, strlen(text),
+			    &ignored) == 0);
+	int r = recovery_conf_load("/tmp/lifeboat-test-recovery.conf", ret, &e);
+
+	unlink("/tmp/lifeboat-test-recovery.conf");
+	return r;
+}
+
+TEST(recovery_conf_values_and_defaults)
+{
+	_cleanup_(recovery_conf) struct recovery_conf c = { 0 };
+
+	CHECK_OK(load(
+		"[backup]\ntarget = smb://me@host/share/dir\n[image]\nmax-initrd = 120M\nprofiles = a b\n",
+		&c));
+	CHECK_STR(c.target, "smb://me@host/share/dir");
+	CHECK_INT(c.max_initrd, 120 << 20);
+	CHECK_INT(c.profiles.count, 2);
+	CHECK_STR(c.address, "dhcp");
+	CHECK_INT(c.chunk, 1 << 30);
+	CHECK(!c.unattended);
+}
+
+TEST(recovery_conf_points_at_mistakes)
+{
+	struct recovery_conf c;
+
+	CHECK_ERROR(load("[backup]\ntraget = x\n", &c), "/tmp/lifeboat-test-recovery.conf:2: unknown key "
+							"'traget' in [backup]; expected one of: target, "
+							"credentials, chunk");
+	CHECK_ERROR(load("[network]\n\naddress = 10.0.0.1\n", &c),
+		    "/tmp/lifeboat-test-recovery.conf:3: bad value '10.0.0.1' for 'address'; expected dhcp, "
+		    "none or "
+		    "ADDRESS/PREFIX");
+	CHECK_ERROR(load("[bakcup]\ntarget = x\n", &c), "/tmp/lifeboat-test-recovery.conf:1: unknown section "
+							"[bakcup]; expected one of: [image], [network], "
+							"[backup], [console], [recover]");
+}
+
+TAP_MAIN()
