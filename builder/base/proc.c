@@ -4,11 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
 char *proc_find_program(const char *name)
 {
@@ -66,6 +69,8 @@ static int child_setup(const struct proc_options *o, int said_fd, pid_t parent)
 			return r;
 	}
 	if (o->chroot && (chroot(o->chroot) < 0 || chdir("/") < 0))
+		return -errno;
+	if (o->cwd && chdir(o->cwd) < 0)
 		return -errno;
 	for (const char *const *v = o->env; v && *v; v++)
 		if (putenv((char *)*v) != 0)
@@ -162,6 +167,28 @@ static void forget(struct proc *p)
 	*p = (struct proc)PROC_NONE;
 }
 
+/* True when the process behind `pidfd` has ended within `milliseconds`. */
+static bool wait_for_end(int pidfd, unsigned milliseconds)
+{
+	struct pollfd watch = { .fd = pidfd, .events = POLLIN };
+	struct timespec now, end;
+	int left = (int)milliseconds;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &end); /* cannot fail with a valid clock */
+	end.tv_sec += milliseconds / 1000;
+	while (left > 0) {
+		int n = poll(&watch, 1, left);
+
+		if (n > 0)
+			return true;
+		if (n < 0 && errno != EINTR)
+			return false;
+		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+		left = (int)((end.tv_sec - now.tv_sec) * 1000 + (end.tv_nsec - now.tv_nsec) / 1000000);
+	}
+	return false;
+}
+
 int proc_wait(struct proc *p, int *ret_status, struct error *e)
 {
 	int status, r = 0;
@@ -184,6 +211,27 @@ int proc_wait(struct proc *p, int *ret_status, struct error *e)
 	if (ret_status)
 		*ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	forget(p);
+	return r;
+}
+
+int proc_wait_within(struct proc *p, unsigned seconds, struct error *e)
+{
+	/* A process in an uninterruptible mount(2) may need a moment to notice that it was killed. */
+	enum { grace_ms = 5000 };
+	_cleanup_(fd) int pidfd = pidfd_open(p->pid, 0);
+
+	if (pidfd < 0)
+		return error_errno(e, errno, "watch %s", p->command);
+	if (wait_for_end(pidfd, seconds * 1000))
+		return proc_wait(p, NULL, e);
+	(void)kill(p->pid, SIGKILL); /* it is our child and not reaped: the pid is its own */
+	int r = error_text(e, ETIMEDOUT, "%s: no answer within %u seconds", p->command, seconds);
+
+	if (!wait_for_end(pidfd, grace_ms)) { /* stuck in the kernel: left to init */
+		forget(p);
+		return r;
+	}
+	proc_kill(p);
 	return r;
 }
 

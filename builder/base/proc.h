@@ -12,6 +12,8 @@ struct proc_options {
 	int stdout_fd; /* stays the caller's; 0 means: kept with stderr */
 	int stderr_fd; /* stays the caller's; 0 means: kept for the error */
 	const char *chroot; /* run inside this root; NULL for none */
+	const char
+		*cwd; /* the child's working folder (inside `chroot`, if any); NULL: this process's, or "/" */
 	const char *const *env; /* "NAME=VALUE"s set beside the environment; NULL for none */
 	bool interactive; /* the terminal's stdin, stdout and stderr are the child's */
 	unsigned accept; /* bit n set: exit status n is success too (fsck's 1, tar's 1) */
@@ -36,6 +38,10 @@ int proc_spawn(const char *const argv[], const struct proc_options *options, str
 /* Waits. A status that is not accepted, or a signal, is the error
  * "COMMAND: exit status N: LAST LINE OF STDERR". `ret_status` (may be NULL) gets the exit status. */
 int proc_wait(struct proc *p, int *ret_status, struct error *e);
+
+/* The same, but a child that has not ended after `seconds` is killed, and the error is
+ * "COMMAND: no answer within N seconds". */
+int proc_wait_within(struct proc *p, unsigned seconds, struct error *e);
 
 /* Ends and reaps it, if it is still there. */
 void proc_kill(struct proc *p);

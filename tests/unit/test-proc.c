@@ -1,0 +1,45 @@
+/* Children: their folder, their time limit, their status. */
+#include "tap.h"
+
+#include "base/fs.h"
+#include "base/proc.h"
+
+#include <errno.h>
+
+TEST(cwd_is_the_childs_only)
+{
+	struct error e = { 0 };
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	_cleanup_(free) char *out = NULL, *before = getcwd(NULL, 0), *after = NULL;
+	const char *argv[] = { "pwd", NULL };
+
+	CHECK_OK(tempdir_make(&t, &e));
+	struct proc_options o = { .cwd = t.path };
+
+	CHECK_OK(proc_capture(argv, &o, &out, &e));
+	CHECK_STR(str_strip(out), t.path);
+	after = getcwd(NULL, 0);
+	CHECK_STR(after, before);
+	o.cwd = "/nonexistent";
+	CHECK_ERROR(proc_run(argv, &o, &e), "run pwd: No such file or directory");
+}
+
+TEST(wait_within_ends_what_hangs)
+{
+	struct error e = { 0 };
+	_cleanup_(proc) struct proc p = PROC_NONE;
+	const char *slow[] = { "sleep", "60", NULL }, *quick[] = { "true", NULL }, *bad[] = { "false", NULL };
+
+	CHECK_OK(proc_spawn(slow, NULL, &p, &e));
+	pid_t pid = p.pid;
+
+	CHECK_INT(proc_wait_within(&p, 1, &e), -ETIMEDOUT);
+	CHECK_STR(e.text, "sleep 60: no answer within 1 seconds");
+	CHECK_INT(waitpid(pid, NULL, WNOHANG), -1); /* reaped */
+	CHECK_OK(proc_spawn(quick, NULL, &p, &e));
+	CHECK_OK(proc_wait_within(&p, 10, &e));
+	CHECK_OK(proc_spawn(bad, NULL, &p, &e));
+	CHECK_ERROR(proc_wait_within(&p, 10, &e), "false: exit status 1");
+}
+
+TAP_MAIN()
