@@ -34,7 +34,8 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check check-guests bench fuzz lint format install dist clean FORCE
+.SECONDARY:
+.PHONY: print-cflags all check check-guests bench fuzz lint format install dist clean FORCE
 
 all: $(BUILD)/lifeboat $(man_pages)
 
@@ -86,8 +87,28 @@ check-guests: all
 bench: all
 	$(Q)BUILD=$(abspath $(BUILD)) tests/bench/run
 
+# libFuzzer targets, one per parser: each runs SECONDS_EACH on its corpus plus what it finds.
+SECONDS_EACH ?= 60
+fuzzers := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
+fuzz: $(fuzzers:%=$(BUILD)-fuzz/fuzz-%)
+	$(Q)for f in $(fuzzers); do \
+		mkdir -p $(BUILD)-fuzz/found/$$f && \
+		$(BUILD)-fuzz/fuzz-$$f -max_total_time=$(SECONDS_EACH) -print_final_stats=1 -verbosity=0 -close_fd_mask=2 \
+			-artifact_prefix=$(BUILD)-fuzz/ $(BUILD)-fuzz/found/$$f tests/fuzz/corpus/$$f || exit 1; \
+		echo "fuzz-$$f: nothing found in $(SECONDS_EACH) s"; \
+	done
+
+$(BUILD)-fuzz/fuzz-%: tests/fuzz/fuzz-%.c FORCE
+	$(Q)$(MAKE) -s BUILD=$(BUILD)-fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined $(BUILD)-fuzz/liblifeboat.a
+	$(call say,FUZZ,$@)
+	$(Q)clang $(all_cflags) -Wl,--as-needed -fsanitize=fuzzer,address,undefined -o $@ $< $(BUILD)-fuzz/liblifeboat.a $(libs)
+
 lint:
 	$(Q)scripts/lint
+
+# For scripts/lint, which gives them to clang-tidy and cppcheck.
+print-cflags:
+	@printf '%s\n' '$(subst ','\'',$(all_cflags))'
 
 format:
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')

@@ -16,7 +16,6 @@ static const struct command commands[] = {
 	{ NULL, NULL, NULL },
 };
 
-
 static int overview(FILE *to, int exit_code)
 {
 	(void)fputs(

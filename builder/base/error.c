@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* vsnprintf that returns what is really in the buffer. */
-static size_t put(char *buf, size_t size, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static size_t put(char *buf, size_t size, const char *fmt, va_list ap)
 {
 	int n = vsnprintf(buf, size, fmt, ap);
 

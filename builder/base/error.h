@@ -1,6 +1,7 @@
 /* What went wrong, in one line: what was attempted, on what, and why it failed.
  * Rooms fill a `struct error` and return a negative errno; only cmd/ prints it. */
 #pragma once
+#include <errno.h>
 #include <stddef.h>
 
 struct error {
@@ -16,3 +17,9 @@ int error_text(struct error *e, int code, const char *fmt, ...) __attribute__((f
 
 /* Puts "FMT: " before the text that is there, to say on whose behalf it failed. */
 void error_prefix(struct error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* errno as a return value that is negative for certain, which checkers cannot know of -errno. */
+static inline int negative_errno(void)
+{
+	return errno > 0 ? -errno : -EIO;
+}

@@ -45,7 +45,7 @@ int write_all(int fd, const void *data, size_t len)
 		if (n < 0) {
 			if (errno == EINTR)
 				continue;
-			return -errno;
+			return negative_errno();
 		}
 		p += n;
 		len -= (size_t)n;
@@ -63,7 +63,7 @@ int pwrite_all(int fd, const void *data, size_t len, off_t offset)
 		if (n < 0) {
 			if (errno == EINTR)
 				continue;
-			return -errno;
+			return negative_errno();
 		}
 		p += n;
 		offset += n;
@@ -82,7 +82,7 @@ ssize_t read_full(int fd, void *data, size_t len)
 		if (n < 0) {
 			if (errno == EINTR)
 				continue;
-			return -errno;
+			return negative_errno();
 		}
 		if (n == 0)
 			break;
@@ -101,7 +101,7 @@ ssize_t pread_full(int fd, void *data, size_t len, off_t offset)
 		if (n < 0) {
 			if (errno == EINTR)
 				continue;
-			return -errno;
+			return negative_errno();
 		}
 		if (n == 0)
 			break;
@@ -117,7 +117,7 @@ static int open_parent(int dirfd, const char *path, int *ret_fd)
 	int fd = openat(dirfd, dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
-		return -errno;
+		return negative_errno();
 	*ret_fd = fd;
 	return 0;
 }
@@ -260,11 +260,11 @@ static int remove_entry(int dirfd, const char *name, dev_t dev)
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
-		return -errno;
+		return negative_errno();
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
-		return -errno;
+		return negative_errno();
 	if (fstat(fd, &st) < 0 || st.st_dev != dev) {
 		(void)close(fd); /* read side */
 		return -EXDEV;
@@ -273,7 +273,7 @@ static int remove_entry(int dirfd, const char *name, dev_t dev)
 
 	if (r < 0)
 		return r;
-	return unlinkat(dirfd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+	return unlinkat(dirfd, name, AT_REMOVEDIR) < 0 ? negative_errno() : 0;
 }
 
 int remove_tree_at(int dirfd, const char *path, struct error *e)

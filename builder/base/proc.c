@@ -41,9 +41,9 @@ static int place(int fd, int to, int instead)
 	if (fd == 0) {
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 		if (fd < 0)
-			return -errno;
+			return negative_errno();
 	}
-	return dup2(fd, to) < 0 ? -errno : 0;
+	return dup2(fd, to) < 0 ? negative_errno() : 0;
 }
 
 static int child_setup(const struct proc_options *o, int said_fd, pid_t parent)
@@ -51,12 +51,12 @@ static int child_setup(const struct proc_options *o, int said_fd, pid_t parent)
 	sigset_t none;
 
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
-		return -errno;
+		return negative_errno();
 	if (getppid() != parent)
 		return -ECHILD; /* the parent died before the line above */
 	(void)sigemptyset(&none);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
-		return -errno;
+		return negative_errno();
 	(void)signal(SIGPIPE, SIG_DFL); /* a valid number cannot fail */
 	if (!o->interactive) {
 		int r = place(o->stdin_fd, STDIN_FILENO, -1);
@@ -69,12 +69,12 @@ static int child_setup(const struct proc_options *o, int said_fd, pid_t parent)
 			return r;
 	}
 	if (o->chroot && (chroot(o->chroot) < 0 || chdir("/") < 0))
-		return -errno;
+		return negative_errno();
 	if (o->cwd && chdir(o->cwd) < 0)
-		return -errno;
+		return negative_errno();
 	for (const char *const *v = o->env; v && *v; v++)
 		if (putenv((char *)*v) != 0)
-			return -errno;
+			return negative_errno();
 	return 0;
 }
 

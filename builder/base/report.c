@@ -39,7 +39,8 @@ static void event(json_t *object)
 		(void)fprintf(stderr, "%s\n", text);
 }
 
-static void say(struct report *r, const char *kind, const char *label, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void say(struct report *r, const char *kind, const char *label,
+						      const char *fmt, va_list ap)
 {
 	char text[2048];
 
@@ -77,7 +78,8 @@ void report_debug(struct report *r, const char *fmt, ...)
 		SAY("debug", "");
 }
 
-static void say_plain(struct report *r, const char *kind, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void say_plain(struct report *r, const char *kind,
+							    const char *fmt, ...)
 {
 	SAY(kind, "");
 }

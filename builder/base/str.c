@@ -38,7 +38,7 @@ char *xstrndup(const char *s, size_t n)
 	return must(strndup(s, n));
 }
 
-static char *xvasprintf(const char *fmt, va_list ap)
+__attribute__((format(printf, 1, 0))) static char *xvasprintf(const char *fmt, va_list ap)
 {
 	char *s = NULL;
 
@@ -212,7 +212,7 @@ static int parse_digits(const char *s, uint64_t *ret, const char **ret_rest)
 	unsigned long long v = strtoull(s, &end, 10);
 
 	if (errno)
-		return -errno;
+		return -ERANGE; /* the only way strtoull fails on digits */
 	*ret = v;
 	*ret_rest = end;
 	return 0;

@@ -7,7 +7,8 @@
 #include <ini.h>
 #include <stdarg.h>
 
-enum { max_file = 1 << 20, max_line = 65536 };
+/* Names stay below what libinih keeps of a heading or a key before it cuts them silently. */
+enum { max_file = 1 << 20, max_line = 65536, max_name = 48 };
 
 /* What libinih's callbacks share. The library tells neither lines nor empty sections, so the
  * reader, which sees every line as it goes by, keeps both. */
@@ -48,6 +49,54 @@ static int check_not_empty(struct parse *p)
 	return ini_error(p->ini, p->heading, p->e, "empty section; expected key = value below it");
 }
 
+static bool is_name(const char *s)
+{
+	size_t n = strlen(s);
+
+	if (n == 0 || n > max_name)
+		return false;
+	for (; *s; s++)
+		if (!isalnum((unsigned char)*s) && !strchr(".-_", *s))
+			return false;
+	return true;
+}
+
+/* [kind] or [kind NAME]: NAME is any printable text without `]`. */
+static bool is_heading(const char *s)
+{
+	size_t n = strcspn(s, " \t");
+	_cleanup_(free) char *kind = xstrndup(s, n);
+
+	if (strlen(s) > max_name || !is_name(kind))
+		return false;
+	for (; *s; s++)
+		if (iscntrl((unsigned char)*s) || *s == '[' || *s == ']')
+			return false;
+	return true;
+}
+
+/* `text` follows the bracket that opens a heading. */
+static int take_heading(struct parse *p, const char *text)
+{
+	int r = check_not_empty(p);
+
+	if (r < 0)
+		return r;
+	_cleanup_(free) char *heading = xstrndup(text, strcspn(text, "]"));
+	const char *rest = text + strcspn(text, "]");
+
+	p->heading = p->line;
+	if (*rest == ']')
+		rest += 1 + strspn(rest + 1, " \t\r\n");
+	else
+		rest = "?";
+	if (!is_heading(heading) || (*rest && *rest != '#'))
+		return ini_error(p->ini, p->line, p->e,
+				 "bad heading; expected [kind] or [kind NAME] of at most %d letters",
+				 max_name);
+	return 0;
+}
+
 static char *read_line(char *buf, int size, void *stream)
 {
 	struct parse *p = stream;
@@ -69,10 +118,9 @@ static char *read_line(char *buf, int size, void *stream)
 	const char *start = buf + strspn(buf, " \t");
 
 	if (*start == '[') {
-		p->failed = check_not_empty(p);
+		p->failed = take_heading(p, start + 1);
 		if (p->failed)
 			return NULL;
-		p->heading = p->line;
 	}
 	p->next += len + (p->next[len] == '\n');
 	return buf;
@@ -101,6 +149,11 @@ static int on_entry(void *user, const char *heading, const char *key, const char
 	}
 	if (!s || s->line != p->heading)
 		s = open_section(p->ini, heading, p->heading);
+	if (!is_name(key)) {
+		p->failed = ini_error(p->ini, p->line, p->e,
+				      "bad key; expected letters, digits, '.', '-' and '_' before the =");
+		return 0;
+	}
 	if (p->continued && s->count && streq(s->entries[s->count - 1].key, key)) {
 		struct ini_entry *entry = &s->entries[s->count - 1];
 		char *joined = xasprintf("%s%s%s", entry->value, *entry->value ? " " : "", value);
@@ -119,7 +172,9 @@ int ini_parse_text(const char *file, const char *text, struct ini *ret, struct e
 	_cleanup_(ini) struct ini ini = { .file = xstrdup(file) };
 	struct parse p = { .ini = &ini, .next = text, .e = e };
 
-	/* Debian's libinih is configured at run time; these are our grammar. */
+	/* Debian's libinih is configured at run time, through globals; this is our grammar. */
+	static char comment_mark[] = "#";
+
 	ini_use_stack = false;
 	ini_max_line = ini_initial_alloc = max_line;
 	ini_allow_inline_comments = true;

@@ -67,6 +67,20 @@ TEST(syntax_errors_name_the_line)
 		    "f:3: empty section; expected key = value below it");
 }
 
+TEST(names_are_checked_not_cut)
+{
+	struct ini ini;
+
+	CHECK_ERROR(ini_parse_text("f", "[a]\n = 1\n", &ini, &e),
+		    "f:2: bad key; expected letters, digits, '.', '-' and '_' before the =");
+	CHECK_ERROR(ini_parse_text("f", "[a] x\ny = 1\n", &ini, &e),
+		    "f:1: bad heading; expected [kind] or [kind NAME] of at most 48 letters");
+	CHECK_ERROR(ini_parse_text("f",
+				   "[a b b b b b b b b b b b b b b b b b b b b b b b b b b b b b]\ny = 1\n",
+				   &ini, &e),
+		    "f:1: bad heading; expected [kind] or [kind NAME] of at most 48 letters");
+}
+
 TEST(writes_what_it_reads)
 {
 	_cleanup_(ini) struct ini ini = INI_NONE, again = INI_NONE;

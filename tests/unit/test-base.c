@@ -1,0 +1,187 @@
+#include "base/digest.h"
+#include "base/fs.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static struct error e;
+
+TEST(error_lines)
+{
+	CHECK_INT(error_errno(&e, ENOSPC, "write %s", "/dev/sdb"), -ENOSPC);
+	CHECK_STR(e.text, "write /dev/sdb: No space left on device");
+	error_prefix(&e, "set %s", "a");
+	CHECK_STR(e.text, "set a: write /dev/sdb: No space left on device");
+	CHECK_INT(error_text(NULL, EIO, "nobody listens"), -EIO);
+}
+
+TEST(error_prefix_of_a_full_text_is_cut_not_overrun)
+{
+	char long_name[2000];
+
+	memset(long_name, 'x', sizeof(long_name));
+	long_name[sizeof(long_name) - 1] = '\0';
+	(void)error_text(&e, EIO, "%s", long_name);
+	error_prefix(&e, "%s", long_name);
+	CHECK(strlen(e.text) < sizeof(e.text));
+}
+
+TEST(sizes)
+{
+	uint64_t n = 7;
+	char buf[SIZE_TEXT_MAX];
+
+	CHECK_INT(parse_size("120M", &n), 0);
+	CHECK_INT(n, 120 << 20);
+	CHECK_INT(parse_size("1g", &n), 0);
+	CHECK_INT(n, 1 << 30);
+	CHECK_INT(parse_size("", &n), -EINVAL);
+	CHECK_INT(parse_size("-1", &n), -EINVAL);
+	CHECK_INT(parse_size("1MB", &n), -EINVAL);
+	CHECK_INT(parse_size("99999999999T", &n), -ERANGE);
+	CHECK_INT(n, 1 << 30);
+	CHECK_STR(format_size(1023, buf), "1023 B");
+	CHECK_STR(format_size(1536, buf), "1.5 KiB");
+}
+
+TEST(lists)
+{
+	_cleanup_(strlist) struct strlist l = { 0 };
+
+	strlist_add_words(&l, "  b a\tc\n");
+	strlist_add_once(&l, "a");
+	CHECK_INT(l.count, 3);
+	strlist_sort(&l);
+	_cleanup_(free) char *joined = strlist_join(&l, ",");
+
+	CHECK_STR(joined, "a,b,c");
+	CHECK(l.items[3] == NULL);
+}
+
+TEST(outfile_is_whole_or_absent)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	_cleanup_(free) char *text = NULL;
+
+	CHECK_OK(tempdir_make(&t, &e));
+	{
+		_cleanup_(outfile) struct outfile f = OUTFILE_NONE;
+
+		CHECK_OK(outfile_open(t.fd, "goal", 0640, &f, &e));
+		CHECK_INT(write_all(f.fd, "half", 4), 0);
+		CHECK(faccessat(t.fd, "goal", F_OK, 0) < 0);
+	}
+	CHECK_INT(rmdir(t.path) == 0 ? 0 : errno, 0); /* nothing was left behind */
+	CHECK_INT(mkdir(t.path, 0700), 0);
+	(void)close(t.fd);
+	t.fd = open(t.path, O_RDONLY | O_DIRECTORY);
+	CHECK_OK(write_file_at(t.fd, "goal", 0640, "whole", 5, &e));
+	CHECK_OK(read_file_at(t.fd, "goal", 100, &text, NULL, &e));
+	CHECK_STR(text, "whole");
+	struct stat st;
+
+	CHECK_INT(fstatat(t.fd, "goal", &st, 0), 0);
+	CHECK_INT(st.st_mode & 0777, 0640);
+}
+
+TEST(read_file_refuses_what_is_too_large)
+{
+	_cleanup_(free) char *text = NULL;
+
+	CHECK_INT(read_file_at(AT_FDCWD, "/proc/self/exe", 1000, &text, NULL, &e), -EFBIG);
+	CHECK(!text);
+}
+
+TEST(trees_are_made_and_removed_without_following_links)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+
+	CHECK_OK(tempdir_make(&t, &e));
+	CHECK_OK(mkdir_parents_at(t.fd, "kept/b", 0755, &e));
+	CHECK_OK(mkdir_parents_at(t.fd, "gone/c/d", 0755, &e));
+	CHECK_INT(symlinkat("../kept", t.fd, "gone/link"), 0);
+	CHECK_OK(remove_tree_at(t.fd, "gone", &e));
+	CHECK(faccessat(t.fd, "gone", F_OK, 0) < 0);
+	CHECK_INT(faccessat(t.fd, "kept/b", F_OK, 0), 0);
+	CHECK_OK(remove_tree_at(t.fd, "missing", &e));
+	CHECK_OK(write_file_at(t.fd, "file", 0600, "", 0, &e));
+	CHECK_ERROR(mkdir_parents_at(t.fd, "file", 0755, &e), "make folder file: Not a directory");
+}
+
+TEST(children_report_how_they_failed)
+{
+	const char *const no_such[] = { "no-such-program-here", NULL };
+	const char *const bad[] = { "ls", "/no/such/file", NULL };
+	const char *const sort[] = { "sh", "-c", "echo one; echo two >&2; exit 3", NULL };
+	const char *const killed[] = { "sh", "-c", "kill -9 $$", NULL };
+	struct proc_options accept3 = { .accept = 1 << 3 };
+
+	CHECK_ERROR(proc_run(no_such, NULL, &e), "run no-such-program-here: program not found");
+	CHECK_ERROR(proc_run(bad, NULL, &e), "ls /no/such/file: exit status 2: ls: cannot access "
+					     "'/no/such/file': No such file or directory");
+	CHECK_ERROR(proc_run(sort, NULL, &e), "sh -c echo one; echo two >&2; exit 3: exit status 3: two");
+	CHECK_OK(proc_run(sort, &accept3, &e));
+	CHECK_ERROR(proc_run(killed, NULL, &e), "sh -c kill -9 $$: killed by signal 9 (Killed)");
+}
+
+TEST(output_of_children_is_captured)
+{
+	const char *const argv[] = { "sh", "-c", "echo \"$WORD\"; echo noise >&2", NULL };
+	const char *const env[] = { "WORD=hello", NULL };
+	struct proc_options o = { .env = env };
+	_cleanup_(free) char *out = NULL;
+
+	CHECK_OK(proc_capture(argv, &o, &out, &e));
+	CHECK_STR(out, "hello\n");
+}
+
+TEST(children_die_with_us)
+{
+	const char *const argv[] = { "sleep", "1000", NULL };
+	int fds[2];
+	pid_t grandchild = 0;
+
+	CHECK_INT(pipe(fds), 0);
+	pid_t child = fork();
+
+	if (child == 0) {
+		struct proc p = PROC_NONE;
+
+		if (proc_spawn(argv, NULL, &p, &e) == 0)
+			(void)!write(fds[1], &p.pid, sizeof(p.pid));
+		(void)pause();
+	}
+	CHECK_INT(read(fds[0], &grandchild, sizeof(grandchild)), sizeof(grandchild));
+	CHECK_INT(kill(child, SIGKILL), 0);
+	CHECK_INT(waitpid(child, NULL, 0), child);
+	/* The kernel sends the signal as the parent dies; the sleeper then needs a moment. Reparented
+	 * zombies may stay for a lazy init, so its state is read instead of kill(pid, 0). */
+	for (int i = 0; i < 500; i++) {
+		_cleanup_(free) char *path = xasprintf("/proc/%d/stat", (int)grandchild);
+		_cleanup_(free) char *stat_text = NULL;
+
+		if (read_file_at(AT_FDCWD, path, 4096, &stat_text, NULL, &e) < 0 || strstr(stat_text, ") Z "))
+			return;
+		(void)nanosleep(&(struct timespec) { .tv_nsec = 10000000 }, NULL);
+	}
+	TAP_FAIL("the child %d outlived its parent", (int)grandchild);
+}
+
+TEST(digest_of_the_standards_example)
+{
+	char hex[DIGEST_HEX_SIZE];
+	_cleanup_(digest) struct digest *d = digest_new();
+
+	digest_add(d, "a", 1);
+	digest_add(d, "bc", 2);
+	digest_hex(d, hex);
+	CHECK_STR(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TAP_MAIN()
