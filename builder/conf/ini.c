@@ -178,8 +178,8 @@ int ini_parse_text(const char *file, const char *text, struct ini *ret, struct e
 	ini_use_stack = false;
 	ini_max_line = ini_initial_alloc = max_line;
 	ini_allow_inline_comments = true;
-	ini_inline_comment_prefixes = (char[]) { "#" };
-	ini_start_comment_prefixes = (char[]) { "#" };
+	ini_inline_comment_prefixes = comment_mark;
+	ini_start_comment_prefixes = comment_mark;
 	ini_stop_on_first_error = true;
 	int line = ini_parse_stream(read_line, &p, on_entry, &p);
 
