@@ -59,6 +59,9 @@ static int child_setup(const struct proc_options *o, int said_fd, pid_t parent)
 		return negative_errno();
 	(void)signal(SIGPIPE, SIG_DFL); /* a valid number cannot fail */
 	if (!o->interactive) {
+		/* dump(8) and its like open /dev/tty to ask; without a terminal they fail instead */
+		if (setsid() < 0)
+			return -errno;
 		int r = place(o->stdin_fd, STDIN_FILENO, -1);
 
 		if (r == 0)
@@ -130,6 +133,7 @@ int proc_spawn(const char *const argv[], const struct proc_options *options, str
 	}
 	*ret = (struct proc) { .pid = pid,
 			       .command = TAKE_PTR(command.data),
+			       .leader = !o->interactive,
 			       .said_fd = TAKE_FD(said),
 			       .accept = o->accept | 1 };
 	return 0;
@@ -214,6 +218,12 @@ int proc_wait(struct proc *p, int *ret_status, struct error *e)
 	return r;
 }
 
+/* It is our child and not reaped: the number is its own. Gone already is as good. */
+static void send_kill(const struct proc *p)
+{
+	(void)kill(p->leader ? -p->pid : p->pid, SIGKILL);
+}
+
 int proc_wait_within(struct proc *p, unsigned seconds, struct error *e)
 {
 	/* A process in an uninterruptible mount(2) may need a moment to notice that it was killed. */
@@ -224,7 +234,7 @@ int proc_wait_within(struct proc *p, unsigned seconds, struct error *e)
 		return error_errno(e, errno, "watch %s", p->command);
 	if (wait_for_end(pidfd, seconds * 1000))
 		return proc_wait(p, NULL, e);
-	(void)kill(p->pid, SIGKILL); /* it is our child and not reaped: the pid is its own */
+	send_kill(p);
 	int r = error_text(e, ETIMEDOUT, "%s: no answer within %u seconds", p->command, seconds);
 
 	if (!wait_for_end(pidfd, grace_ms)) { /* stuck in the kernel: left to init */
@@ -238,7 +248,7 @@ int proc_wait_within(struct proc *p, unsigned seconds, struct error *e)
 void proc_kill(struct proc *p)
 {
 	if (p->pid > 0) {
-		(void)kill(p->pid, SIGKILL); /* gone already is as good */
+		send_kill(p);
 		while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}

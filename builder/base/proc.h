@@ -15,13 +15,15 @@ struct proc_options {
 	const char
 		*cwd; /* the child's working folder (inside `chroot`, if any); NULL: this process's, or "/" */
 	const char *const *env; /* "NAME=VALUE"s set beside the environment; NULL for none */
-	bool interactive; /* the terminal's stdin, stdout and stderr are the child's */
+	bool interactive; /* the terminal's stdin, stdout and stderr are the child's; without it the child
+			   * has no terminal at all, and cannot ask behind our back */
 	unsigned accept; /* bit n set: exit status n is success too (fsck's 1, tar's 1) */
 };
 
 struct proc {
 	pid_t pid; /* 0 when there is none */
 	char *command; /* argv joined, for messages */
+	bool leader; /* of a session of its own: its children are killed with it */
 	int said_fd; /* what it wrote to stderr, or -1 */
 	unsigned accept;
 };

@@ -42,4 +42,31 @@ TEST(wait_within_ends_what_hangs)
 	CHECK_ERROR(proc_wait_within(&p, 10, &e), "false: exit status 1");
 }
 
+TEST(children_have_no_terminal)
+{
+	struct error e = { 0 };
+	const char *argv[] = { "sh", "-c", "exec </dev/tty", NULL };
+
+	CHECK(proc_run(argv, NULL, &e) < 0);
+	CHECK(strstr(e.text, "/dev/tty"));
+}
+
+TEST(grandchildren_are_killed_too)
+{
+	struct error e = { 0 };
+	_cleanup_(proc) struct proc p = PROC_NONE;
+	const char *argv[] = { "sh", "-c", "sleep 60 & echo $!; wait", NULL };
+	char line[32] = "";
+	int fds[2];
+
+	CHECK(pipe(fds) == 0);
+	struct proc_options o = { .stdout_fd = fds[1] };
+
+	CHECK_OK(proc_spawn(argv, &o, &p, &e));
+	close(fds[1]);
+	CHECK(read(fds[0], line, sizeof(line) - 1) > 0);
+	proc_kill(&p);
+	CHECK_INT(read(fds[0], line, 1), 0); /* the last writer of the pipe is gone */
+}
+
 TAP_MAIN()
