@@ -1,0 +1,116 @@
+#include "cmd/commands.h"
+
+#include "image/image.h"
+
+#include <errno.h>
+#include <jansson.h>
+
+enum { OPTION_FORMAT = CMD_FIRST_OWN };
+
+static void print_text(const struct image_result *r, const char *outdir)
+{
+	char kernel[SIZE_TEXT_MAX], initrd[SIZE_TEXT_MAX], unpacked[SIZE_TEXT_MAX], ram[SIZE_TEXT_MAX];
+
+	printf("%s/vmlinuz     %10s  Linux %s\n", outdir, format_size(r->kernel_size, kernel),
+	       r->kernel_version);
+	printf("%s/initrd.img  %10s  %zu files, %s unpacked\n", outdir, format_size(r->initrd_size, initrd),
+	       r->files, format_size(r->unpacked_size, unpacked));
+	printf("%s/tree.list   why each file is in it\n", outdir);
+	printf("needs %s of RAM; made in", format_size(r->ram_needed, ram));
+	double total = 0;
+
+	for (size_t i = 0; i < r->phase_count; i++)
+		total += r->phases[i].seconds;
+	printf(" %.2f s (", total);
+	for (size_t i = 0; i < r->phase_count; i++)
+		printf("%s%s %.2f", i ? ", " : "", r->phases[i].name, r->phases[i].seconds);
+	printf(")\n");
+	for (size_t i = 0; i < r->secrets.count; i++)
+		printf("secret inside: %s; only its owner can read initrd.img\n", r->secrets.items[i]);
+}
+
+static int print_json(struct cmd *c, const struct image_result *r, const char *outdir)
+{
+	struct error e;
+	json_t *phases = json_object(), *secrets = json_array();
+
+	for (size_t i = 0; i < r->phase_count; i++)
+		(void)json_object_set_new(phases, r->phases[i].name, json_real(r->phases[i].seconds));
+	for (size_t i = 0; i < r->secrets.count; i++)
+		(void)json_array_append_new(secrets, json_string(r->secrets.items[i]));
+	/* A member that could not be made makes json_pack fail, and with it json_dumpf. */
+	json_t *all = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "folder", outdir, "kernel",
+				r->kernel_version, "kernel_size", (json_int_t)r->kernel_size, "initrd_size",
+				(json_int_t)r->initrd_size, "unpacked_size", (json_int_t)r->unpacked_size,
+				"ram_needed", (json_int_t)r->ram_needed, "files", (json_int_t)r->files,
+				"seconds", phases, "secrets", secrets);
+	int failed = json_dumpf(all, stdout, JSON_INDENT(2));
+
+	json_decref(all);
+	if (failed) {
+		(void)error_errno(&e, EIO, "write the result as JSON");
+		return cmd_failed(c, &e);
+	}
+	printf("\n");
+	return cmd_done(c);
+}
+
+static int build(struct cmd *c, const char *kernel, const char *format, const char *outdir)
+{
+	_cleanup_(recovery_conf) struct recovery_conf conf = { 0 };
+	_cleanup_(image_result) struct image_result result = { 0 };
+	struct error e;
+
+	if (recovery_conf_load(c->conf_path, &conf, &e) < 0)
+		return cmd_failed(c, &e);
+	if (format) {
+		free(conf.format);
+		conf.format = xstrdup(format);
+	}
+	const struct image_request request = {
+		.conf = &conf, .profiles = &c->profiles, .kernel = kernel, .root = "/"
+	};
+
+	if (image_build(&request, outdir, &result, &c->report, &e) < 0)
+		return cmd_failed(c, &e);
+	if (c->json)
+		return print_json(c, &result, outdir);
+	if (c->report.verbosity > VERBOSITY_QUIET)
+		print_text(&result, outdir);
+	return cmd_done(c);
+}
+
+int cmd_build(int argc, char *argv[])
+{
+	static const struct option options[] = { { "kernel", required_argument, NULL, 'k' },
+						 { "output", required_argument, NULL, 'o' },
+						 { "format", required_argument, NULL, OPTION_FORMAT },
+						 CMD_OPTIONS_LONG };
+	_cleanup_(cmd) struct cmd c;
+	const char *kernel = NULL, *format = NULL, *outdir = NULL;
+	int option, exit_code;
+
+	cmd_begin(&c, argv[0]);
+	while ((option = getopt_long(argc, argv, "k:o:" CMD_OPTIONS_SHORT, options, NULL)) != -1)
+		switch (option) {
+		case 'k':
+			kernel = optarg;
+			break;
+		case 'o':
+			outdir = optarg;
+			break;
+		case OPTION_FORMAT:
+			format = optarg;
+			break;
+		default:
+			if (!cmd_option(&c, option, &exit_code))
+				return exit_code;
+		}
+	if (optind < argc)
+		return cmd_usage(&c, "unexpected argument '%s'", argv[optind]);
+	if (!outdir)
+		return cmd_usage(&c, "where to? -o DIR is missing");
+	if (format && !streq(format, "cpio"))
+		return cmd_usage(&c, "unknown format '%s'; expected cpio", format);
+	return build(&c, kernel, format, outdir);
+}

@@ -1,0 +1,23 @@
+/* What the dynamic loader would read in a program or library, read through libelf and never by
+ * running anything. On-disk format: elf(5), and the System V gABI's chapter on dynamic linking. */
+#pragma once
+#include "base/error.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct elf_info {
+	int class; /* ELFCLASS32 or ELFCLASS64 */
+	uint16_t machine; /* EM_… */
+	char *interpreter; /* NULL: none */
+	char *soname; /* NULL: none */
+	char *rpath, *runpath; /* colon-separated as they stand there; NULL: none */
+	struct strlist needed;
+};
+void elf_info_free(struct elf_info *info);
+DEFINE_CLEANUP(elf_info, struct elf_info, elf_info_free)
+
+/* Reads the ELF file behind `fd`. Returns 1 and fills `*ret`; 0 when it is no ELF file; a negative
+ * errno when it is a broken one (truncated: -ENODATA). `shown` names it in errors. */
+int elf_read(int fd, const char *shown, struct elf_info *ret, struct error *e);

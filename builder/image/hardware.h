@@ -1,0 +1,9 @@
+/* What this machine is made of, as the kernel tells it: below the root's proc/ and sys/. */
+#pragma once
+#include "image/root.h"
+
+/* Loaded modules, in the order they were loaded. Empty where the kernel has none. */
+int hardware_loaded(const struct root *root, struct strlist *ret, struct error *e);
+
+/* The modaliases of all devices, each once, sorted. */
+int hardware_modaliases(const struct root *root, struct strlist *ret, struct error *e);
