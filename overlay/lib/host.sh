@@ -1,0 +1,38 @@
+# shellcheck shell=dash
+# Keyboard, name and clock.
+
+# keyboard_load MAP: loads the layout: a file (the image's, in the format of busybox dumpkmap), none, or
+# NAME for one that a site put into /etc/lifeboat/keymaps/NAME.bmap. Returns 1 when there is none.
+keyboard_load() {
+	local map
+	case $1 in
+	none | '') return 0 ;;
+	/*) map=$ROOT$1 ;;
+	*) map=$ROOT/etc/lifeboat/keymaps/$1.bmap ;;
+	esac
+	[ -r "$map" ] || fail "keyboard: layout $1 is not in this image" || return 1
+	$MOCK loadkmap <"$map" || fail "keyboard: layout $1 cannot be loaded"
+}
+
+# host_name NAME: sets it and makes it resolvable.
+host_name() {
+	$MOCK hostname "$1"
+	grep -qw "$1" "$ROOT/etc/hosts" 2>/dev/null || echo "127.0.1.1 $1" >>"$ROOT/etc/hosts"
+}
+
+# host_day TIME: prints the day of an ISO 8601 time as a number, 0 when it is none.
+host_day() {
+	case $1 in
+	[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*) echo "${1%%T*}" | tr -d - | cut -c 1-8 ;;
+	*) echo 0 ;;
+	esac
+}
+
+# host_clock CREATED: the kernel has taken the time from the machine's clock where it could; this
+# tries once more when that cannot be, and says so when it stays wrong. Returns 1 then.
+host_clock() {
+	[ "$(host_day "$(date -u +%Y-%m-%d)")" -lt "$(host_day "$1")" ] || return 0
+	$MOCK hwclock -s -u
+	[ "$(host_day "$(date -u +%Y-%m-%d)")" -lt "$(host_day "$1")" ] || return 0
+	fail "clock: it says $(date -u +%Y-%m-%d), before this stick was made; set it with 'date -s'"
+}
