@@ -5,6 +5,7 @@
 #include "backup/target.h"
 #include "base/error.h"
 #include "base/report.h"
+#include "base/str.h"
 
 #include <stdint.h>
 
@@ -58,14 +59,26 @@ int set_restore_stream(struct set *s, const char *name, const char *method, cons
 
 struct set_writer;
 
+/* Locks the host's folder against other backups (-EBUSY when one is running) and removes what killed
+ * ones left there. `chunk_size`: bytes of a chunk at most, 4096 or more. */
 int set_begin(const struct target *target, const char *host, unsigned level, uint64_t chunk_size,
-	      struct set_writer **ret, struct error *e);
+	      struct set_writer **ret, struct report *report, struct error *e);
+/* The name that it will have, and the files that it has so far. */
+const char *set_writer_name(const struct set_writer *w);
+void set_writer_files(const struct set_writer *w, struct strlist *ret);
 /* A small file (machine.conf, RECOVER.txt). */
 int set_add_file(struct set_writer *w, const char *name, const void *data, size_t len, struct error *e);
 /* Everything read from `in_fd` until its end, compressed and cut; `total` bytes are expected (0:
- * unknown), for the progress only. The caller checks the producer's exit status before commit. */
+ * unknown): chunks grow when there would be too many. The caller begins and ends the report's progress,
+ * and checks the producer's exit status before commit. */
 int set_add_stream(struct set_writer *w, const char *name, const char *method, int in_fd, uint64_t total,
 		   struct report *report, struct error *e);
+/* A mounted file system as the stream NAME.METHOD, with what the method drops (NAME.times). `total`: the
+ * bytes that it holds. */
+int set_save_filesystem(struct set_writer *w, const char *name, const char *method, const char *mountpoint,
+			uint64_t total, struct report *report, struct error *e);
+/* Bytes of all streams so far, before and after compression. */
+void set_written(const struct set_writer *w, uint64_t *ret_plain, uint64_t *ret_packed);
 /* SHA256SUMS last, everything flushed, then the rename. Returns the set's final name in
  * `*ret_name` (caller frees). */
 int set_commit(struct set_writer *w, char **ret_name, struct error *e);

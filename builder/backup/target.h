@@ -1,6 +1,8 @@
 /* Where backups live: a URL, opened as a folder. One file per kind, registered in target.c.
  *
- *     smb://[user@]host/share[/path]   nfs://host/export[/path]   file:///path
+ *     smb://[user@]host[:port]/share[/path]   nfs://host[:port]/export[/path]   file:///path
+ *
+ * %XX stands for a byte that the URL cannot hold.
  */
 #pragma once
 #include "base/error.h"
@@ -13,8 +15,9 @@
 struct target_url {
 	char *scheme; /* smb, nfs, file */
 	char *user, *host; /* NULL when there is none */
-	char *share; /* smb: the share; nfs: the export, with its slash; NULL otherwise */
-	char *path; /* below the share, without outer slashes; "" when none. file: the whole path */
+	char *share; /* smb: the share; nfs: the whole path, with its slash: where the export ends only the
+		      * server knows; NULL otherwise */
+	char *path; /* smb: below the share, without outer slashes; "" when none. file: the whole path */
 	unsigned port; /* 0: the default */
 };
 int target_url_parse(const char *text, struct target_url *ret, struct error *e);
@@ -30,7 +33,8 @@ struct target {
 };
 struct target_options {
 	const char *credentials; /* a mode 0600 file, or NULL */
-	bool write; /* backups are written; otherwise mounted read-only */
+	bool write; /* backups are written: missing folders at the end of a share's path are made; otherwise
+		     * mounted read-only */
 	unsigned timeout; /* seconds a dead server may take; 0: 30 */
 };
 
@@ -44,3 +48,4 @@ DEFINE_CLEANUP(target, struct target, target_close)
 /* Mounts it at `folder` for good, for the rescue console (`lifeboat mount`). */
 int target_mount(const char *url, const struct target_options *options, const char *folder,
 		 struct report *report, struct error *e);
+int target_unmount(const char *folder, struct error *e);
