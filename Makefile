@@ -25,6 +25,7 @@ libs := $(shell pkg-config --libs $(packages))
 sources := $(filter-out builder/main.c,$(wildcard builder/*/*.c))
 objects := $(sources:%.c=$(BUILD)/%.o) $(BUILD)/help.o
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test-*.c))
+test_tools := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
 help_pages := $(sort $(wildcard man/lifeboat-*.1.scd))
 man_pages := $(patsubst man/%.scd,$(BUILD)/man/%,$(wildcard man/*.scd))
 TESTS ?= $(unit_tests) $(wildcard tests/overlay/*.t) $(wildcard tests/golden/*.t)
@@ -67,7 +68,7 @@ $(BUILD)/lifeboat: $(BUILD)/builder/main.o $(BUILD)/liblifeboat.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/liblifeboat.a
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(BUILD)/liblifeboat.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(all_ldflags) -o $@ $^ $(libs)
 
@@ -81,10 +82,10 @@ check: $(BUILD)/lifeboat $(unit_tests)
 	$(Q)BUILD=$(abspath $(BUILD)) prove --exec '' $(TESTS)
 
 # Real kernels, servers and machines; see tests/guest/README.
-check-guests: all
+check-guests: all $(test_tools)
 	$(Q)BUILD=$(abspath $(BUILD)) MATRIX=$(MATRIX) tests/guest/run
 
-bench: all
+bench: all $(test_tools)
 	$(Q)BUILD=$(abspath $(BUILD)) tests/bench/run
 
 # libFuzzer targets, one per parser: each runs SECONDS_EACH on its corpus plus what it finds.
@@ -129,4 +130,4 @@ dist:
 clean:
 	rm -rf $(BUILD)
 
--include $(objects:.o=.d) $(BUILD)/builder/main.d $(unit_tests:%=%.d)
+-include $(objects:.o=.d) $(BUILD)/builder/main.d $(unit_tests:%=%.d) $(test_tools:%=%.d)

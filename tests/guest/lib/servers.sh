@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Real servers on this host's loopback for guests (10.0.2.2 there): smbd and ganesha.nfsd, each with
 # a configuration folder of its own. Definitions only; POSIX sh. They end with the shell that started
 # them (so start them in the test's own shell, never inside $(…)), or by servers_stop.

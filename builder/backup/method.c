@@ -1,0 +1,31 @@
+/* The table of methods. */
+#include "backup/method.h"
+
+#include <errno.h>
+
+static const struct method *const methods[] = { &method_dump };
+
+static const struct method *find(const char *name, struct error *e)
+{
+	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
+		if (streq(methods[i]->name, name))
+			return methods[i];
+	(void)error_text(e, EOPNOTSUPP, "backup method '%s' is unknown to this version", name);
+	return NULL;
+}
+
+int set_save_filesystem(struct set_writer *w, const char *name, const char *method, const char *mountpoint,
+			uint64_t total, struct report *report, struct error *e)
+{
+	const struct method *m = find(method, e);
+
+	return m ? m->save(w, name, mountpoint, total, report, e) : -EOPNOTSUPP;
+}
+
+int set_restore_stream(struct set *s, const char *name, const char *method, const char *folder,
+		       struct report *report, struct error *e)
+{
+	const struct method *m = find(method, e);
+
+	return m ? m->restore(s, name, folder, report, e) : -EOPNOTSUPP;
+}

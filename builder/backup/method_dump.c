@@ -1,0 +1,288 @@
+/* dump(8) and restore(8): ext2, ext3, ext4. dump reads the block device, so a file system that is mounted
+ * for writing is read as it is at each moment; whole-second times only, see times.h. */
+#include "backup/method.h"
+
+#include "backup/set_private.h"
+#include "backup/times.h"
+#include "base/fs.h"
+#include "base/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+enum { pipe_size = 1 << 20, said_max = 1 << 20 };
+
+/* What a child wrote to stderr, in a file in memory. */
+static int said_open(struct error *e)
+{
+	int fd = memfd_create("said", MFD_CLOEXEC);
+
+	return fd < 0 ? error_errno(e, errno, "make a file in memory") : fd;
+}
+
+static char *said_read(int fd) /* the caller frees */
+{
+	char *text = xmalloc(said_max + 1);
+	ssize_t n = pread_full(fd, text, said_max, 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	return text;
+}
+
+static int make_pipe(int fds[2], struct error *e)
+{
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_errno(e, errno, "make a pipe");
+	(void)fcntl(fds[0], F_SETPIPE_SZ, pipe_size); /* a smaller one is only slower */
+	return 0;
+}
+
+/* ---- saving ---- */
+
+/* The node of the device that is mounted at `mountpoint`. mountinfo may call it /dev/root: the number
+ * counts. The caller frees. */
+static int mounted_device(const char *mountpoint, char **ret, struct error *e)
+{
+	_cleanup_(free) char *text = NULL;
+	struct stat st, node;
+
+	if (stat(mountpoint, &st) < 0)
+		return error_errno(e, errno, "look at %s", mountpoint);
+	_cleanup_(free) char *uevent =
+		xasprintf("/sys/dev/block/%u:%u/uevent", major(st.st_dev), minor(st.st_dev));
+
+	if (read_file_at(AT_FDCWD, uevent, 65536, &text, NULL, NULL) < 0)
+		return error_text(e, ENOTBLK, "%s: it lies on no block device, which dump needs", mountpoint);
+	const char *name = strstr(text, "DEVNAME=");
+
+	if (!name)
+		return error_text(e, ENODEV, "%s: its device has no name", mountpoint);
+	name += strlen("DEVNAME=");
+	_cleanup_(free) char *path = xasprintf("/dev/%.*s", (int)strcspn(name, "\n"), name);
+
+	if (stat(path, &node) < 0)
+		return error_errno(e, errno, "look at %s", path);
+	if (!S_ISBLK(node.st_mode) || node.st_rdev != st.st_dev)
+		return error_text(e, ENODEV, "%s: it is not the device of %s", path, mountpoint);
+	*ret = TAKE_PTR(path);
+	return 0;
+}
+
+/* dump exits 0 in spite of read errors; what it says of them counts. */
+static int check_said(const char *said, const char *device, struct error *e)
+{
+	static const char *const bad[] = { "read error", "short read", "lseek2 fail", "EA block" };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		const char *at = strstr(said, bad[i]);
+
+		if (at)
+			return error_text(e, EIO, "dump %s: %.*s", device, (int)strcspn(at, "\n"), at);
+	}
+	return 0;
+}
+
+/* Its last words, without those that only say that they are the last. */
+static int dump_failed(const char *said, const char *device, struct error *e)
+{
+	_cleanup_(free) char *text = xstrdup(said);
+	const char *best = NULL;
+
+	if (check_said(said, device, e) < 0)
+		return -EIO;
+	for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
+		const char *after = str_after(str_strip(line), "DUMP: ");
+
+		if (after && !strstr(after, "ENTIRE dump is aborted") && !strstr(after, "/dev/tty"))
+			best = after;
+		else if (!after && *line)
+			best = line;
+	}
+	if (best) {
+		char detail[256];
+
+		(void)snprintf(detail, sizeof(detail), "%s", best);
+		error_prefix(e, "dump %s: %s", device, detail);
+	}
+	return -EIO;
+}
+
+/* Runs dump into `w`. */
+static int dump_device(struct set_writer *w, const char *name, const char *device, uint64_t total,
+		       struct report *report, struct error *e)
+{
+	_cleanup_(proc) struct proc dump = PROC_NONE;
+	_cleanup_(fd) int said_fd = said_open(e);
+	int fds[2];
+
+	if (said_fd < 0)
+		return said_fd;
+	int r = make_pipe(fds, e);
+
+	if (r < 0)
+		return r;
+	_cleanup_(fd) int out = fds[0];
+	_cleanup_(fd) int in = fds[1];
+	/* -b 1024: eight times as fast as the default. -I 1: of read errors, it gives up at the second
+	 * (0 would mean that it ignores all of them); check_said() sees the first. */
+	const char *argv[] = { "dump", "-0", "-b", "1024", "-I", "1", "-f", "-", device, NULL };
+	const struct proc_options o = { .stdout_fd = in, .stderr_fd = said_fd };
+
+	r = proc_spawn(argv, &o, &dump, e);
+	if (r < 0)
+		return r;
+	(void)close(TAKE_FD(in)); /* the child's now: its end is the stream's */
+	r = set_add_stream(w, name, method_dump.name, out, total, report, e);
+	if (r < 0)
+		return r; /* dump is killed with `dump` */
+	r = proc_wait(&dump, NULL, e);
+	_cleanup_(free) char *said = said_read(said_fd);
+
+	return r < 0 ? dump_failed(said, device, e) : check_said(said, device, e);
+}
+
+static int save(struct set_writer *w, const char *name, const char *mountpoint, uint64_t total,
+		struct report *report, struct error *e)
+{
+	_cleanup_(free) char *device = NULL, *what = xasprintf("back up %s", mountpoint);
+	_cleanup_(fd) int fd = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", mountpoint);
+	int r = mounted_device(mountpoint, &device, e);
+
+	if (r < 0)
+		return r;
+	/* dump reads the device: what is still in memory only must be there. */
+	if (syncfs(fd) < 0)
+		return error_errno(e, errno, "flush %s", mountpoint);
+	/* First, for what it may refuse. A file that is changed meanwhile keeps dump's whole seconds. */
+	r = times_save(w, name, mountpoint, e);
+	if (r < 0)
+		return r;
+	report_begin(report, what, total);
+	r = dump_device(w, name, device, total, report, e);
+	report_end(report);
+	return r;
+}
+
+/* ---- restoring ---- */
+
+/* What restore may say and still have done all of its work: that it has no terminal, that mke2fs made a
+ * lost+found already, that a file vanished or came while a live file system was dumped. */
+static const char *const harmless[] = { "/dev/tty", "./lost+found: File exists" };
+static const char *const changed[] = { "not found on tape", "expected next file" };
+
+static bool has_any(const char *line, const char *const *phrases, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strstr(line, phrases[i]))
+			return true;
+	return false;
+}
+
+static const char *without_prefix(const char *line)
+{
+	const char *after = str_after(line, "restore: ");
+
+	return after ? after : line;
+}
+
+/* restore exits 0 even when it could not make files: whatever it says beyond that is a failure. */
+static int check_restore_said(char *said, const char *name, struct report *report, struct error *e)
+{
+	unsigned vanished = 0;
+
+	for (char *rest = said, *line; (line = strsep(&rest, "\n"));) {
+		line = str_strip(line);
+		if (!*line || has_any(line, harmless, sizeof(harmless) / sizeof(*harmless)))
+			continue;
+		if (!has_any(line, changed, sizeof(changed) / sizeof(*changed)))
+			return error_text(e, EIO, "restore %s: %.300s", name, without_prefix(line));
+		vanished++;
+		report_debug(report, "restore %s: %s", name, line);
+	}
+	if (vanished)
+		report_warn(report, "restore %s: %u files came or went while they were backed up", name,
+			    vanished);
+	return 0;
+}
+
+static const char *last_line(char *said)
+{
+	char *text = str_strip(said);
+	char *newline = strrchr(text, '\n');
+
+	return newline ? newline + 1 : text;
+}
+
+/* Runs restore in `folder` on what set_read_stream() passes on. */
+static int run_restore(struct set *s, const char *name, const char *folder, const char *temp,
+		       struct report *report, struct error *e)
+{
+	_cleanup_(proc) struct proc restore = PROC_NONE;
+	_cleanup_(fd) int said_fd = said_open(e);
+	struct error stream = { 0 };
+	int fds[2];
+
+	if (said_fd < 0)
+		return said_fd;
+	int r = make_pipe(fds, e);
+
+	if (r < 0)
+		return r;
+	_cleanup_(fd) int out = fds[0];
+	_cleanup_(fd) int in = fds[1];
+	const char *argv[] = { "restore", "-r", "-b", "1024", "-T", temp, "-f", "-", NULL };
+	const struct proc_options o = {
+		.stdin_fd = out, .stdout_fd = said_fd, .stderr_fd = said_fd, .cwd = folder
+	};
+
+	r = proc_spawn(argv, &o, &restore, e);
+	if (r < 0)
+		return r;
+	(void)close(TAKE_FD(out)); /* the child's now: its death is our EPIPE */
+	int stream_r = set_read_stream(s, name, method_dump.name, in, report, &stream);
+
+	(void)close(TAKE_FD(in)); /* a pipe keeps what was written */
+	if (stream_r < 0 && stream_r != -EPIPE) {
+		*e = stream; /* restore is killed with `restore` */
+		return stream_r;
+	}
+	r = proc_wait(&restore, NULL, e);
+	_cleanup_(free) char *said = said_read(said_fd);
+
+	if (r < 0) {
+		error_prefix(e, "restore %s: %.300s", name, without_prefix(last_line(said)));
+		return r;
+	}
+	if (stream_r < 0)
+		return error_text(e, EIO, "restore %s: it ended before its stream did", name);
+	return check_restore_said(said, name, report, e);
+}
+
+static int restore(struct set *s, const char *name, const char *folder, struct report *report,
+		   struct error *e)
+{
+	/* restore's table for later levels; of no use once the last one is in */
+	static const char table[] = "restoresymtable";
+	/* Its own temporary folder: what a crash leaves in /tmp blocks the next restore of the same date. */
+	_cleanup_(tempdir) struct tempdir temp = TEMPDIR_NONE;
+	int r = tempdir_make(&temp, e);
+
+	if (r == 0)
+		r = run_restore(s, name, folder, temp.path, report, e);
+	if (r < 0)
+		return r;
+	_cleanup_(fd) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || unlinkat(fd, table, 0) < 0)
+		return error_errno(e, errno, "remove %s/%s", folder, table);
+	return times_restore(s, name, folder, e);
+}
+
+const struct method method_dump = { .name = "dump", .save = save, .restore = restore };

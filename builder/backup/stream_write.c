@@ -1,0 +1,350 @@
+/* A plain stream becomes chunks: the caller's thread reads frames, one thread per core compresses each
+ * frame by itself, one thread hashes and writes them in order. Frames are independent, so that every chunk
+ * decompresses alone and later readers can begin in the middle. */
+#include "backup/set_private.h"
+
+#include "base/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <zstd.h>
+
+enum {
+	frame_max = 4 << 20, /* plain bytes of a frame */
+	chunk_min = 4096,
+	chunks_max = 1000, /* NNN has three digits */
+	chunks_wanted = 900, /* chunks grow so that a stream has at most about so many */
+	flush_every = 32 << 20, /* bytes after which the kernel is asked to start writing */
+	compression = ZSTD_CLEVEL_DEFAULT,
+	workers_max = 64,
+};
+
+/* ---- chunks ---- */
+
+struct chunks {
+	struct set_writer *w;
+	char *prefix; /* NAME.METHOD.zst */
+	uint64_t limit; /* bytes of a chunk */
+	unsigned number; /* of the next one */
+	/* the open one */
+	char *name; /* NULL: none is open */
+	int fd;
+	uint64_t len, flushed;
+	struct digest *digest;
+};
+
+static void chunks_free(struct chunks *c)
+{
+	if (c->fd >= 0)
+		(void)close(c->fd); /* of a set that is thrown away */
+	digest_free(c->digest);
+	free(c->name);
+	free(c->prefix);
+}
+DEFINE_CLEANUP(chunks, struct chunks, chunks_free)
+
+static int chunk_error(const struct chunks *c, int code, struct error *e)
+{
+	return error_errno(e, code, "write %s/%s/%s", c->w->shown, c->w->partial, c->name);
+}
+
+static int chunk_begin(struct chunks *c, struct error *e)
+{
+	if (c->number >= chunks_max)
+		return error_text(e, EFBIG,
+				  "%s/%s: more than %d chunks; choose bigger ones (chunk = in [backup])",
+				  c->w->shown, c->prefix, chunks_max);
+	c->name = xasprintf("%s.%03u", c->prefix, c->number++);
+	c->fd = openat(c->w->dirfd, c->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (c->fd < 0)
+		return chunk_error(c, errno, e);
+	c->len = c->flushed = 0;
+	c->digest = digest_new();
+	return 0;
+}
+
+static int chunk_end(struct chunks *c, struct error *e)
+{
+	char hex[DIGEST_HEX_SIZE];
+
+	if (!c->name)
+		return 0;
+	if (fsync(c->fd) < 0 || close(TAKE_FD(c->fd)) < 0)
+		return chunk_error(c, errno, e);
+	digest_hex(c->digest, hex);
+	digest_free(TAKE_PTR(c->digest));
+	sums_add(&c->w->sums, c->name, hex);
+	free(TAKE_PTR(c->name));
+	return 0;
+}
+
+static int chunk_put(struct chunks *c, const void *frame, size_t len, struct error *e)
+{
+	int r = 0;
+
+	if (c->name && c->len + len > c->limit)
+		r = chunk_end(c, e);
+	if (r == 0 && !c->name)
+		r = chunk_begin(c, e);
+	if (r < 0)
+		return r;
+	r = write_all(c->fd, frame, len);
+	if (r < 0)
+		return chunk_error(c, -r, e);
+	digest_add(c->digest, frame, len);
+	c->len += len;
+	c->w->packed += len;
+	if (c->len - c->flushed >= flush_every) {
+		/* So that the fsync at the end finds little left. Where it is not supported, fsync does all. */
+		(void)sync_file_range(c->fd, (off_t)c->flushed, (off_t)(c->len - c->flushed),
+				      SYNC_FILE_RANGE_WRITE);
+		c->flushed = c->len;
+	}
+	return 0;
+}
+
+/* ---- the pipeline ---- */
+
+struct slot {
+	char *plain, *packed;
+	size_t plain_len, packed_len;
+	bool done; /* packed */
+};
+
+struct pipeline {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct slot *slots; /* a ring: frame N is in slots[N % count] */
+	size_t count, frame_size, packed_size;
+	/* frames: written <= taken <= filled <= written + count */
+	uint64_t filled, taken, written;
+	bool ended; /* no more frames will be filled */
+	bool failed;
+	struct error error; /* why: the first failure */
+	struct chunks *chunks;
+};
+
+static void pipeline_free(struct pipeline *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		free(p->slots[i].plain);
+		free(p->slots[i].packed);
+	}
+	free(p->slots);
+	(void)pthread_cond_destroy(&p->changed); /* no thread is left */
+	(void)pthread_mutex_destroy(&p->lock);
+}
+DEFINE_CLEANUP(pipeline, struct pipeline, pipeline_free)
+
+static void pipeline_init(struct pipeline *p, struct chunks *chunks, unsigned workers)
+{
+	*p = (struct pipeline) { .count = 2 * workers + 2, .chunks = chunks };
+	/* A frame that does not compress must still fit into a chunk. */
+	for (p->frame_size = frame_max; ZSTD_compressBound(p->frame_size) > chunks->limit;)
+		p->frame_size /= 2;
+	p->packed_size = ZSTD_compressBound(p->frame_size);
+	p->slots = xcalloc(p->count, sizeof(*p->slots));
+	for (size_t i = 0; i < p->count; i++) {
+		p->slots[i].plain = xmalloc(p->frame_size);
+		p->slots[i].packed = xmalloc(p->packed_size);
+	}
+	(void)pthread_mutex_init(&p->lock, NULL); /* these cannot fail on Linux */
+	(void)pthread_cond_init(&p->changed, NULL);
+}
+
+static void fail(struct pipeline *p, const struct error *e)
+{
+	(void)pthread_mutex_lock(&p->lock); /* a plain mutex that we do not hold */
+	if (!p->failed)
+		p->error = *e;
+	p->failed = true;
+	(void)pthread_cond_broadcast(&p->changed);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+/* Takes the next frame to be compressed; NULL: there is none and will be none. */
+static struct slot *take(struct pipeline *p)
+{
+	struct slot *slot = NULL;
+
+	(void)pthread_mutex_lock(&p->lock);
+	while (!p->failed && p->taken == p->filled && !p->ended)
+		(void)pthread_cond_wait(&p->changed, &p->lock);
+	if (!p->failed && p->taken < p->filled)
+		slot = &p->slots[p->taken++ % p->count];
+	(void)pthread_mutex_unlock(&p->lock);
+	return slot;
+}
+
+static void *compress_frames(void *user)
+{
+	struct pipeline *p = user;
+	ZSTD_CCtx *context = ZSTD_createCCtx();
+	struct error e;
+	struct slot *slot;
+
+	if (!context || ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, compression)) ||
+	    ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1))) {
+		(void)error_errno(&e, ENOMEM, "start the compressor");
+		fail(p, &e);
+	}
+	while ((slot = take(p))) {
+		size_t n =
+			ZSTD_compress2(context, slot->packed, p->packed_size, slot->plain, slot->plain_len);
+
+		if (ZSTD_isError(n)) {
+			(void)error_text(&e, EIO, "compress: %s", ZSTD_getErrorName(n));
+			fail(p, &e);
+			break;
+		}
+		(void)pthread_mutex_lock(&p->lock);
+		slot->packed_len = n;
+		slot->done = true;
+		(void)pthread_cond_broadcast(&p->changed);
+		(void)pthread_mutex_unlock(&p->lock);
+	}
+	(void)ZSTD_freeCCtx(context); /* accepts NULL; always 0 */
+	return NULL;
+}
+
+/* Waits for the next frame in order; NULL: all are written, or it failed. */
+static struct slot *next_packed(struct pipeline *p)
+{
+	struct slot *slot = &p->slots[p->written % p->count];
+
+	(void)pthread_mutex_lock(&p->lock);
+	while (!p->failed && !(p->written < p->filled && slot->done) &&
+	       !(p->ended && p->written == p->filled))
+		(void)pthread_cond_wait(&p->changed, &p->lock);
+	bool there = !p->failed && p->written < p->filled;
+
+	(void)pthread_mutex_unlock(&p->lock);
+	return there ? slot : NULL;
+}
+
+static void *write_frames(void *user)
+{
+	struct pipeline *p = user;
+	struct error e;
+	struct slot *slot;
+
+	while ((slot = next_packed(p))) {
+		if (chunk_put(p->chunks, slot->packed, slot->packed_len, &e) < 0) {
+			fail(p, &e);
+			return NULL;
+		}
+		(void)pthread_mutex_lock(&p->lock);
+		slot->done = false;
+		p->written++;
+		(void)pthread_cond_broadcast(&p->changed);
+		(void)pthread_mutex_unlock(&p->lock);
+	}
+	return NULL;
+}
+
+/* Waits for room; NULL: it failed meanwhile. */
+static struct slot *next_free(struct pipeline *p)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	while (!p->failed && p->filled - p->written == p->count)
+		(void)pthread_cond_wait(&p->changed, &p->lock);
+	struct slot *slot = p->failed ? NULL : &p->slots[p->filled % p->count];
+
+	(void)pthread_mutex_unlock(&p->lock);
+	return slot;
+}
+
+/* The caller's own part: reads until the end. A stream of nothing is one empty frame. */
+static int fill_frames(struct pipeline *p, int in_fd, uint64_t *plain, struct report *report)
+{
+	struct slot *slot;
+	ssize_t n = 1;
+
+	while (n > 0 && (slot = next_free(p))) {
+		n = read_full(in_fd, slot->plain, p->frame_size);
+		if (n < 0 || (n == 0 && p->filled > 0))
+			break;
+		slot->plain_len = (size_t)n;
+		*plain += (uint64_t)n;
+		(void)pthread_mutex_lock(&p->lock);
+		p->filled++;
+		(void)pthread_cond_broadcast(&p->changed);
+		(void)pthread_mutex_unlock(&p->lock);
+		report_progress(report, *plain);
+	}
+	return n < 0 ? (int)n : 0;
+}
+
+static void end(struct pipeline *p)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	p->ended = true;
+	(void)pthread_cond_broadcast(&p->changed);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+static unsigned worker_count(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > workers_max ? workers_max : (unsigned)n;
+}
+
+static int run(struct pipeline *p, unsigned workers, int in_fd, uint64_t *plain, struct report *report,
+	       struct error *e)
+{
+	pthread_t threads[workers_max + 1];
+	unsigned started = 0;
+	int r = 0, code = 0;
+
+	for (; started <= workers && !code; started += !code)
+		code = pthread_create(&threads[started], NULL, started ? compress_frames : write_frames, p);
+	if (code) {
+		struct error failure;
+
+		(void)error_errno(&failure, code, "start a thread");
+		fail(p, &failure);
+	} else {
+		r = fill_frames(p, in_fd, plain, report);
+		if (r < 0) {
+			struct error failure;
+
+			(void)error_errno(&failure, -r, "read the stream");
+			fail(p, &failure);
+		}
+	}
+	end(p);
+	for (unsigned i = 0; i < started; i++)
+		(void)pthread_join(threads[i], NULL); /* ours, joinable, once */
+	if (!p->failed)
+		return 0;
+	*e = p->error;
+	return -e->code;
+}
+
+int set_add_stream(struct set_writer *w, const char *name, const char *method, int in_fd, uint64_t total,
+		   struct report *report, struct error *e)
+{
+	_cleanup_(chunks) struct chunks c = { .w = w, .fd = -1, .limit = w->chunk_size };
+	_cleanup_(pipeline) struct pipeline p = { 0 };
+	unsigned workers = worker_count();
+	uint64_t plain = 0;
+
+	c.prefix = xasprintf("%s.%s.zst", name, method);
+	if (!set_name_good(c.prefix))
+		return error_text(e, EINVAL, "%s/%s: no good name for a stream", w->shown, c.prefix);
+	if (c.limit < chunk_min)
+		return error_text(e, EINVAL, "chunks of %llu bytes are too small",
+				  (unsigned long long)c.limit);
+	if (c.limit < total / chunks_wanted)
+		c.limit = total / chunks_wanted;
+	pipeline_init(&p, &c, workers);
+	int r = run(&p, workers, in_fd, &plain, report, e);
+
+	if (r == 0)
+		r = chunk_end(&c, e);
+	w->plain += plain;
+	return r;
+}

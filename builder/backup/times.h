@@ -1,0 +1,19 @@
+/* The modification times that a method drops, as a stream of their own: one record per file, folder or link,
+ *
+ *     TYPE SECONDS.NANOSECONDS PATH NUL
+ *
+ * TYPE is find(1)'s letter (f d l b c p s), SECONDS.NANOSECONDS what `touch -d @…` takes, PATH relative,
+ * "." for the file system's root. Private to this room. */
+#pragma once
+#include "backup/set.h"
+
+#define TIMES_METHOD "times"
+
+/* Walks the file system mounted at `mountpoint`, without what is mounted on it. Listed are those whose
+ * time dump(8) cannot hold (32 bits of whole seconds), and the root. A name that restore(8) cannot bring
+ * back (255 bytes) is an error. */
+int times_save(struct set_writer *w, const char *name, const char *mountpoint, struct error *e);
+
+/* Puts the times back below `folder`, where type and whole seconds are those of the record: a file that
+ * the dump holds in another state keeps its own. A set without such a stream is fine. */
+int times_restore(struct set *s, const char *name, const char *folder, struct error *e);

@@ -1,0 +1,179 @@
+/* Putting modification times back. */
+#include "backup/times.h"
+
+#include "backup/set_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/openat2.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+struct put_back {
+	int rootfd;
+	const char *folder;
+	FILE *in;
+	struct error error;
+};
+
+/* Below the root and through no link, whatever the record says. */
+static int open_inside(int rootfd, const char *path, uint64_t flags)
+{
+	const struct open_how how = { .flags = flags | O_NOFOLLOW | O_CLOEXEC,
+				      .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
+
+	/* A link itself may be the goal: O_PATH | O_NOFOLLOW opens it, but RESOLVE_NO_SYMLINKS allows that. */
+	return (int)syscall(SYS_openat2, rootfd, path, &how, sizeof(how));
+}
+
+static mode_t type_of(char letter)
+{
+	static const struct {
+		char letter;
+		mode_t type;
+	} types[] = { { 'f', S_IFREG }, { 'd', S_IFDIR }, { 'l', S_IFLNK }, { 'b', S_IFBLK },
+		      { 'c', S_IFCHR }, { 'p', S_IFIFO }, { 's', S_IFSOCK } };
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (types[i].letter == letter)
+			return types[i].type;
+	return 0;
+}
+
+/* "TYPE SECONDS.NANOSECONDS PATH". */
+static bool parse_record(const char *record, mode_t *ret_type, struct timespec *ret_time,
+			 const char **ret_path)
+{
+	long long seconds;
+	unsigned long nanoseconds;
+	char letter;
+	int n = 0;
+	bool back = strncmp(record + 1, " -", 2) == 0;
+
+	if (sscanf(record, "%c %lld.%9lu %n", &letter, &seconds, &nanoseconds, &n) != 3 || n == 0 ||
+	    !record[n] || nanoseconds >= 1000000000 || !(*ret_type = type_of(letter)))
+		return false;
+	if (back && nanoseconds > 0) {
+		seconds--;
+		nanoseconds = 1000000000 - nanoseconds;
+	}
+	*ret_time = (struct timespec) { .tv_sec = seconds, .tv_nsec = (long)nanoseconds };
+	*ret_path = record + n;
+	return true;
+}
+
+/* An immutable or append-only file: the flag is taken off for the moment. */
+static int set_flagged(int rootfd, const char *path, const struct timespec times[2])
+{
+	_cleanup_(fd) int fd = open_inside(rootfd, path, O_RDONLY | O_NONBLOCK);
+	int flags, without;
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		return -errno;
+	without = flags & ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
+	if (without == flags)
+		return -EPERM;
+	if (ioctl(fd, FS_IOC_SETFLAGS, &without) < 0)
+		return -errno;
+	int r = futimens(fd, times) < 0 ? -errno : 0;
+
+	if (ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0)
+		return -errno;
+	return r;
+}
+
+static int put_one(struct put_back *p, const char *record)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+	const char *path;
+	mode_t type;
+	struct stat st;
+
+	if (!parse_record(record, &type, &times[1], &path))
+		return error_text(&p->error, EBADMSG, "%s: put times back: bad record '%.40s'", p->folder,
+				  record);
+	_cleanup_(fd) int fd = open_inside(p->rootfd, path, O_PATH);
+
+	if (fd < 0) /* it was deleted before the dump came to it, or made after */
+		return errno == ENOENT || errno == ENOTDIR
+			       ? 0
+			       : error_errno(&p->error, errno, "open %s/%s", p->folder, path);
+	if (fstat(fd, &st) < 0)
+		return error_errno(&p->error, errno, "read %s/%s", p->folder, path);
+	/* dump(8) keeps 32 bits of the seconds. The root's own time has just changed. */
+	if (!streq(path, ".") &&
+	    ((st.st_mode & S_IFMT) != type || (uint32_t)st.st_mtim.tv_sec != (uint32_t)times[1].tv_sec))
+		return 0;
+	int r = utimensat(fd, "", times, AT_EMPTY_PATH) < 0 ? -errno : 0;
+
+	if (r == -EPERM)
+		r = set_flagged(p->rootfd, path, times);
+	return r < 0 ? error_errno(&p->error, -r, "set the time of %s/%s", p->folder, path) : 0;
+}
+
+static void *putter(void *user)
+{
+	struct put_back *p = user;
+	_cleanup_(free) char *record = NULL;
+	size_t capacity = 0;
+	ssize_t n;
+
+	while ((n = getdelim(&record, &capacity, '\0', p->in)) > 0)
+		if (put_one(p, record) < 0)
+			break;
+	if (ferror(p->in))
+		(void)error_errno(&p->error, errno, "%s: put times back", p->folder);
+	(void)fclose(p->in); /* read side; the writer gets EPIPE when this is early */
+	return NULL;
+}
+
+static int run(struct set *s, const char *name, struct put_back *p, struct error *e)
+{
+	struct report quiet;
+	pthread_t thread;
+	int fds[2];
+
+	report_init(&quiet, VERBOSITY_QUIET, false);
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_errno(e, errno, "make a pipe");
+	_cleanup_(fd) int in = fds[1];
+
+	p->in = fdopen(fds[0], "r");
+	if (!p->in) {
+		(void)close(fds[0]); /* read side */
+		return error_errno(e, ENOMEM, "make a pipe");
+	}
+	int r = pthread_create(&thread, NULL, putter, p);
+
+	if (r) {
+		(void)fclose(p->in); /* read side */
+		return error_errno(e, r, "start a thread");
+	}
+	r = set_read_stream(s, name, TIMES_METHOD, in, &quiet, e);
+	(void)close(TAKE_FD(in)); /* a pipe keeps what was written */
+	(void)pthread_join(thread, NULL); /* ours, joinable, once */
+	if (p->error.code) {
+		*e = p->error;
+		return -e->code;
+	}
+	return r;
+}
+
+int times_restore(struct set *s, const char *name, const char *folder, struct error *e)
+{
+	_cleanup_(free) char *first = xasprintf("%s." TIMES_METHOD ".zst.000", name);
+	_cleanup_(fd) int rootfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct put_back p = { .rootfd = rootfd, .folder = folder };
+
+	if (!sums_find(&s->sums, first))
+		return 0;
+	if (rootfd < 0)
+		return error_errno(e, errno, "open %s", folder);
+	return run(s, name, &p, e);
+}

@@ -1,0 +1,75 @@
+/* The backup room without a survey: saves and restores one mounted file system, for tests and figures.
+ *
+ *     set-tool save URL CREDENTIALS HOST NAME MOUNTPOINT CHUNK-SIZE     prints HOST/SET
+ *     set-tool restore URL CREDENTIALS HOST NAME FOLDER                 of the newest set of HOST
+ *
+ * CREDENTIALS is a file, or - for none. */
+#include "backup/set.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/statvfs.h>
+
+static int save(const struct target *target, char *argv[], struct report *report, struct error *e)
+{
+	static const char machine[] = "[machine]\n", recover[] = "See set-tool.\n";
+	_cleanup_(set_writer) struct set_writer *w = NULL;
+	_cleanup_(free) char *name = NULL;
+	const char *host = argv[0], *stream = argv[1], *mountpoint = argv[2];
+	struct statvfs fs;
+	uint64_t chunk;
+
+	if (parse_size(argv[3], &chunk) < 0 || statvfs(mountpoint, &fs) < 0)
+		return error_text(e, 22, "save: bad chunk size or mount point");
+	int r = set_begin(target, host, 0, chunk, &w, report, e);
+
+	if (r == 0)
+		r = set_add_file(w, "machine.conf", machine, sizeof(machine) - 1, e);
+	if (r == 0)
+		r = set_save_filesystem(w, stream, "dump", mountpoint,
+					(uint64_t)(fs.f_blocks - fs.f_bfree) * fs.f_frsize, report, e);
+	if (r == 0)
+		r = set_add_file(w, "RECOVER.txt", recover, sizeof(recover) - 1, e);
+	if (r == 0)
+		r = set_commit(w, &name, e);
+	if (r == 0)
+		printf("%s/%s\n", host, name);
+	return r;
+}
+
+static int restore(const struct target *target, char *argv[], struct report *report, struct error *e)
+{
+	_cleanup_(set) struct set *s = NULL;
+	int r = set_open(target, argv[0], NULL, &s, e);
+
+	return r < 0 ? r : set_restore_stream(s, argv[1], "dump", argv[2], report, e);
+}
+
+static int run(int argc, char *argv[], struct report *report, struct error *e)
+{
+	_cleanup_(target) struct target target = { .dirfd = -1 };
+	bool saves = argc == 8 && streq(argv[1], "save");
+
+	if (!saves && !(argc == 7 && streq(argv[1], "restore")))
+		return error_text(e, 22, "see the head of set-tool.c");
+	struct target_options options = { .credentials = streq(argv[3], "-") ? NULL : argv[3],
+					  .write = saves };
+	int r = target_open(argv[2], &options, &target, report, e);
+
+	if (r < 0)
+		return r;
+	return saves ? save(&target, argv + 4, report, e) : restore(&target, argv + 4, report, e);
+}
+
+int main(int argc, char *argv[])
+{
+	struct report report;
+	struct error e = { 0 };
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	report_init(&report, VERBOSITY_NORMAL, false);
+	if (run(argc, argv, &report, &e) == 0)
+		return 0;
+	report_error(&report, &e);
+	return 1;
+}
