@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum device_kind { DEVICE_DISK, DEVICE_PARTITION };
 enum table_kind { TABLE_NONE, TABLE_MBR, TABLE_GPT };
@@ -49,6 +50,13 @@ struct content {
 	char *stream, *method; /* NAME and METHOD of its backup; NULL: none */
 };
 
+/* What holds only for a disk that is in this very system; never in machine.conf. */
+struct presence {
+	dev_t devno; /* 0: not known */
+	char *in_use; /* "mounted at /home": why it cannot be touched; NULL when it can */
+	char *holds; /* "gpt table, ext4, swap": what is on it, in words; NULL when it is blank */
+};
+
 struct device {
 	enum device_kind kind;
 	char *name; /* its name in machine.conf and messages: sda, sda1 */
@@ -59,6 +67,7 @@ struct device {
 	uint32_t sector_size; /* logical */
 	enum table_kind table;
 	char *table_id; /* GPT disk GUID, or the MBR signature as 0x%08x */
+	uint64_t first_usable; /* GPT: where partitions may begin; 0 otherwise */
 	/* DEVICE_PARTITION */
 	struct device *parent; /* its disk; in the same machine */
 	unsigned number;
@@ -67,6 +76,7 @@ struct device {
 	char *part_uuid, *part_name; /* GPT only; NULL otherwise */
 	bool active; /* MBR boot flag */
 	uint64_t attributes; /* GPT attribute bits */
+	struct presence now;
 };
 
 enum firmware { FIRMWARE_BIOS, FIRMWARE_UEFI };
@@ -87,3 +97,22 @@ DEFINE_CLEANUP(machine, struct machine, machine_free)
 /* Appends a zeroed device; the machine owns it. */
 struct device *machine_add(struct machine *m, enum device_kind kind, const char *name);
 struct device *machine_find(const struct machine *m, const char *name);
+
+/* The disk that a device lies on: itself, or its partition's parent. */
+struct device *device_disk(const struct device *d);
+/* The kernel's node of partition `number` of the disk /dev/X: /dev/X1, or /dev/X1p1 when the disk's
+ * own name ends in a digit. The caller frees. */
+char *partition_node(const char *disk_path, unsigned number);
+/* The node of a device by its disk's path; NULL when that is unknown. The caller frees. */
+char *device_node(const struct device *d);
+/* Extended partitions hold the logical ones, which are numbered from 5. */
+static inline bool device_is_logical(const struct device *d)
+{
+	return d->kind == DEVICE_PARTITION && d->parent->table == TABLE_MBR && d->number > 4;
+}
+
+/* Everything by which a disk and its content are told from others, as one text: equal texts mean
+ * that nothing was exchanged or changed in between. The caller frees. */
+char *disk_fingerprint(const struct machine *m, const struct device *disk);
+/* "vda (QEMU HARDDISK, serial X, 4.0 GiB)": a disk as a person knows it. The caller frees. */
+char *disk_describe(const struct device *disk);

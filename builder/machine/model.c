@@ -1,0 +1,173 @@
+#include "machine/model.h"
+
+#include <ctype.h>
+
+void key_values_set(struct key_values *kv, const char *key, const char *value)
+{
+	for (size_t i = 0; i < kv->count; i++)
+		if (streq(kv->items[i].key, key)) {
+			char *copy = xstrdup(value);
+
+			free(kv->items[i].value);
+			kv->items[i].value = copy;
+			return;
+		}
+	kv->items = xgrow(kv->items, kv->count + 1, &kv->capacity, sizeof(*kv->items));
+	kv->items[kv->count++] = (struct key_value) { .key = xstrdup(key), .value = xstrdup(value) };
+}
+
+const char *key_values_get(const struct key_values *kv, const char *key)
+{
+	for (size_t i = 0; i < kv->count; i++)
+		if (streq(kv->items[i].key, key))
+			return kv->items[i].value;
+	return NULL;
+}
+
+void key_values_free(struct key_values *kv)
+{
+	for (size_t i = 0; i < kv->count; i++) {
+		free(kv->items[i].key);
+		free(kv->items[i].value);
+	}
+	free(kv->items);
+	*kv = (struct key_values) { 0 };
+}
+
+static void content_free(struct content *c)
+{
+	free(c->type);
+	free(c->uuid);
+	free(c->label);
+	free(c->mountpoint);
+	free(c->mount_options);
+	free(c->stream);
+	free(c->method);
+	key_values_free(&c->parameters);
+}
+
+static void device_free(struct device *d)
+{
+	struct disk_identity *id = &d->identity;
+
+	content_free(&d->content);
+	free(d->name);
+	free(id->path);
+	free(id->model);
+	free(id->serial);
+	free(id->wwn);
+	free(id->bus);
+	free(d->table_id);
+	free(d->part_type);
+	free(d->part_uuid);
+	free(d->part_name);
+	free(d->now.in_use);
+	free(d->now.holds);
+	free(d);
+}
+
+void machine_free(struct machine *m)
+{
+	for (size_t i = 0; i < m->count; i++)
+		device_free(m->devices[i]);
+	free(m->devices);
+	free(m->hostname);
+	free(m->arch);
+	free(m->kernel);
+	free(m->created);
+	free(m->os);
+	free(m->boot_loader);
+	free(m->boot_target);
+	free(m->boot_disk);
+	*m = (struct machine) { 0 };
+}
+
+struct device *machine_add(struct machine *m, enum device_kind kind, const char *name)
+{
+	struct device *d = xcalloc(1, sizeof(*d));
+
+	d->kind = kind;
+	d->name = xstrdup(name);
+	m->devices = xgrow(m->devices, m->count + 1, &m->capacity, sizeof(struct device *));
+	m->devices[m->count++] = d;
+	return d;
+}
+
+struct device *machine_find(const struct machine *m, const char *name)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (streq(m->devices[i]->name, name))
+			return m->devices[i];
+	return NULL;
+}
+
+struct device *device_disk(const struct device *d)
+{
+	return d->kind == DEVICE_PARTITION ? d->parent : (struct device *)d;
+}
+
+char *partition_node(const char *disk_path, unsigned number)
+{
+	size_t n = strlen(disk_path);
+
+	return xasprintf("%s%s%u", disk_path, n && isdigit((unsigned char)disk_path[n - 1]) ? "p" : "",
+			 number);
+}
+
+char *device_node(const struct device *d)
+{
+	const char *path = device_disk(d)->identity.path;
+
+	if (!path)
+		return NULL;
+	return d->kind == DEVICE_PARTITION ? partition_node(path, d->number) : xstrdup(path);
+}
+
+static const char *or_none(const char *s)
+{
+	return s ? s : "-";
+}
+
+static void fingerprint_content(struct strbuf *b, const struct content *c)
+{
+	strbuf_printf(b, " %d %s %s %s\n", c->kind, or_none(c->type), or_none(c->uuid), or_none(c->label));
+}
+
+char *disk_fingerprint(const struct machine *m, const struct device *disk)
+{
+	const struct disk_identity *id = &disk->identity;
+	struct strbuf b = { 0 };
+
+	strbuf_printf(&b, "%s %s %s %s %llu %u %d %s %s", or_none(id->path), or_none(id->model),
+		      or_none(id->serial), or_none(id->wwn), (unsigned long long)disk->size,
+		      disk->sector_size, disk->table, or_none(disk->table_id), or_none(disk->now.holds));
+	fingerprint_content(&b, &disk->content);
+	for (size_t i = 0; i < m->count; i++) {
+		const struct device *d = m->devices[i];
+
+		if (d->kind != DEVICE_PARTITION || d->parent != disk)
+			continue;
+		strbuf_printf(&b, "%u %llu %llu %s %s", d->number, (unsigned long long)d->start,
+			      (unsigned long long)d->size, or_none(d->part_type), or_none(d->part_uuid));
+		fingerprint_content(&b, &d->content);
+	}
+	return b.data;
+}
+
+char *disk_describe(const struct device *disk)
+{
+	const struct disk_identity *id = &disk->identity;
+	const char *path = id->path ? id->path : disk->name, *name = str_after(path, "/dev/");
+	struct strbuf b = { 0 };
+	char size[SIZE_TEXT_MAX];
+
+	strbuf_printf(&b, "%s (", name ? name : path);
+	if (id->model)
+		strbuf_printf(&b, "%s, ", id->model);
+	if (id->serial)
+		strbuf_printf(&b, "serial %s, ", id->serial);
+	else if (id->wwn)
+		strbuf_printf(&b, "WWN %s, ", id->wwn);
+	strbuf_printf(&b, "%s)", format_size(disk->size, size));
+	return b.data;
+}
