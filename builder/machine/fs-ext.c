@@ -1,0 +1,439 @@
+/* ext2, ext3, ext4: described by dumpe2fs(8), made by mke2fs(8), finished by tune2fs(8). */
+#include "machine/fs.h"
+
+#include "base/proc.h"
+
+#include <errno.h>
+#include <sys/statvfs.h>
+
+static const char *const types[] = { "ext4", "ext3", "ext2", NULL };
+
+static int check_signed(const char *value)
+{
+	return check_number(value + (*value == '-'));
+}
+
+static int check_words(const char *value)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_- ";
+
+	return value[strspn(value, allowed)] ? -EINVAL : 0;
+}
+
+static int check_errors(const char *value)
+{
+	return streq(value, "continue") || streq(value, "remount-ro") || streq(value, "panic") ? 0 : -EINVAL;
+}
+
+static int check_block_size(const char *value)
+{
+	uint64_t v;
+
+	if (parse_u64(value, &v) < 0 || v < 1024 || v > 65536 || (v & (v - 1)))
+		return -EINVAL;
+	return 0;
+}
+
+static const struct ini_key keys[] = {
+	{ "fs.block-size", "1024, 2048, 4096 … 65536", check_block_size },
+	{ "fs.blocks", "a number of blocks", check_number },
+	{ "fs.inodes", "a number of inodes", check_number },
+	{ "fs.inodes-used", "a number of inodes", check_number },
+	{ "fs.inode-size", "a number of bytes", check_number },
+	{ "fs.features", "names that mke2fs -O knows, with blanks between", check_words },
+	{ "fs.blocks-per-group", "a number of blocks", check_number },
+	{ "fs.flex-group", "a number of groups", check_number },
+	{ "fs.reserved-gdt", "a number of blocks", check_number },
+	{ "fs.journal-mib", "a number of MiB", check_number },
+	{ "fs.hash", "a hash that tune2fs -E hash_alg knows", check_words },
+	{ "fs.hash-seed", "a UUID", check_uuid },
+	{ "fs.stride", "a number of blocks", check_number },
+	{ "fs.stripe-width", "a number of blocks", check_number },
+	{ "fs.errors", "continue, remount-ro or panic", check_errors },
+	{ "fs.mount-options", "names that tune2fs -o knows, with blanks between", check_words },
+	{ "fs.reserved-blocks", "a number of blocks", check_number },
+	{ "fs.reserved-uid", "a user number", check_number },
+	{ "fs.reserved-gid", "a group number", check_number },
+	{ "fs.max-mounts", "a number of mounts, or -1", check_signed },
+	{ "fs.check-interval", "a number of seconds", check_number },
+	{ NULL, NULL, NULL },
+};
+
+/* dumpe2fs's lines and the parameters they become. "Rest" of a number ("0 (user root)") is cut. */
+static const struct {
+	const char *heading, *key;
+	bool number;
+} lines[] = {
+	{ "Block size", "block-size", true },
+	{ "Block count", "blocks", true },
+	{ "Inode count", "inodes", true },
+	{ "Inode size", "inode-size", true },
+	{ "Blocks per group", "blocks-per-group", true },
+	{ "Flex block group size", "flex-group", true },
+	{ "Reserved GDT blocks", "reserved-gdt", true },
+	{ "Default directory hash", "hash", false },
+	{ "Directory Hash Seed", "hash-seed", false },
+	{ "RAID stride", "stride", true },
+	{ "RAID stripe width", "stripe-width", true },
+	{ "Reserved block count", "reserved-blocks", true },
+	{ "Reserved blocks uid", "reserved-uid", true },
+	{ "Reserved blocks gid", "reserved-gid", true },
+	{ "Maximum mount count", "max-mounts", true },
+	{ "Check interval", "check-interval", true },
+};
+
+/* What keeps a file system from being rebuilt, by feature. dump(8) writes wrong content for the first
+ * three; the others tie the content to this very file system. */
+static const struct {
+	const char *feature, *why;
+} refused[] = {
+	{ "inline_data", "dump cannot read it" },
+	{ "bigalloc", "dump cannot read it" },
+	{ "ea_inode", "restore cannot write it" },
+	{ "encrypt", "its keys cannot be carried over" },
+	{ "verity", "its signatures cannot be carried over" },
+	{ "casefold", "dump cannot carry its folders' flags" },
+	{ "stable_inodes", "inode numbers cannot be kept" },
+	{ "journal_dev", "it is another file system's journal" },
+};
+
+/* Told by the running kernel, not by mke2fs. */
+static bool is_state(const char *feature)
+{
+	return streq(feature, "needs_recovery") || streq(feature, "orphan_present");
+}
+
+/* The value behind "HEADING:" in dumpe2fs's text, or NULL. The caller frees. */
+static char *line_value(const char *text, const char *heading)
+{
+	size_t n = strlen(heading);
+
+	for (const char *p = text; p; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		if (strncmp(p, heading, n) != 0 || p[n] != ':')
+			continue;
+		_cleanup_(free) char *line = xstrndup(p + n + 1, strcspn(p + n + 1, "\n"));
+
+		return xstrdup(str_strip(line));
+	}
+	return NULL;
+}
+
+static uint64_t line_number(const char *text, const char *heading)
+{
+	_cleanup_(free) char *value = line_value(text, heading);
+	uint64_t v = 0;
+
+	if (value)
+		value[strcspn(value, " k")] = '\0';
+	return value && parse_u64(value, &v) == 0 ? v : 0;
+}
+
+static int describe_features(const char *node, const char *text, struct content *c, struct error *e)
+{
+	_cleanup_(free) char *value = line_value(text, "Filesystem features");
+	_cleanup_(strlist) struct strlist all = { 0 }, kept = { 0 };
+
+	strlist_add_words(&all, value && !streq(value, "(none)") ? value : "");
+	for (size_t i = 0; i < all.count; i++) {
+		for (size_t k = 0; k < sizeof(refused) / sizeof(*refused); k++)
+			if (streq(all.items[i], refused[k].feature))
+				return error_text(e, EOPNOTSUPP,
+						  "%s: %s with the feature %s cannot be rebuilt yet: %s",
+						  node, c->type, refused[k].feature, refused[k].why);
+		if (str_after(all.items[i], "FEATURE_"))
+			return error_text(
+				e, EOPNOTSUPP,
+				"%s: %s has a feature that this machine's e2fsprogs does not know (%s)", node,
+				c->type, all.items[i]);
+		if (!is_state(all.items[i]))
+			strlist_add(&kept, all.items[i]);
+	}
+	_cleanup_(free) char *external = line_value(text, "Journal device");
+
+	if (external)
+		return error_text(e, EOPNOTSUPP,
+				  "%s: %s with its journal on another device cannot be rebuilt yet", node,
+				  c->type);
+	_cleanup_(free) char *features = strlist_join(&kept, " ");
+
+	key_values_set(&c->parameters, "features", features);
+	return 0;
+}
+
+static void describe_tunables(const char *text, struct content *c)
+{
+	_cleanup_(free) char *errors = line_value(text, "Errors behavior");
+	_cleanup_(free) char *options = line_value(text, "Default mount options");
+	uint64_t journal = line_number(text, "Total journal blocks");
+
+	if (errors)
+		key_values_set(&c->parameters, "errors",
+			       streq(errors, "Panic")               ? "panic"
+			       : streq(errors, "Remount read-only") ? "remount-ro"
+								    : "continue");
+	if (options)
+		key_values_set(&c->parameters, "mount-options", streq(options, "(none)") ? "" : options);
+	if (!journal)
+		journal = line_number(text, "Journal length"); /* e2fsprogs before 1.46 */
+	if (journal)
+		content_set_number(c, "journal-mib", journal * content_number(c, "block-size") >> 20);
+}
+
+static int ext_describe(const char *node, const char *folder, struct content *c, struct report *report,
+			struct error *e)
+{
+	static const char *const env[] = { "LC_ALL=C", NULL };
+	const char *argv[] = { "dumpe2fs", "-h", node, NULL };
+	_cleanup_(free) char *text = NULL;
+	int r = proc_capture(argv, &(struct proc_options) { .env = env }, &text, e);
+
+	(void)report; /* nothing to warn of */
+	if (r < 0)
+		return r;
+	r = describe_features(node, text, c, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		_cleanup_(free) char *value = line_value(text, lines[i].heading);
+
+		if (value && lines[i].number)
+			value[strcspn(value, " ")] = '\0';
+		if (value && *value)
+			key_values_set(&c->parameters, lines[i].key, value);
+	}
+	describe_tunables(text, c);
+	uint64_t block_size = content_number(c, "block-size"), blocks = content_number(c, "blocks");
+	uint64_t free_blocks = line_number(text, "Free blocks");
+	uint64_t free_inodes = line_number(text, "Free inodes");
+	struct statvfs now;
+
+	if (!block_size || !blocks)
+		return error_text(e, EINVAL, "%s: dumpe2fs told neither block size nor block count", node);
+	/* While it is mounted the counts in the superblock are old. */
+	if (folder) {
+		if (statvfs(folder, &now) < 0)
+			return error_errno(e, errno, "read the free space of %s", folder);
+		free_blocks = now.f_bfree * now.f_frsize / block_size;
+		free_inodes = now.f_ffree;
+	}
+	if (free_blocks > blocks || free_inodes > content_number(c, "inodes"))
+		return error_text(e, EINVAL, "%s: broken superblock: more is free than there is", node);
+	content_set_number(c, "inodes-used", content_number(c, "inodes") - free_inodes);
+	c->used = (blocks - free_blocks) * block_size;
+	return 0;
+}
+
+/* The blocks in use (with the present inode tables and journal), a tenth, and room for a boot's logs. */
+static uint64_t ext_minimum(const struct content *c)
+{
+	return c->used ? c->used + c->used / 10 + (64 << 20) : 0;
+}
+
+static uint64_t ext_block_size(const struct content *c)
+{
+	uint64_t v = content_number(c, "block-size");
+
+	return v ? v : 4096;
+}
+
+static uint64_t ext_size(const struct content *c)
+{
+	return content_number(c, "blocks") * ext_block_size(c);
+}
+
+/* v * num / den without overflow for the sizes of disks. */
+static uint64_t scaled(uint64_t v, uint64_t num, uint64_t den)
+{
+	return (uint64_t)((unsigned __int128)v * num / den);
+}
+
+static void ext_resize(struct content *c, uint64_t old_size, uint64_t new_size)
+{
+	uint64_t blocks = content_number(c, "blocks"), wanted = new_size / ext_block_size(c);
+	uint64_t inodes_used = content_number(c, "inodes-used");
+
+	(void)old_size; /* the file system need not have filled its device */
+	if (!blocks || wanted >= blocks)
+		return;
+	uint64_t inodes = scaled(content_number(c, "inodes"), wanted, blocks);
+	uint64_t needed = inodes_used + inodes_used / 10 + 16;
+
+	content_set_number(c, "blocks", wanted);
+	if (content_number(c, "inodes"))
+		content_set_number(c, "inodes", inodes > needed ? inodes : needed);
+	content_set_number(c, "reserved-blocks",
+			   scaled(content_number(c, "reserved-blocks"), wanted, blocks));
+	/* mke2fs knows what suits the smaller one */
+	content_set_number(c, "journal-mib", 0);
+	content_set_number(c, "reserved-gdt", 0);
+}
+
+static bool has_feature(const struct content *c, const char *feature)
+{
+	const char *all = key_values_get(&c->parameters, "features");
+	_cleanup_(strlist) struct strlist list = { 0 };
+
+	strlist_add_words(&list, all ? all : "");
+	return strlist_has(&list, feature);
+}
+
+/* mke2fs is told to how many blocks the file system may grow, and reserves descriptor blocks for it;
+ * this is the number that yields the reserve there was. 0: leave it to mke2fs. */
+static uint64_t resize_limit(const struct content *c)
+{
+	uint64_t reserved = content_number(c, "reserved-gdt"), blocks = content_number(c, "blocks");
+	uint64_t per_group = content_number(c, "blocks-per-group");
+	uint64_t per_block = ext_block_size(c) / (has_feature(c, "64bit") ? 64 : 32);
+
+	if (!reserved || !blocks || !per_group || !has_feature(c, "resize_inode"))
+		return 0;
+	uint64_t groups = (blocks + per_group - 1) / per_group;
+	uint64_t now = (groups + per_block - 1) / per_block;
+	uint64_t limit = (now + reserved) * per_block * per_group;
+
+	return limit > UINT32_MAX ? 0 : limit;
+}
+
+/* Adds "FLAG VALUE" when the parameter is set; 0 counts as unset. */
+static void add_number(struct strlist *argv, const char *flag, const struct content *c, const char *key)
+{
+	uint64_t v = content_number(c, key);
+
+	if (!v)
+		return;
+	strlist_add(argv, flag);
+	strlist_addf(argv, "%llu", (unsigned long long)v);
+}
+
+static void add_extended(struct strlist *argv, const struct content *c)
+{
+	const char *seed = key_values_get(&c->parameters, "hash-seed");
+	uint64_t stride = content_number(c, "stride"), width = content_number(c, "stripe-width");
+	uint64_t limit = resize_limit(c);
+	_cleanup_(strbuf) struct strbuf b = { 0 };
+
+	strbuf_puts(&b, "root_owner=0:0");
+	if (seed)
+		strbuf_printf(&b, ",hash_seed=%s", seed);
+	if (stride)
+		strbuf_printf(&b, ",stride=%llu", (unsigned long long)stride);
+	if (width)
+		strbuf_printf(&b, ",stripe_width=%llu", (unsigned long long)width);
+	if (limit)
+		strbuf_printf(&b, ",resize=%llu", (unsigned long long)limit);
+	strlist_add(argv, "-E");
+	strlist_add(argv, b.data);
+}
+
+/* "none,a,b": exactly these, whatever mke2fs.conf says here. */
+static void add_features(struct strlist *argv, const struct content *c)
+{
+	const char *all = key_values_get(&c->parameters, "features");
+	_cleanup_(strlist) struct strlist list = { 0 };
+
+	if (!all)
+		return;
+	strlist_add(&list, "none");
+	strlist_add_words(&list, all);
+	strlist_add(argv, "-O");
+	strlist_take(argv, strlist_join(&list, ","));
+}
+
+static int ext_mke2fs(const char *node, const struct content *c, struct error *e)
+{
+	const char *errors = key_values_get(&c->parameters, "errors");
+	uint64_t journal = content_number(c, "journal-mib"), blocks = content_number(c, "blocks");
+	_cleanup_(strlist) struct strlist argv = { 0 };
+
+	strlist_add_words(&argv, "mke2fs -q -F -t");
+	strlist_add(&argv, c->type);
+	add_features(&argv, c);
+	add_number(&argv, "-b", c, "block-size");
+	add_number(&argv, "-I", c, "inode-size");
+	add_number(&argv, "-N", c, "inodes");
+	add_number(&argv, "-g", c, "blocks-per-group");
+	if (has_feature(c, "flex_bg"))
+		add_number(&argv, "-G", c, "flex-group");
+	if (journal && has_feature(c, "has_journal")) {
+		strlist_add(&argv, "-J");
+		strlist_addf(&argv, "size=%llu", (unsigned long long)journal);
+	}
+	if (errors) {
+		strlist_add(&argv, "-e");
+		strlist_add(&argv, errors);
+	}
+	add_extended(&argv, c);
+	if (c->uuid) {
+		strlist_add(&argv, "-U");
+		strlist_add(&argv, c->uuid);
+	}
+	if (c->label) {
+		strlist_add(&argv, "-L");
+		strlist_add(&argv, c->label);
+	}
+	strlist_add(&argv, node);
+	if (blocks)
+		strlist_addf(&argv, "%llu", (unsigned long long)blocks);
+	return proc_run((const char *const *)argv.items, NULL, e);
+}
+
+/* What mke2fs takes from its configuration or only as a percentage. */
+static int ext_tune2fs(const char *node, const struct content *c, struct error *e)
+{
+	static const struct {
+		const char *key, *flag, *suffix;
+	} tunables[] = {
+		{ "reserved-blocks", "-r", "" }, { "reserved-uid", "-u", "" },
+		{ "reserved-gid", "-g", "" },    { "max-mounts", "-c", "" },
+		{ "check-interval", "-i", "s" },
+	};
+	const char *hash = key_values_get(&c->parameters, "hash");
+	const char *options = key_values_get(&c->parameters, "mount-options");
+	_cleanup_(strlist) struct strlist argv = { 0 };
+
+	strlist_add(&argv, "tune2fs");
+	for (size_t i = 0; i < sizeof(tunables) / sizeof(*tunables); i++) {
+		const char *value = key_values_get(&c->parameters, tunables[i].key);
+
+		if (value)
+			strlist_addf(&argv, "%s%s%s", tunables[i].flag, value, tunables[i].suffix);
+	}
+	if (hash)
+		strlist_addf(&argv, "-Ehash_alg=%s", hash);
+	if (options) {
+		_cleanup_(strlist) struct strlist words = { 0 };
+
+		strlist_add_words(&words, "^acl ^user_xattr"); /* what mke2fs.conf may have set */
+		strlist_add_words(&words, options);
+		strlist_add(&argv, "-o");
+		strlist_take(&argv, strlist_join(&words, ","));
+	}
+	if (argv.count == 1)
+		return 0;
+	strlist_add(&argv, node);
+	return proc_run((const char *const *)argv.items, NULL, e);
+}
+
+static int ext_make(const char *node, const struct content *c, struct error *e)
+{
+	int r = ext_mke2fs(node, c, e);
+
+	return r < 0 ? r : ext_tune2fs(node, c, e);
+}
+
+const struct fs_ops fs_ext = {
+	.types = types,
+	.kind = CONTENT_FILESYSTEM,
+	.mount_type = "ext4", /* the driver of all three */
+	.method = "dump",
+	.keys = keys,
+	.check_uuid = check_uuid,
+	.uuid_expected = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx in hexadecimal digits",
+	.describe = ext_describe,
+	.minimum = ext_minimum,
+	.size = ext_size,
+	.resize = ext_resize,
+	.block_size = ext_block_size,
+	.make = ext_make,
+};
