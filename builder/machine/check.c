@@ -1,0 +1,169 @@
+#include "machine/check.h"
+
+#include "machine/fs.h"
+#include "machine/table.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+struct check {
+	const struct machine *m;
+	const struct ini *ini;
+	struct error *e;
+};
+
+/* The line of `key` in the section of a device, or of that section. */
+static unsigned line_of(const struct check *c, const char *kind, const char *name, const char *key)
+{
+	unsigned line = 1;
+
+	for (size_t i = 0; i < c->ini->count; i++) {
+		const struct ini_section *s = &c->ini->sections[i];
+
+		if (!streq(s->kind, kind) || !streq(s->name, name))
+			continue;
+		const struct ini_entry *entry = key ? ini_entry(s, key) : NULL;
+
+		line = entry ? entry->line : s->line;
+	}
+	return line;
+}
+
+static bool is_partition_of(const struct device *d, const struct device *disk)
+{
+	return d->kind == DEVICE_PARTITION && d->parent == disk;
+}
+
+static const struct device *extended_of(const struct machine *m, const struct device *disk)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (is_partition_of(m->devices[i], disk) && m->devices[i]->content.kind == CONTENT_EXTENDED)
+			return m->devices[i];
+	return NULL;
+}
+
+static int check_bounds(const struct check *c, const struct device *d)
+{
+	const struct device *disk = d->parent;
+	const struct table_ops *table = table_find(disk->table);
+	uint64_t first = table->first(disk), end = table->end(disk->size, disk->sector_size);
+
+	if (d->start % disk->sector_size || d->size % disk->sector_size)
+		return ini_error(
+			c->ini,
+			line_of(c, "partition", d->name, d->start % disk->sector_size ? "start" : "size"),
+			c->e, "%s is not on a sector boundary; expected a multiple of %" PRIu32, d->name,
+			disk->sector_size);
+	if (d->start < first)
+		return ini_error(c->ini, line_of(c, "partition", d->name, "start"), c->e,
+				 "%s begins in the partition table; expected %" PRIu64 " or more", d->name,
+				 first);
+	if (d->size > end || d->start > end - d->size)
+		return ini_error(c->ini, line_of(c, "partition", d->name, "size"), c->e,
+				 "%s ends behind its disk %s; expected start + size of at most %" PRIu64,
+				 d->name, disk->name, end);
+	return 0;
+}
+
+static int check_logical(const struct check *c, const struct device *d)
+{
+	const struct device *extended = extended_of(c->m, d->parent);
+
+	if (d->content.kind == CONTENT_EXTENDED)
+		return ini_error(c->ini, line_of(c, "partition", d->name, "number"), c->e,
+				 "%s cannot be extended; expected a number from 1 to 4", d->name);
+	if (!extended)
+		return ini_error(c->ini, line_of(c, "partition", d->name, "number"), c->e,
+				 "%s is a logical partition without an extended one; expected a partition "
+				 "with content = extended",
+				 d->name);
+	/* In front of each logical partition there is at least the sector that describes it. */
+	if (d->start < extended->start + d->parent->sector_size ||
+	    d->start + d->size > extended->start + extended->size)
+		return ini_error(c->ini, line_of(c, "partition", d->name, "start"), c->e,
+				 "%s is not inside the extended partition %s; expected it between %" PRIu64
+				 " and %" PRIu64,
+				 d->name, extended->name, extended->start + d->parent->sector_size,
+				 extended->start + extended->size);
+	return 0;
+}
+
+static int check_pair(const struct check *c, const struct device *a, const struct device *b)
+{
+	if (a->number == b->number)
+		return ini_error(c->ini, line_of(c, "partition", b->name, "number"), c->e,
+				 "%s has the number of %s; expected one of its own", b->name, a->name);
+	if (a->content.kind == CONTENT_EXTENDED && b->content.kind == CONTENT_EXTENDED)
+		return ini_error(c->ini, line_of(c, "partition", b->name, "content"), c->e,
+				 "%s is a second extended partition; expected at most one", b->name);
+	if (device_is_logical(a) != device_is_logical(b) &&
+	    (a->content.kind == CONTENT_EXTENDED || b->content.kind == CONTENT_EXTENDED))
+		return 0; /* one in the other: see above */
+	if (a->start < b->start + b->size && b->start < a->start + a->size)
+		return ini_error(c->ini, line_of(c, "partition", b->name, "start"), c->e,
+				 "%s (%" PRIu64 " to %" PRIu64 ") overlaps %s (%" PRIu64 " to %" PRIu64
+				 "); expected partitions side by side",
+				 b->name, b->start, b->start + b->size, a->name, a->start,
+				 a->start + a->size);
+	return 0;
+}
+
+static int check_partition(const struct check *c, size_t index)
+{
+	const struct device *d = c->m->devices[index];
+	int r = check_bounds(c, d);
+
+	if (r == 0 && d->content.kind == CONTENT_EXTENDED && d->parent->table != TABLE_MBR)
+		r = ini_error(c->ini, line_of(c, "partition", d->name, "content"), c->e,
+			      "%s cannot be extended; expected that only with table = mbr", d->name);
+	if (r == 0 && device_is_logical(d))
+		r = check_logical(c, d);
+	for (size_t i = 0; i < index && r == 0; i++)
+		if (is_partition_of(c->m->devices[i], d->parent))
+			r = check_pair(c, c->m->devices[i], d);
+	return r;
+}
+
+static int check_content(const struct check *c, size_t index)
+{
+	const struct device *d = c->m->devices[index];
+	const char *kind = d->content.kind == CONTENT_SWAP ? "swap" : "filesystem";
+	uint64_t size = fs_find(d->content.type)->size(&d->content);
+
+	if (size > d->size)
+		return ini_error(c->ini, line_of(c, kind, d->name, "fs.blocks"), c->e,
+				 "the file system is bigger than %s (%" PRIu64 " of %" PRIu64
+				 " bytes); expected fewer blocks, or no 'fs.blocks' to fill it",
+				 d->name, size, d->size);
+	for (size_t i = 0; i < index; i++) {
+		const struct content *a = &c->m->devices[i]->content, *b = &d->content;
+
+		if (a->mountpoint && b->mountpoint && streq(a->mountpoint, b->mountpoint))
+			return ini_error(c->ini, line_of(c, kind, d->name, "mountpoint"), c->e,
+					 "'%s' is the mount point of %s too; expected another", b->mountpoint,
+					 c->m->devices[i]->name);
+		if (a->stream && b->stream && streq(a->stream, b->stream))
+			return ini_error(c->ini, line_of(c, kind, d->name, "stream"), c->e,
+					 "'%s' is the stream of %s too; expected another", b->stream,
+					 c->m->devices[i]->name);
+	}
+	return 0;
+}
+
+int machine_check(const struct machine *m, const struct ini *ini, struct error *e)
+{
+	const struct check c = { .m = m, .ini = ini, .e = e };
+	int r = 0;
+
+	if (m->count == 0)
+		return ini_error(ini, 1, e, "no disk is described; expected a [disk NAME]");
+	for (size_t i = 0; i < m->count && r == 0; i++) {
+		const struct device *d = m->devices[i];
+
+		if (d->kind == DEVICE_PARTITION)
+			r = check_partition(&c, i);
+		if (r == 0 && (d->content.kind == CONTENT_FILESYSTEM || d->content.kind == CONTENT_SWAP))
+			r = check_content(&c, i);
+	}
+	return r;
+}

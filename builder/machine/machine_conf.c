@@ -1,0 +1,165 @@
+/* Writing machine.conf, and the escapes of both directions. Reading it: machine_conf_parse.c. */
+#include "machine/machine_conf.h"
+
+#include "conf/ini.h"
+#include "machine/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)tolower((unsigned char)c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+char *text_escape(const char *s)
+{
+	struct strbuf b = { 0 };
+	size_t n = strlen(s);
+
+	strbuf_puts(&b, "");
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+		bool outer_space = c == ' ' && (i == 0 || i + 1 == n);
+
+		if (c < ' ' || c == 0x7f || c == '\\' || c == '#' || outer_space)
+			strbuf_printf(&b, "\\x%02x", c);
+		else
+			strbuf_add(&b, s + i, 1);
+	}
+	return b.data;
+}
+
+int text_unescape(const char *s, char **ret)
+{
+	_cleanup_(strbuf) struct strbuf b = { 0 };
+
+	strbuf_puts(&b, "");
+	for (; *s; s++) {
+		if (*s != '\\') {
+			strbuf_add(&b, s, 1);
+			continue;
+		}
+		if (s[1] != 'x' || hex_value(s[2]) < 0 || hex_value(s[3]) < 0)
+			return -EINVAL;
+		char c = (char)(hex_value(s[2]) << 4 | hex_value(s[3]));
+
+		if (!c)
+			return -EINVAL;
+		strbuf_add(&b, &c, 1);
+		s += 3;
+	}
+	*ret = TAKE_PTR(b.data);
+	return 0;
+}
+
+static void put(struct ini_section *s, const char *key, const char *value)
+{
+	if (!value || !*value)
+		return;
+	_cleanup_(free) char *escaped = text_escape(value);
+
+	ini_set(s, key, escaped);
+}
+
+static void put_disk(struct ini *ini, const struct device *d)
+{
+	struct ini_section *s = ini_add_section(ini, "disk", d->name);
+	const struct disk_identity *id = &d->identity;
+
+	put(s, "path", id->path);
+	put(s, "model", id->model);
+	put(s, "serial", id->serial);
+	put(s, "wwn", id->wwn);
+	put(s, "bus", id->bus);
+	if (id->removable)
+		ini_set(s, "removable", "yes");
+	ini_setf(s, "size", "%" PRIu64, d->size);
+	ini_setf(s, "sector-size", "%" PRIu32, d->sector_size);
+	ini_set(s, "table", table_kind_name(d->table));
+	put(s, "table-id", d->table_id);
+	if (d->first_usable)
+		ini_setf(s, "first-usable", "%" PRIu64, d->first_usable);
+}
+
+static void put_partition(struct ini *ini, const struct device *d)
+{
+	struct ini_section *s = ini_add_section(ini, "partition", d->name);
+
+	ini_set(s, "disk", d->parent->name);
+	ini_setf(s, "number", "%u", d->number);
+	ini_setf(s, "start", "%" PRIu64, d->start);
+	ini_setf(s, "size", "%" PRIu64, d->size);
+	put(s, "type", d->part_type);
+	put(s, "uuid", d->part_uuid);
+	put(s, "name", d->part_name);
+	if (d->active)
+		ini_set(s, "active", "yes");
+	if (d->attributes)
+		ini_setf(s, "attributes", "0x%016" PRIx64, d->attributes);
+	if (d->content.kind == CONTENT_EXTENDED)
+		ini_set(s, "content", "extended");
+	else if (d->content.kind == CONTENT_RAW)
+		ini_set(s, "content", "raw");
+}
+
+static void put_content(struct ini *ini, const struct device *d)
+{
+	const struct content *c = &d->content;
+
+	if (c->kind != CONTENT_FILESYSTEM && c->kind != CONTENT_SWAP)
+		return;
+	struct ini_section *s =
+		ini_add_section(ini, c->kind == CONTENT_SWAP ? "swap" : "filesystem", d->name);
+
+	put(s, "type", c->type);
+	put(s, "uuid", c->uuid);
+	put(s, "label", c->label);
+	put(s, "mountpoint", c->mountpoint);
+	put(s, "options", c->mount_options);
+	if (c->used)
+		ini_setf(s, "used", "%" PRIu64, c->used);
+	put(s, "stream", c->stream);
+	put(s, "method", c->method);
+	for (size_t i = 0; i < c->parameters.count; i++) {
+		_cleanup_(free) char *key = xasprintf("fs.%s", c->parameters.items[i].key);
+		_cleanup_(free) char *value = text_escape(c->parameters.items[i].value);
+
+		ini_set(s, key, value);
+	}
+}
+
+int machine_conf_format(const struct machine *m, struct strbuf *ret, struct error *e)
+{
+	_cleanup_(ini) struct ini ini = INI_NONE;
+	struct ini_section *s = ini_add_section(&ini, "machine", NULL);
+
+	put(s, "hostname", m->hostname);
+	put(s, "os", m->os);
+	put(s, "arch", m->arch);
+	put(s, "kernel", m->kernel);
+	put(s, "created", m->created);
+	ini_set(s, "firmware", m->firmware == FIRMWARE_UEFI ? "uefi" : "bios");
+	for (size_t i = 0; i < m->count; i++) {
+		if (m->devices[i]->kind == DEVICE_DISK)
+			put_disk(&ini, m->devices[i]);
+		else
+			put_partition(&ini, m->devices[i]);
+		put_content(&ini, m->devices[i]);
+	}
+	if (m->boot_loader) {
+		s = ini_add_section(&ini, "boot", NULL);
+		put(s, "loader", m->boot_loader);
+		put(s, "target", m->boot_target);
+		put(s, "disk", m->boot_disk);
+	}
+	strbuf_puts(
+		ret,
+		"# What `lifeboat survey` found, for recovery to make again. Sizes and offsets are bytes.\n"
+		"# May be edited: `lifeboat plan` checks it. See lifeboat-machine.conf(5).\n");
+	return ini_format(&ini, ret, e);
+}
