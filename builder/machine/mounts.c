@@ -1,0 +1,155 @@
+#include "machine/mounts.h"
+
+#include <errno.h>
+#include <libmount/libmount.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+struct mounts {
+	struct libmnt_table *live, *fstab, *swaps;
+};
+
+void mounts_free(struct mounts *m)
+{
+	if (!m)
+		return;
+	mnt_unref_table(m->live);
+	mnt_unref_table(m->fstab);
+	mnt_unref_table(m->swaps);
+	free(m);
+}
+
+/* A line that libmount does not understand is skipped, as mount(8) does. */
+static int skip_bad_line(struct libmnt_table *table, const char *file, int line)
+{
+	(void)table; /* every table alike */
+	(void)file;
+	(void)line;
+	return 1;
+}
+
+static struct libmnt_table *new_table(void)
+{
+	struct libmnt_table *t = mnt_new_table();
+
+	if (t && mnt_table_set_parser_errcb(t, skip_bad_line) < 0) {
+		mnt_unref_table(t);
+		return NULL;
+	}
+	return t;
+}
+
+int mounts_load(struct mounts **ret, struct error *e)
+{
+	_cleanup_(mounts) struct mounts *m = xcalloc(1, sizeof(*m));
+	struct stat st;
+
+	m->live = new_table();
+	m->fstab = new_table();
+	m->swaps = new_table();
+	if (!m->live || !m->fstab || !m->swaps)
+		return error_errno(e, ENOMEM, "read the mount table");
+	int r = mnt_table_parse_mtab(m->live, "/proc/self/mountinfo");
+
+	if (r != 0)
+		return error_errno(e, r < 0 ? -r : EIO, "read /proc/self/mountinfo");
+	if (stat("/etc/fstab", &st) == 0) {
+		r = mnt_table_parse_fstab(m->fstab, "/etc/fstab");
+		if (r != 0)
+			return error_errno(e, r < 0 ? -r : EIO, "read /etc/fstab");
+	}
+	if (stat("/proc/swaps", &st) == 0) { /* a kernel need not have swap */
+		r = mnt_table_parse_swaps(m->swaps, "/proc/swaps");
+		if (r != 0)
+			return error_errno(e, r < 0 ? -r : EIO, "read /proc/swaps");
+	}
+	*ret = TAKE_PTR(m);
+	return 0;
+}
+
+const char *mounts_folder(const struct mounts *m, dev_t devno)
+{
+	struct libmnt_iter *i = mnt_new_iter(MNT_ITER_FORWARD);
+	const char *folder = NULL;
+	struct libmnt_fs *fs;
+
+	while (i && !folder && mnt_table_next_fs(m->live, i, &fs) == 0) {
+		const char *root = mnt_fs_get_root(fs);
+
+		if (mnt_fs_get_devno(fs) == devno && root && streq(root, "/"))
+			folder = mnt_fs_get_target(fs);
+	}
+	mnt_free_iter(i);
+	return folder;
+}
+
+bool mounts_is_swap(const struct mounts *m, dev_t devno)
+{
+	struct libmnt_iter *i = mnt_new_iter(MNT_ITER_FORWARD);
+	struct libmnt_fs *fs;
+	bool is = false;
+
+	while (i && !is && mnt_table_next_fs(m->swaps, i, &fs) == 0) {
+		const char *path = mnt_fs_get_srcpath(fs);
+		struct stat st;
+
+		is = path && stat(path, &st) == 0 && S_ISBLK(st.st_mode) && st.st_rdev == devno;
+	}
+	mnt_free_iter(i);
+	return is;
+}
+
+/* The PARTUUID of a partition: on an MBR disk made of its signature and the number. */
+static char *part_uuid(const struct device *d)
+{
+	if (d->part_uuid)
+		return xstrdup(d->part_uuid);
+	if (d->kind == DEVICE_PARTITION && d->parent->table == TABLE_MBR && d->parent->table_id)
+		return xasprintf("%s-%02x", d->parent->table_id + strlen("0x"), d->number);
+	return NULL;
+}
+
+static bool names(struct libmnt_fs *fs, const struct device *d)
+{
+	_cleanup_(free) char *partition = part_uuid(d);
+	const struct {
+		const char *tag, *value;
+	} tags[] = {
+		{ "UUID", d->content.uuid },
+		{ "LABEL", d->content.label },
+		{ "PARTUUID", partition },
+		{ "PARTLABEL", d->part_name },
+	};
+	const char *tag, *value, *path = mnt_fs_get_srcpath(fs);
+
+	if (mnt_fs_get_tag(fs, &tag, &value) == 0) {
+		for (size_t i = 0; i < sizeof(tags) / sizeof(*tags); i++)
+			if (streq(tag, tags[i].tag) && tags[i].value && strcasecmp(value, tags[i].value) == 0)
+				return true;
+		return false;
+	}
+	if (!path || *path != '/')
+		return false;
+	_cleanup_(free) char *node = device_node(d);
+	_cleanup_(free) char *real = realpath(path, NULL); /* /dev/disk/by-…; NULL when it is not there */
+
+	return streq(path, node) || (real && streq(real, node));
+}
+
+bool mounts_fstab(const struct mounts *m, const struct device *d, const char **ret_folder,
+		  const char **ret_options)
+{
+	struct libmnt_iter *i = mnt_new_iter(MNT_ITER_FORWARD);
+	struct libmnt_fs *fs;
+	bool is = false;
+
+	while (i && !is && mnt_table_next_fs(m->fstab, i, &fs) == 0) {
+		is = names(fs, d);
+		if (is) {
+			*ret_folder = mnt_fs_get_target(fs);
+			*ret_options = mnt_fs_get_options(fs);
+		}
+	}
+	mnt_free_iter(i);
+	return is;
+}

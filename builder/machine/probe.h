@@ -1,0 +1,11 @@
+/* What is on a disk, by libblkid. */
+#pragma once
+#include "base/error.h"
+#include "machine/model.h"
+
+/* Fills `disk`'s table, partitions (added to `m`) and contents, and `now.holds`. What Lifeboat cannot
+ * make again has CONTENT_NONE and a type. Reads only. */
+int probe_disk(struct machine *m, struct device *disk, struct error *e);
+
+/* Removes every signature that libblkid knows in [start, start + size) of the open device. */
+int wipe_signatures(int fd, const char *shown, uint64_t start, uint64_t size, struct error *e);

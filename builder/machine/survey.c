@@ -1,0 +1,367 @@
+#include "machine/survey.h"
+
+#include "base/fs.h"
+#include "machine/fs.h"
+#include "machine/identity.h"
+#include "machine/mounts.h"
+#include "machine/probe.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+/* ---- the disks ---- */
+
+static int list_disks(int block_fd, struct strlist *ret, struct error *e)
+{
+	_cleanup_(fd) int fd = fcntl(block_fd, F_DUPFD_CLOEXEC, 0);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir)
+		return error_errno(e, errno, "read /sys/block");
+	(void)TAKE_FD(fd); /* closedir() closes it */
+	rewinddir(dir);
+	for (const struct dirent *d; (d = readdir(dir));)
+		if (is_disk(block_fd, d->d_name))
+			strlist_add(ret, d->d_name);
+	(void)closedir(dir); /* only read */
+	strlist_sort(ret);
+	return 0;
+}
+
+static dev_t node_devno(const struct device *d)
+{
+	_cleanup_(free) char *node = device_node(d);
+	struct stat st;
+
+	return node && stat(node, &st) == 0 && S_ISBLK(st.st_mode) ? st.st_rdev : 0;
+}
+
+/* RAID, LVM, LUKS and their like show as holders in sysfs. */
+static char *find_holder(dev_t devno)
+{
+	_cleanup_(free) char *path = xasprintf("/sys/dev/block/%u:%u/holders", major(devno), minor(devno));
+	DIR *dir = opendir(path);
+	char *holder = NULL;
+
+	if (!dir)
+		return NULL;
+	for (const struct dirent *d; !holder && (d = readdir(dir));)
+		if (d->d_name[0] != '.')
+			holder = xstrdup(d->d_name);
+	(void)closedir(dir); /* only read */
+	return holder;
+}
+
+static char *why_in_use(const struct mounts *mounts, const struct device *d)
+{
+	if (!d->now.devno)
+		return NULL;
+	const char *folder = mounts_folder(mounts, d->now.devno);
+	_cleanup_(free) char *holder = find_holder(d->now.devno);
+
+	if (folder)
+		return xasprintf("%s is mounted at %s", d->name, folder);
+	if (mounts_is_swap(mounts, d->now.devno))
+		return xasprintf("%s is in use as swap", d->name);
+	if (holder)
+		return xasprintf("%s is a part of %s", d->name, holder);
+	return NULL;
+}
+
+/* Also by others, whose mounts are not ours to see: then the kernel does not lend it exclusively. */
+static void find_use(const struct machine *m, struct device *disk, const struct mounts *mounts)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		struct device *d = m->devices[i];
+
+		if (device_disk(d) != disk)
+			continue;
+		if (d != disk)
+			d->now.devno = node_devno(d);
+		d->now.in_use = why_in_use(mounts, d);
+		if (d->now.in_use && !disk->now.in_use)
+			disk->now.in_use = xstrdup(d->now.in_use);
+	}
+	if (disk->now.in_use)
+		return;
+	_cleanup_(fd) int fd = open(disk->identity.path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0 && errno == EBUSY)
+		disk->now.in_use = xasprintf("%s is held by another program or mount", disk->name);
+}
+
+static int scan(struct machine *m, const struct mounts *mounts, struct error *e)
+{
+	_cleanup_(fd) int block_fd = open("/sys/block", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(strlist) struct strlist names = { 0 };
+
+	if (block_fd < 0)
+		return error_errno(e, errno, "read /sys/block");
+	int r = list_disks(block_fd, &names, e);
+
+	for (size_t i = 0; i < names.count && r == 0; i++) {
+		struct device *disk = machine_add(m, DEVICE_DISK, names.items[i]);
+
+		r = identify_disk(block_fd, disk, e);
+		if (r == 0)
+			r = probe_disk(m, disk, e);
+		if (r == 0)
+			find_use(m, disk, mounts);
+	}
+	return r;
+}
+
+int survey_disks(struct machine *ret, struct report *report, struct error *e)
+{
+	_cleanup_(machine) struct machine m = { 0 };
+	_cleanup_(mounts) struct mounts *mounts = NULL;
+	int r = mounts_load(&mounts, e);
+
+	if (r == 0)
+		r = scan(&m, mounts, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < m.count; i++)
+		if (m.devices[i]->kind == DEVICE_DISK)
+			report_debug(report, "%s: %s", m.devices[i]->name,
+				     m.devices[i]->now.holds ? m.devices[i]->now.holds : "blank");
+	*ret = m;
+	m = (struct machine) { 0 };
+	return 0;
+}
+
+/* ---- what belongs to the machine ---- */
+
+/* A disk that may be plugged in by chance is a part of the machine only when fstab names it or the
+ * system runs from it. */
+static bool belongs(const struct machine *m, const struct device *disk, const struct mounts *mounts)
+{
+	bool guest = disk->identity.removable || (disk->identity.bus && streq(disk->identity.bus, "usb"));
+	const char *folder, *options;
+
+	if (!disk->now.holds)
+		return false;
+	for (size_t i = 0; i < m->count && guest; i++) {
+		const struct device *d = m->devices[i];
+		const char *at = device_disk(d) == disk ? mounts_folder(mounts, d->now.devno) : NULL;
+
+		if (device_disk(d) != disk)
+			continue;
+		if ((at && streq(at, "/")) || mounts_fstab(mounts, d, &folder, &options))
+			guest = false;
+	}
+	return !guest;
+}
+
+/* Takes the disks that do not belong, and all that is on them, out of the machine. */
+static void leave_out_others(struct machine *m, const struct mounts *mounts, struct report *report)
+{
+	struct machine others = { 0 };
+	size_t kept = 0;
+
+	/* partitions stand behind their disks: what is decided of a disk is known by then */
+	for (size_t i = 0; i < m->count; i++) {
+		struct device *d = m->devices[i];
+		bool out = d->kind == DEVICE_DISK ? !belongs(m, d, mounts)
+						  : machine_find(&others, d->parent->name) != NULL;
+
+		if (!out) {
+			m->devices[kept++] = d;
+			continue;
+		}
+		if (d->kind == DEVICE_DISK)
+			report_warn(report, "%s is left out: %s", d->identity.path,
+				    d->now.holds ? "it can be taken away, and fstab does not name it"
+						 : "it is blank");
+		others.devices =
+			xgrow(others.devices, others.count + 1, &others.capacity, sizeof(struct device *));
+		others.devices[others.count++] = d;
+	}
+	m->count = kept;
+	machine_free(&others);
+}
+
+/* "/" is root, /var/log is var-log; what file names should not hold becomes "_". */
+static char *stream_name(const struct machine *m, const struct device *d)
+{
+	const char *folder = d->content.mountpoint;
+	char *name = xstrdup(!folder ? d->name : streq(folder, "/") ? "root" : folder + 1);
+
+	for (char *p = name; *p; p++)
+		if (*p == '/')
+			*p = '-';
+		else if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", *p))
+			*p = '_';
+	for (size_t i = 0; i < m->count; i++)
+		if (m->devices[i]->content.stream && streq(m->devices[i]->content.stream, name)) {
+			char *unique = xasprintf("%s-%s", name, d->name);
+
+			free(name);
+			return unique;
+		}
+	return name;
+}
+
+static int refuse_content(const struct device *d, struct error *e)
+{
+	_cleanup_(free) char *node = device_node(d);
+
+	return error_text(e, EOPNOTSUPP, "%s holds %s, which cannot be rebuilt yet", node, d->content.type);
+}
+
+static int describe_content(struct machine *m, struct device *d, const struct mounts *mounts,
+			    struct report *report, struct error *e)
+{
+	struct content *c = &d->content;
+	const struct fs_ops *ops = c->type ? fs_find(c->type) : NULL;
+	_cleanup_(free) char *node = device_node(d);
+	const char *live = mounts_folder(mounts, d->now.devno), *folder = NULL, *options = NULL;
+
+	if (!ops)
+		return refuse_content(d, e);
+	if (c->kind == CONTENT_SWAP)
+		return ops->describe(node, NULL, c, report, e);
+	if (!mounts_fstab(mounts, d, &folder, &options) || !folder || *folder != '/')
+		folder = live;
+	if (folder)
+		c->mountpoint = xstrdup(folder);
+	if (folder && options)
+		c->mount_options = xstrdup(options);
+	int r = ops->describe(node, live, c, report, e);
+
+	if (r == 0 && ops->method) {
+		c->stream = stream_name(m, d);
+		c->method = xstrdup(ops->method);
+	}
+	return r;
+}
+
+static int describe_contents(struct machine *m, const struct mounts *mounts, struct report *report,
+			     struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < m->count && r == 0; i++) {
+		struct device *d = m->devices[i];
+
+		if (d->content.type)
+			r = describe_content(m, d, mounts, report, e);
+		else if (d->kind == DEVICE_PARTITION && d->content.kind == CONTENT_NONE)
+			report_warn(report, "%s holds nothing that is known: recovery leaves it empty",
+				    d->name);
+	}
+	return r;
+}
+
+/* ---- the system ---- */
+
+static char *pretty_name(void)
+{
+	_cleanup_(free) char *text = NULL;
+	struct error ignored; /* a system need not tell */
+
+	if (read_file_at(AT_FDCWD, "/etc/os-release", 65536, &text, NULL, &ignored) < 0)
+		return NULL;
+	for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
+		const char *value = str_after(line, "PRETTY_NAME=");
+
+		if (value) {
+			size_t quoted = *value == '"' || *value == '\'';
+
+			return xstrndup(value + quoted, strcspn(value + quoted, "\"'"));
+		}
+	}
+	return NULL;
+}
+
+static int describe_system(struct machine *m, struct error *e)
+{
+	struct utsname names;
+	time_t now = time(NULL);
+	char created[32];
+	struct tm tm;
+
+	if (uname(&names) < 0)
+		return error_errno(e, errno, "ask for the host name");
+	if (!gmtime_r(&now, &tm) || !strftime(created, sizeof(created), "%Y-%m-%dT%H:%M:%SZ", &tm))
+		return error_text(e, EINVAL, "read the clock: out of range");
+	m->hostname = xstrdup(names.nodename);
+	m->arch = xstrdup(names.machine);
+	m->kernel = xstrdup(names.release);
+	m->created = xstrdup(created);
+	m->os = pretty_name();
+	m->firmware = access("/sys/firmware/efi", F_OK) == 0 ? FIRMWARE_UEFI : FIRMWARE_BIOS;
+	if (m->firmware == FIRMWARE_UEFI)
+		return error_text(e, EOPNOTSUPP,
+				  "this machine boots by UEFI: its boot loader cannot be rebuilt yet");
+	return 0;
+}
+
+/* GRUB's first sector says so, in the text that it prints when it fails. */
+static int carries_grub(const struct device *disk, bool *ret, struct error *e)
+{
+	_cleanup_(fd) int fd = open(disk->identity.path, O_RDONLY | O_CLOEXEC);
+	char sector[440]; /* boot code; the table is behind it */
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", disk->identity.path);
+	ssize_t n = pread_full(fd, sector, sizeof(sector), 0);
+
+	if (n != sizeof(sector))
+		return error_errno(e, n < 0 ? (int)-n : EIO, "read %s", disk->identity.path);
+	*ret = memmem(sector, sizeof(sector), "GRUB", 4) != NULL;
+	return 0;
+}
+
+static int describe_boot(struct machine *m, struct report *report, struct error *e)
+{
+	bool configured = access("/boot/grub/grub.cfg", F_OK) == 0;
+
+	for (size_t i = 0; i < m->count && configured && !m->boot_loader; i++) {
+		const struct device *d = m->devices[i];
+		bool here = false;
+		int r = d->kind == DEVICE_DISK ? carries_grub(d, &here, e) : 0;
+
+		if (r < 0)
+			return r;
+		if (here) {
+			m->boot_loader = xstrdup("grub");
+			m->boot_target = xstrdup("i386-pc");
+			m->boot_disk = xstrdup(d->name);
+		}
+	}
+	if (!m->boot_loader)
+		report_warn(report,
+			    "no boot loader was recognised: the recovered disk will not boot by itself");
+	return 0;
+}
+
+int survey(struct machine *ret, struct report *report, struct error *e)
+{
+	_cleanup_(machine) struct machine m = { 0 };
+	_cleanup_(mounts) struct mounts *mounts = NULL;
+	int r = describe_system(&m, e);
+
+	if (r == 0)
+		r = mounts_load(&mounts, e);
+	if (r == 0)
+		r = scan(&m, mounts, e);
+	if (r < 0)
+		return r;
+	leave_out_others(&m, mounts, report);
+	if (m.count == 0)
+		return error_text(e, ENODEV, "no disk of this machine holds anything that could be rebuilt");
+	r = describe_contents(&m, mounts, report, e);
+	if (r == 0)
+		r = describe_boot(&m, report, e);
+	if (r < 0)
+		return r;
+	*ret = m;
+	m = (struct machine) { 0 };
+	return 0;
+}
