@@ -12,6 +12,8 @@ enum step_kind {
 	STEP_MKSWAP,
 	STEP_MOUNT,
 	STEP_RESTORE, /* one stream into a mounted file system */
+	STEP_MEND, /* device names in fstab and the boot configuration that are no longer right */
+	STEP_INITRAMFS, /* for a disk on another bus, where the old one was made for the old bus only */
 	STEP_BOOT_LOADER,
 	STEP_UNMOUNT,
 };
@@ -19,8 +21,8 @@ struct step {
 	enum step_kind kind;
 	char *text; /* one line for people: "make ext4 on /dev/vda1 (UUID …)" */
 	char *destroys; /* what is lost by it, for people; NULL: nothing */
-	struct device *device; /* of plan->machine: what it works on */
-	char *node; /* the device node that it works on: /dev/vda1 */
+	struct device *device; /* of plan->machine: what it works on; NULL: the whole system */
+	char *node; /* the device node that it works on: /dev/vda1; NULL: none */
 };
 
 /* A disk of the old machine and the disk that takes its place. */
@@ -51,6 +53,16 @@ struct plan_options {
 /* Takes over `machine` and `present` (they are empty afterwards, also on failure). */
 int plan_make(struct machine *machine, struct machine *present, const struct plan_options *options,
 	      struct plan *ret, struct error *e);
+
+/* The mapping of a disk of plan->machine. */
+const struct mapping *plan_mapping(const struct plan *p, const struct device *disk);
+/* Where a device of plan->machine will be: /dev/vda1. The caller frees. */
+char *plan_node(const struct plan *p, const struct device *d);
+/* Where it was on the old machine; NULL when that is unknown. The caller frees. */
+static inline char *plan_old_node(const struct device *d)
+{
+	return device_node(d);
+}
 
 /* The whole disk that a device number lies on (through partitions), by sysfs; 0 when it is none. */
 dev_t disk_of_device(dev_t device);

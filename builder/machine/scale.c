@@ -1,0 +1,205 @@
+#include "machine/scale.h"
+
+#include "machine/fs.h"
+#include "machine/table.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+static bool is_partition_of(const struct device *d, const struct device *disk)
+{
+	return d->kind == DEVICE_PARTITION && d->parent == disk;
+}
+
+/* The largest power of two, from a sector to 1 MiB, on which every partition begins. */
+static uint64_t find_grain(const struct machine *m, const struct device *disk)
+{
+	uint64_t grain = 1 << 20;
+
+	for (size_t i = 0; i < m->count; i++)
+		while (is_partition_of(m->devices[i], disk) && m->devices[i]->start % grain &&
+		       grain > disk->sector_size)
+			grain /= 2;
+	return grain;
+}
+
+/* What a device's content can do without, in whole grains. */
+static uint64_t spare(const struct device *d, uint64_t grain)
+{
+	const struct fs_ops *ops = d->content.type ? fs_find(d->content.type) : NULL;
+	uint64_t minimum = ops ? ops->minimum(&d->content) : 0;
+
+	return minimum && minimum < d->size ? (d->size - minimum) / grain * grain : 0;
+}
+
+static uint64_t layout_end(const struct machine *m, const struct device *disk)
+{
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < m->count; i++) {
+		const struct device *d = m->devices[i];
+
+		if (is_partition_of(d, disk) && d->start + d->size > end)
+			end = d->start + d->size;
+	}
+	return end;
+}
+
+static uint64_t total_spare(const struct machine *m, const struct device *disk, uint64_t grain)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < m->count; i++)
+		if (is_partition_of(m->devices[i], disk))
+			total += spare(m->devices[i], grain);
+	return total;
+}
+
+uint64_t scale_minimum(const struct machine *m, const struct device *disk)
+{
+	const struct table_ops *table = table_find(disk->table);
+
+	if (!table) {
+		const struct fs_ops *ops = disk->content.type ? fs_find(disk->content.type) : NULL;
+		uint64_t minimum = ops ? ops->minimum(&disk->content) : 0;
+
+		return minimum && minimum < disk->size ? minimum : disk->size;
+	}
+	uint64_t overhead = disk->size - table->end(disk->size, disk->sector_size);
+
+	if (table->kind != TABLE_GPT)
+		overhead = 0; /* the sectors that an MBR cannot count are not needed */
+	return layout_end(m, disk) - total_spare(m, disk, find_grain(m, disk)) + overhead;
+}
+
+static int check_sectors(const struct machine *m, const struct device *disk, uint32_t sector_size,
+			 struct error *e)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		const struct device *d = m->devices[i];
+		const struct fs_ops *ops = d->content.type ? fs_find(d->content.type) : NULL;
+
+		if (device_disk(d) != disk)
+			continue;
+		if (d->start % sector_size || (d != disk && d->size % sector_size))
+			return error_text(e, EINVAL,
+					  "%s does not lie on the boundaries of sectors of %" PRIu32
+					  " bytes; expected a disk with sectors of %" PRIu32 " for %s",
+					  d->name, sector_size, disk->sector_size, disk->name);
+		if (ops && ops->block_size(&d->content) < sector_size)
+			return error_text(e, EINVAL,
+					  "%s on %s has blocks of %" PRIu64
+					  " bytes, smaller than the disk's sectors of %" PRIu32
+					  "; expected a disk with sectors of %" PRIu32 " for %s",
+					  d->content.type, d->name, ops->block_size(&d->content), sector_size,
+					  disk->sector_size, disk->name);
+	}
+	return 0;
+}
+
+static void set_sectors(struct device *disk, uint32_t sector_size)
+{
+	const struct device defaults = { .sector_size = sector_size };
+
+	disk->sector_size = sector_size;
+	if (disk->table == TABLE_GPT &&
+	    (disk->first_usable % sector_size || disk->first_usable < table_gpt.first(&defaults)))
+		disk->first_usable = disk->first_usable ? table_gpt.first(&defaults) : 0;
+}
+
+/* By how much everything at `position` moves forward: `cuts` of the partitions that begin before it. */
+static uint64_t shift_at(const struct machine *m, const struct device *disk, const uint64_t *cuts,
+			 const uint64_t *starts, uint64_t position)
+{
+	uint64_t shift = 0;
+
+	for (size_t i = 0; i < m->count; i++)
+		if (is_partition_of(m->devices[i], disk) && starts[i] < position)
+			shift += cuts[i];
+	return shift;
+}
+
+static void move_partitions(struct machine *m, const struct device *disk, const uint64_t *cuts)
+{
+	_cleanup_(free) uint64_t *starts = xcalloc(m->count, sizeof(*starts));
+
+	for (size_t i = 0; i < m->count; i++)
+		starts[i] = m->devices[i]->start;
+	for (size_t i = 0; i < m->count; i++) {
+		struct device *d = m->devices[i];
+
+		if (!is_partition_of(d, disk))
+			continue;
+		uint64_t end = starts[i] + d->size, old_size = d->size;
+
+		/* an extended partition has no cut of its own: it ends with what is in it */
+		d->start = starts[i] - shift_at(m, disk, cuts, starts, starts[i]);
+		d->size = end - shift_at(m, disk, cuts, starts, end) - d->start;
+		const struct fs_ops *ops = d->content.type ? fs_find(d->content.type) : NULL;
+
+		if (ops && ops->resize && d->size != old_size)
+			ops->resize(&d->content, old_size, d->size);
+	}
+}
+
+static int refuse(const struct machine *m, const struct device *disk, uint64_t size, struct error *e)
+{
+	char there[SIZE_TEXT_MAX], needed[SIZE_TEXT_MAX], before[SIZE_TEXT_MAX];
+
+	return error_text(e, ENOSPC, "too small: %s; %s had %s, and its data and a margin need at least %s",
+			  format_size(size, there), disk->name, format_size(disk->size, before),
+			  format_size(scale_minimum(m, disk), needed));
+}
+
+static int shrink_layout(struct machine *m, const struct device *disk, uint64_t too_much, uint64_t size,
+			 struct error *e)
+{
+	uint64_t grain = find_grain(m, disk), total = total_spare(m, disk, grain);
+	uint64_t units = (too_much + grain - 1) / grain;
+	_cleanup_(free) uint64_t *cuts = xcalloc(m->count, sizeof(*cuts));
+
+	if (total < units * grain)
+		return refuse(m, disk, size, e);
+	for (size_t i = 0; i < m->count; i++) {
+		uint64_t has = is_partition_of(m->devices[i], disk) ? spare(m->devices[i], grain) / grain : 0;
+
+		/* its share, rounded up; never more than it has, as no share exceeds the whole */
+		cuts[i] = (uint64_t)(((unsigned __int128)units * has + total / grain - 1) / (total / grain)) *
+			  grain;
+	}
+	move_partitions(m, disk, cuts);
+	return 0;
+}
+
+static int scale_whole(struct machine *m, struct device *disk, uint64_t size, struct error *e)
+{
+	const struct fs_ops *ops = disk->content.type ? fs_find(disk->content.type) : NULL;
+
+	if (size < scale_minimum(m, disk))
+		return refuse(m, disk, size, e);
+	if (ops && ops->resize && size < disk->size)
+		ops->resize(&disk->content, disk->size, size);
+	return 0;
+}
+
+int scale_disk(struct machine *m, struct device *disk, uint64_t size, uint32_t sector_size, struct error *e)
+{
+	const struct table_ops *table = table_find(disk->table);
+	int r = sector_size != disk->sector_size ? check_sectors(m, disk, sector_size, e) : 0;
+
+	if (r < 0)
+		return r;
+	if (!table) {
+		r = scale_whole(m, disk, size, e);
+	} else {
+		uint64_t end = layout_end(m, disk), limit = table->end(size, sector_size);
+
+		if (end > limit)
+			r = shrink_layout(m, disk, end - limit, size, e);
+	}
+	if (r < 0)
+		return r;
+	set_sectors(disk, sector_size);
+	disk->size = size;
+	return 0;
+}

@@ -1,0 +1,14 @@
+/* Fitting a disk's layout onto a disk of another size. */
+#pragma once
+#include "base/error.h"
+#include "machine/model.h"
+
+/* The smallest disk in bytes that can take `disk`'s place: file systems shrunk to what their data
+ * needs and a margin. */
+uint64_t scale_minimum(const struct machine *m, const struct device *disk);
+
+/* Changes `disk`, its partitions and the parameters of their file systems to fit a disk of `size`
+ * bytes with logical sectors of `sector_size`. A larger disk keeps the layout; on a smaller one the
+ * file systems that can shrink each give a share of what they have to spare, and what follows moves
+ * forward. Order, alignment and all identifiers stay. Refused with the numbers when it cannot fit. */
+int scale_disk(struct machine *m, struct device *disk, uint64_t size, uint32_t sector_size, struct error *e);

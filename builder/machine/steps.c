@@ -1,0 +1,172 @@
+#include "machine/steps.h"
+
+#include "machine/text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+
+static struct step *add(struct plan *p, enum step_kind kind, struct device *device, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static struct step *add(struct plan *p, enum step_kind kind, struct device *device, const char *fmt, ...)
+{
+	struct strbuf text = { 0 };
+	char *formatted = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&formatted, fmt, ap) < 0)
+		abort(); /* as every allocation failure, see base/str.h */
+	va_end(ap);
+	strbuf_puts(&text, formatted);
+	free(formatted);
+	p->steps = xgrow(p->steps, p->step_count + 1, &p->step_capacity, sizeof(*p->steps));
+	struct step *s = &p->steps[p->step_count++];
+
+	*s = (struct step) { .kind = kind, .device = device, .text = text.data };
+	if (device)
+		s->node = plan_node(p, device);
+	return s;
+}
+
+static size_t count_partitions(const struct machine *m, const struct device *disk)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->count; i++)
+		n += m->devices[i]->kind == DEVICE_PARTITION && m->devices[i]->parent == disk;
+	return n;
+}
+
+static void add_disk_steps(struct plan *p, const struct mapping *map)
+{
+	_cleanup_(free) char *shown = disk_describe(map->to);
+	struct step *s = add(p, STEP_WIPE, map->from, "wipe %s", shown);
+	size_t n = count_partitions(&p->machine, map->from);
+
+	if (map->to->now.holds)
+		s->destroys = xasprintf("everything on %s: %s", map->to->identity.path, map->to->now.holds);
+	if (map->from->table != TABLE_NONE)
+		(void)add(p, STEP_TABLE, map->from, "write a %s table with %zu partition%s on %s",
+			  table_kind_name(map->from->table), n, n == 1 ? "" : "s", map->to->identity.path);
+}
+
+/* " (UUID x, label y, 1.0 GiB)" */
+static char *shown_content(const struct device *d)
+{
+	struct strbuf b = { 0 };
+	char size[SIZE_TEXT_MAX];
+
+	strbuf_puts(&b, " (");
+	if (d->content.uuid)
+		strbuf_printf(&b, "UUID %s, ", d->content.uuid);
+	if (d->content.label)
+		strbuf_printf(&b, "label %s, ", d->content.label);
+	strbuf_printf(&b, "%s)", format_size(d->size, size));
+	return b.data;
+}
+
+static void add_make_steps(struct plan *p)
+{
+	for (size_t i = 0; i < p->machine.count; i++) {
+		struct device *d = p->machine.devices[i];
+		enum content_kind kind = d->content.kind;
+
+		if (kind != CONTENT_FILESYSTEM && kind != CONTENT_SWAP)
+			continue;
+		_cleanup_(free) char *node = plan_node(p, d), *shown = shown_content(d);
+
+		(void)add(p, kind == CONTENT_SWAP ? STEP_MKSWAP : STEP_MKFS, d, "make %s on %s%s",
+			  d->content.type, node, shown);
+	}
+}
+
+/* Parents before what is mounted below them; what is not mounted anywhere comes last. */
+static int by_mountpoint(const void *a, const void *b)
+{
+	const struct device *x = *(const struct device *const *)a, *y = *(const struct device *const *)b;
+	const char *m = x->content.mountpoint, *n = y->content.mountpoint;
+
+	if (m && n)
+		return strcmp(m, n);
+	return m ? -1 : n ? 1 : strcmp(x->name, y->name);
+}
+
+static void add_restore_steps(struct plan *p)
+{
+	_cleanup_(free) struct device **all = xcalloc(p->machine.count, sizeof(struct device *));
+	size_t count = 0;
+
+	for (size_t i = 0; i < p->machine.count; i++) {
+		struct device *d = p->machine.devices[i];
+
+		if (d->content.kind == CONTENT_FILESYSTEM && (d->content.mountpoint || d->content.stream))
+			all[count++] = d;
+	}
+	qsort(all, count, sizeof(*all), by_mountpoint);
+	for (size_t i = 0; i < count; i++) {
+		const struct content *c = &all[i]->content;
+		const char *folder = c->mountpoint ? c->mountpoint : "a folder of its own";
+		_cleanup_(free) char *node = plan_node(p, all[i]);
+
+		(void)add(p, STEP_MOUNT, all[i], "mount %s as %s", node, folder);
+		if (c->stream)
+			(void)add(p, STEP_RESTORE, all[i], "restore %s.%s into %s", c->stream, c->method,
+				  folder);
+	}
+}
+
+static bool has_root(const struct machine *m)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (m->devices[i]->content.mountpoint && streq(m->devices[i]->content.mountpoint, "/"))
+			return true;
+	return false;
+}
+
+static void add_mend_steps(struct plan *p)
+{
+	_cleanup_(strbuf) struct strbuf names = { 0 }, buses = { 0 };
+
+	for (size_t i = 0; i < p->mapping_count; i++) {
+		const struct disk_identity *from = &p->mappings[i].from->identity;
+		const struct disk_identity *to = &p->mappings[i].to->identity;
+
+		if (from->path && !streq(from->path, to->path))
+			strbuf_printf(&names, "%s%s is now %s", names.len ? ", " : "", from->path, to->path);
+		if (!from->bus || !to->bus || !streq(from->bus, to->bus))
+			strbuf_printf(&buses, "%s%s is on %s, was on %s", buses.len ? ", " : "", to->path,
+				      to->bus ? to->bus : "another bus",
+				      from->bus ? from->bus : "another bus");
+	}
+	if (names.len)
+		(void)add(p, STEP_MEND, NULL,
+			  "where fstab or the boot configuration name a disk by path, put its UUID (%s)",
+			  names.data);
+	if (buses.len)
+		(void)add(p, STEP_INITRAMFS, NULL,
+			  "make the initramfs again if it was made for the old disks only (%s)", buses.data);
+}
+
+int steps_make(struct plan *p, struct error *e)
+{
+	for (size_t i = 0; i < p->mapping_count; i++)
+		add_disk_steps(p, &p->mappings[i]);
+	add_make_steps(p);
+	add_restore_steps(p);
+	if (has_root(&p->machine))
+		add_mend_steps(p);
+	else if (p->machine.boot_loader)
+		return error_text(e, EINVAL,
+				  "machine.conf describes a boot loader, but no file system for /");
+	if (p->machine.boot_loader) {
+		struct device *disk = machine_find(&p->machine, p->machine.boot_disk);
+		_cleanup_(free) char *node = plan_node(p, disk);
+
+		(void)add(p, STEP_BOOT_LOADER, disk,
+			  "install GRUB (%s) on %s from within the recovered system", p->machine.boot_target,
+			  node);
+	}
+	(void)add(p, STEP_UNMOUNT, NULL, "unmount everything");
+	return 0;
+}
