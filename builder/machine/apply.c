@@ -1,0 +1,190 @@
+/* Running a plan: the gate, the last look at the disks, then step by step. What happens inside the
+ * recovered system is in mend.c, how disks are written in disk.c. */
+#include "machine/apply.h"
+
+#include "machine/disk.h"
+#include "machine/fs.h"
+#include "machine/mend.h"
+#include "machine/recovered.h"
+#include "machine/survey.h"
+
+#include <errno.h>
+
+struct run {
+	const struct plan *plan;
+	const struct apply_options *options;
+	struct report *report;
+	struct recovered root; /* the file systems that are mounted so far */
+	int *fds; /* by mapping: the disk, held exclusively from the wiping to the table; or -1 */
+	bool checked; /* the gate was passed and the disks are the planned ones */
+};
+
+static void run_end(struct run *run)
+{
+	struct error ignored; /* after a failure: its reason is what counts; else nothing is left */
+
+	(void)recovered_unmount(&run->root, &ignored);
+	for (size_t i = 0; run->fds && i < run->plan->mapping_count; i++)
+		if (run->fds[i] >= 0)
+			(void)close(run->fds[i]); /* flushed before, or failed already */
+	free(run->fds);
+}
+DEFINE_CLEANUP(run, struct run, run_end)
+
+/* ---- the gate ---- */
+
+static const struct device *find_disk(const struct machine *m, dev_t devno)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (m->devices[i]->kind == DEVICE_DISK && m->devices[i]->now.devno == devno)
+			return m->devices[i];
+	return NULL;
+}
+
+static int check_disk(const struct run *run, const struct machine *now, size_t index, struct error *e)
+{
+	const struct device *planned = run->plan->mappings[index].to;
+	const struct device *disk = find_disk(now, planned->now.devno);
+	_cleanup_(free) char *shown = disk_describe(planned);
+
+	if (!disk)
+		return error_text(e, ENODEV, "%s is gone since the plan was made; nothing was written",
+				  shown);
+	if (disk->now.in_use)
+		return error_text(e, EBUSY, "%s is in use: %s; nothing was written", shown, disk->now.in_use);
+	_cleanup_(free) char *before = disk_fingerprint(&run->plan->present, planned);
+	_cleanup_(free) char *after = disk_fingerprint(now, disk);
+
+	if (!streq(before, after))
+		return error_text(
+			e, ESTALE,
+			"%s is not what it was when the plan was made; nothing was written: plan again",
+			shown);
+	return disk_hold(planned, &run->fds[index], e);
+}
+
+/* Once, before the first step that destroys anything: consent, then every target as it is now. */
+static int pass_gate(struct run *run, struct error *e)
+{
+	_cleanup_(machine) struct machine now = { 0 };
+	int r = run->options->consent(run->options->user, run->plan, e);
+
+	if (r == 0)
+		r = survey_disks(&now, run->report, e);
+	for (size_t i = 0; i < run->plan->mapping_count && r == 0; i++)
+		r = check_disk(run, &now, i, e);
+	run->checked = r == 0;
+	return r;
+}
+
+/* ---- the steps ---- */
+
+static size_t mapping_index(const struct run *run, const struct device *disk)
+{
+	return (size_t)(plan_mapping(run->plan, disk) - run->plan->mappings);
+}
+
+static int run_wipe(struct run *run, const struct step *s, struct error *e)
+{
+	size_t i = mapping_index(run, s->device);
+
+	int r = disk_wipe(&run->plan->present, run->plan->mappings[i].to, run->fds[i], e);
+
+	if (r == 0 && s->device->table == TABLE_NONE)
+		r = disk_release(&run->plan->machine, s->device, s->node, &run->fds[i], e);
+	return r;
+}
+
+static int run_table(struct run *run, const struct step *s, struct error *e)
+{
+	size_t i = mapping_index(run, s->device);
+	int r = disk_partition(&run->plan->machine, s->device, s->node, run->fds[i], e);
+
+	return r < 0 ? r : disk_release(&run->plan->machine, s->device, s->node, &run->fds[i], e);
+}
+
+static int run_make(struct run *run, const struct step *s, struct error *e)
+{
+	(void)run; /* all is in the step */
+	return fs_find(s->device->content.type)->make(s->node, &s->device->content, e);
+}
+
+static int run_mount(struct run *run, const struct step *s, struct error *e)
+{
+	return recovered_mount(&run->root, s->device, s->node, e);
+}
+
+static int run_restore(struct run *run, const struct step *s, struct error *e)
+{
+	const char *folder = recovered_folder(&run->root, s->device);
+	int r = run->options->restore(run->options->user, s->device, folder, run->report, e);
+
+	if (r == 0 && s->device->content.mountpoint && streq(s->device->content.mountpoint, "/"))
+		r = recovered_make_folders(&run->root, e);
+	return r;
+}
+
+static int run_mend(struct run *run, const struct step *s, struct error *e)
+{
+	(void)s; /* the whole system */
+	return mend_names(&run->root, run->plan, run->report, e);
+}
+
+static int run_initramfs(struct run *run, const struct step *s, struct error *e)
+{
+	(void)s; /* the whole system */
+	return mend_initramfs(&run->root, run->report, e);
+}
+
+static int run_boot_loader(struct run *run, const struct step *s, struct error *e)
+{
+	return mend_boot_loader(&run->root, run->plan->machine.boot_target, s->node, e);
+}
+
+static int run_unmount(struct run *run, const struct step *s, struct error *e)
+{
+	(void)s; /* everything */
+	return recovered_unmount(&run->root, e);
+}
+
+static const struct {
+	int (*run)(struct run *run, const struct step *s, struct error *e);
+	bool destroys;
+} kinds[] = {
+	[STEP_WIPE] = { run_wipe, true },
+	[STEP_TABLE] = { run_table, true },
+	[STEP_MKFS] = { run_make, true },
+	[STEP_MKSWAP] = { run_make, true },
+	[STEP_MOUNT] = { run_mount, false },
+	[STEP_RESTORE] = { run_restore, true },
+	[STEP_MEND] = { run_mend, true },
+	[STEP_INITRAMFS] = { run_initramfs, true },
+	[STEP_BOOT_LOADER] = { run_boot_loader, true },
+	[STEP_UNMOUNT] = { run_unmount, false },
+};
+
+int plan_apply(const struct plan *plan, const struct apply_options *options, struct report *report,
+	       struct error *e)
+{
+	_cleanup_(run) struct run run = {
+		.plan = plan, .options = options, .report = report, .root = { .path = options->root }
+	};
+
+	run.fds = xcalloc(plan->mapping_count, sizeof(*run.fds));
+	for (size_t i = 0; i < plan->mapping_count; i++)
+		run.fds[i] = -1;
+	for (size_t i = 0; i < plan->step_count; i++) {
+		const struct step *s = &plan->steps[i];
+		int r = kinds[s->kind].destroys && !run.checked ? pass_gate(&run, e) : 0;
+
+		if (r < 0)
+			return r; /* nothing was written */
+		report_info(report, "%zu/%zu %s", i + 1, plan->step_count, s->text);
+		r = kinds[s->kind].run(&run, s, e);
+		if (r < 0) {
+			error_prefix(e, "step %zu of %zu, %s", i + 1, plan->step_count, s->text);
+			return r;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,20 @@
+/* Writing a target disk: held exclusively, wiped, partitioned, and its partitions there to be used. */
+#pragma once
+#include "base/error.h"
+#include "machine/model.h"
+
+/* Opens the present disk for writing so that nobody else mounts or uses it meanwhile, and makes sure
+ * that its node still is that disk. */
+int disk_hold(const struct device *present, int *ret_fd, struct error *e);
+
+/* Removes what is on it: the signatures in its old partitions and its own, and the first and last MiB. */
+int disk_wipe(const struct machine *present, const struct device *disk, int fd, struct error *e);
+
+/* Writes the table of `disk` (of the planned machine `m`) and removes old signatures from where the new
+ * partitions lie. */
+int disk_partition(const struct machine *m, const struct device *disk, const char *node, int fd,
+		   struct error *e);
+
+/* Lets the disk go: the kernel reads its table again; waits until every partition can be used. */
+int disk_release(const struct machine *m, const struct device *disk, const char *node, int *fd,
+		 struct error *e);

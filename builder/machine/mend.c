@@ -1,0 +1,166 @@
+#include "machine/mend.h"
+
+#include "base/fs.h"
+#include "base/proc.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+enum { max_text = 4 << 20 };
+
+/* Files that name disks, below the root. */
+static const char *const files[] = {
+	"etc/fstab",
+	"etc/default/grub",
+	"etc/initramfs-tools/conf.d/resume",
+	"boot/grub/grub.cfg",
+};
+
+/* What programs find inside, wherever this system keeps its own. */
+static const char *const inside_env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+					  "LC_ALL=C", NULL };
+
+static bool is_name_char(char c)
+{
+	return isalnum((unsigned char)c) || c == '_' || c == '/' || c == '-' || c == '.';
+}
+
+/* Adds `line` to `b` with every whole `old` in it replaced; the count of them is returned. */
+static unsigned replace_in_line(struct strbuf *b, const char *line, const char *old, const char *new)
+{
+	size_t n = strlen(old);
+	const char *from = line;
+	unsigned count = 0;
+
+	for (const char *p = line; (p = strstr(p, old)); p += n) {
+		if ((p > line && is_name_char(p[-1])) || is_name_char(p[n]))
+			continue;
+		strbuf_add(b, from, (size_t)(p - from));
+		strbuf_puts(b, new);
+		from = p + n;
+		count++;
+	}
+	strbuf_puts(b, from);
+	return count;
+}
+
+/* Comments stay as they are: they tell what was. The caller frees `*ret`. */
+static unsigned replace_in_text(const char *text, const char *old, const char *new, char **ret)
+{
+	struct strbuf b = { 0 };
+	unsigned count = 0;
+
+	strbuf_puts(&b, "");
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+		_cleanup_(free) char *line = xstrndup(text, n + (text[n] == '\n'));
+
+		if (line[strspn(line, " \t")] == '#')
+			strbuf_puts(&b, line);
+		else
+			count += replace_in_line(&b, line, old, new);
+		text += strlen(line);
+	}
+	*ret = b.data;
+	return count;
+}
+
+static int mend_file(int root_fd, const char *file, const struct plan *plan, struct report *report,
+		     struct error *e)
+{
+	_cleanup_(free) char *text = NULL;
+	unsigned total = 0;
+	struct stat st;
+
+	if (fstatat(root_fd, file, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return 0; /* not every system has all of them */
+	int r = read_file_at(root_fd, file, max_text, &text, NULL, e);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < plan->machine.count; i++) {
+		const struct device *d = plan->machine.devices[i];
+		_cleanup_(free) char *old = d->content.uuid ? plan_old_node(d) : NULL;
+		_cleanup_(free) char *now = old ? plan_node(plan, d) : NULL;
+
+		if (!old || streq(old, now))
+			continue;
+		_cleanup_(free) char *uuid = xasprintf("UUID=%s", d->content.uuid);
+		char *mended;
+		unsigned count = replace_in_text(text, old, uuid, &mended);
+
+		free(text);
+		text = mended;
+		total += count;
+		if (count)
+			report_info(report, "/%s: %s is now %s", file, old, uuid);
+	}
+	return total ? write_file_at(root_fd, file, st.st_mode & 07777, text, strlen(text), e) : 0;
+}
+
+int mend_names(const struct recovered *root, const struct plan *plan, struct report *report, struct error *e)
+{
+	_cleanup_(fd) int fd = open(root->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = 0;
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", root->path);
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files) && r == 0; i++)
+		r = mend_file(fd, files[i], plan, report, e);
+	return r;
+}
+
+static int run_inside(struct recovered *root, const char *const argv[], struct error *e)
+{
+	const struct proc_options options = { .chroot = root->path, .env = inside_env };
+	int r = recovered_bind(root, e);
+
+	return r < 0 ? r : proc_run(argv, &options, e);
+}
+
+/* The last MODULES= of Debian's initramfs-tools configuration counts; the driver policy file comes last. */
+static bool initramfs_is_for_old_disks(int root_fd)
+{
+	static const char *const configurations[] = { "etc/initramfs-tools/initramfs.conf",
+						      "etc/initramfs-tools/conf.d/driver-policy" };
+	bool dep = false;
+
+	for (size_t i = 0; i < sizeof(configurations) / sizeof(*configurations); i++) {
+		_cleanup_(free) char *text = NULL;
+		struct error ignored; /* the second one is rare, other systems have neither */
+
+		if (read_file_at(root_fd, configurations[i], max_text, &text, NULL, &ignored) < 0)
+			continue;
+		for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
+			const char *value = str_after(str_strip(line), "MODULES=");
+
+			if (value)
+				dep = streq(value, "dep");
+		}
+	}
+	return dep;
+}
+
+int mend_initramfs(struct recovered *root, struct report *report, struct error *e)
+{
+	const char *const argv[] = { "update-initramfs", "-u", "-k", "all", NULL };
+	_cleanup_(fd) int fd = open(root->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", root->path);
+	if (!initramfs_is_for_old_disks(fd)) {
+		report_debug(report, "the initramfs holds the drivers of other disks as well");
+		return 0;
+	}
+	return run_inside(root, argv, e);
+}
+
+int mend_boot_loader(struct recovered *root, const char *target, const char *node, struct error *e)
+{
+	_cleanup_(free) char *option = xasprintf("--target=%s", target);
+	const char *const argv[] = { "grub-install", option, node, NULL };
+
+	return run_inside(root, argv, e);
+}

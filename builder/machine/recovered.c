@@ -1,0 +1,166 @@
+#include "machine/recovered.h"
+
+#include "base/fs.h"
+#include "machine/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+/* Opens a folder inside the root; links, absolute ones too, do not lead out of it. */
+static int open_inside(const char *root, const char *path, struct error *e)
+{
+	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+	_cleanup_(fd) int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root_fd < 0)
+		return error_errno(e, errno, "open %s", root);
+	int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+
+	if (fd < 0 && errno == ENOENT) {
+		int r = mkdir_parents_at(root_fd, path + strspn(path, "/"), 0755, e);
+
+		if (r < 0)
+			return r;
+		fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+	}
+	return fd < 0 ? error_errno(e, errno, "open %s%s", root, path) : fd;
+}
+
+/* The real path of an open folder. The caller frees. */
+static int path_of(int fd, char **ret, struct error *e)
+{
+	_cleanup_(free) char *link = xasprintf("/proc/self/fd/%d", fd);
+	char path[4096];
+	ssize_t n = readlink(link, path, sizeof(path) - 1);
+
+	if (n < 0)
+		return error_errno(e, errno, "read %s", link);
+	*ret = xstrndup(path, (size_t)n);
+	return 0;
+}
+
+static void remember(struct recovered *r, char *path, const char *name)
+{
+	strlist_take(&r->mounts, path);
+	strlist_add(&r->names, name);
+}
+
+int recovered_mount(struct recovered *r, const struct device *d, const char *node, struct error *e)
+{
+	const struct content *c = &d->content;
+	_cleanup_(free) char *own = c->mountpoint ? NULL : xasprintf("%s.%s", r->path, d->name);
+	_cleanup_(free) char *folder = NULL;
+	const char *root = own ? own : r->path;
+	const char *mount_type = fs_find(c->type)->mount_type;
+	int code = mkdir_parents_at(AT_FDCWD, root, 0755, e);
+
+	if (code < 0)
+		return code;
+	_cleanup_(fd) int fd = open_inside(root, own || streq(c->mountpoint, "/") ? "." : c->mountpoint, e);
+
+	if (fd < 0)
+		return fd;
+	code = path_of(fd, &folder, e);
+	if (code < 0)
+		return code;
+	if (mount(node, folder, mount_type, 0, NULL) < 0)
+		return error_errno(e, errno, "mount %s (%s) at %s", node, mount_type, folder);
+	remember(r, TAKE_PTR(folder), d->name);
+	return 0;
+}
+
+const char *recovered_folder(const struct recovered *r, const struct device *d)
+{
+	for (size_t i = 0; i < r->names.count; i++)
+		if (streq(r->names.items[i], d->name))
+			return r->mounts.items[i];
+	return NULL;
+}
+
+int recovered_make_folders(const struct recovered *r, struct error *e)
+{
+	static const struct {
+		const char *name;
+		mode_t mode;
+	} folders[] = {
+		{ "dev", 0755 }, { "proc", 0555 }, { "sys", 0555 }, { "run", 0755 }, { "tmp", 01777 }
+	};
+	_cleanup_(fd) int fd = open(r->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", r->path);
+	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
+		const char *name = folders[i].name;
+
+		if (mkdirat(fd, name, folders[i].mode) < 0) {
+			if (errno != EEXIST)
+				return error_errno(e, errno, "make %s/%s", r->path, name);
+		} else if (fchmodat(fd, name, folders[i].mode, 0) < 0) {
+			return error_errno(e, errno, "make %s/%s", r->path, name); /* whatever the umask */
+		}
+	}
+	return 0;
+}
+
+int recovered_bind(struct recovered *r, struct error *e)
+{
+	static const char *const folders[] = { "/dev", "/proc", "/sys", "/run" };
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
+		_cleanup_(free) char *path = NULL;
+		_cleanup_(fd) int fd = open_inside(r->path, folders[i], e);
+
+		if (fd < 0)
+			return fd;
+		int code = path_of(fd, &path, e);
+
+		if (code < 0)
+			return code;
+		if (strlist_has(&r->mounts, path))
+			continue; /* bound before */
+		if (mount(folders[i], path, NULL, MS_BIND, NULL) < 0)
+			return error_errno(e, errno, "bind %s at %s", folders[i], path);
+		remember(r, TAKE_PTR(path), "");
+	}
+	return 0;
+}
+
+static void forget_last(struct strlist *l)
+{
+	free(l->items[--l->count]);
+	l->items[l->count] = NULL;
+}
+
+/* A program that has just ended may still be letting go. */
+static int unmount(const char *path)
+{
+	for (int i = 0; umount2(path, UMOUNT_NOFOLLOW) < 0; i++) {
+		if (errno != EBUSY || i == 20)
+			return -errno;
+		(void)nanosleep(&(struct timespec) { .tv_nsec = 100 * 1000 * 1000 }, NULL); /* or shorter */
+	}
+	return 0;
+}
+
+int recovered_unmount(struct recovered *r, struct error *e)
+{
+	int first = 0;
+
+	while (r->mounts.count) {
+		const char *path = r->mounts.items[r->mounts.count - 1];
+		int code = unmount(path);
+
+		if (code < 0 && first == 0)
+			first = error_errno(e, -code, "unmount %s", path);
+		forget_last(&r->mounts);
+		forget_last(&r->names);
+	}
+	strlist_free(&r->mounts);
+	strlist_free(&r->names);
+	return first;
+}
