@@ -5,17 +5,27 @@
 #include "conf/recovery.h"
 
 #include <stdint.h>
+#include <sys/types.h>
 
 struct medium_request {
 	const struct recovery_conf *conf; /* consoles, menu timeout, unattended; caller's */
 	const char *image_dir; /* holds vmlinuz and initrd.img */
 	const char *hostname; /* of the protected machine, for the menu's title */
 	const char *kernel_version; /* for the menu's title; may be NULL */
+	uint64_t ram_needed; /* bytes of RAM to boot it, for the README; 0: unknown */
 	bool secret; /* the image holds secrets: files get mode 0600 */
 };
 
-/* The medium's boot loader configuration: what SYSLINUX/ISOLINUX (BIOS and UEFI) show and boot. */
-char *media_syslinux_conf(const struct medium_request *request); /* caller frees */
+enum media_firmware { MEDIA_BIOS, MEDIA_UEFI };
+
+/* The medium's boot loader configuration: what SYSLINUX/ISOLINUX show and boot. BIOS and UEFI
+ * differ in two things: UEFI firmware mirrors its console to serial lines itself, and only a BIOS
+ * can be told to go on with the next disk. The caller frees. */
+char *media_syslinux_conf(const struct medium_request *request, enum media_firmware firmware);
+
+/* The release that a kernel says it is ("6.1.0-56-amd64"); NULL when the file is no x86 bzImage.
+ * The caller frees. */
+char *media_kernel_version(int dirfd, const char *vmlinuz);
 
 /* A bootable stick as a file: MBR, one FAT partition, SYSLINUX for BIOS, syslinux-efi at the
  * fallback path. Made by offset: no root, no mount, no loop device. Whole or absent. */
@@ -24,7 +34,10 @@ int usb_write_file(const struct medium_request *request, const char *path, uint6
 
 /* What a device is, shown before it is overwritten. */
 struct usb_device {
-	char *path, *model, *serial, *wwn, *transport;
+	char *path; /* links resolved */
+	char *model, *serial, *wwn, *transport; /* NULL: unknown */
+	dev_t number;
+	uint64_t diskseq; /* Linux 5.15 and later: another one for each disk ever attached; 0: unknown */
 	uint64_t size; /* bytes */
 	bool removable;
 	struct strlist content; /* "sda1 ext4 'root' 20.0 GiB": what libblkid finds on it */
