@@ -17,8 +17,8 @@ double medium_clock(void)
 
 void medium_phase(struct medium *m, const char *name, double seconds)
 {
-	(void)json_array_append_new(m->phases, json_pack("{s:s, s:f}", "name", name, "seconds",
-							 seconds)); /* figures only */
+	(void)json_array_append_new(
+		m->phases, json_pack("{s:s, s:f}", "name", name, "seconds", seconds)); /* figures only */
 }
 
 void medium_free(struct medium *m)
@@ -128,9 +128,9 @@ static void print_text(const struct medium *m, const char *kind, const char *pat
 			     format_size(m->image.initrd_size, initrd), m->image.files,
 			     format_size(m->image.ram_needed, ram));
 	(void)printf("  time    ");
-	json_array_foreach(m->phases, i, phase)
-		(void)printf("%s %.1f s, ", json_string_value(json_object_get(phase, "name")),
-			     json_real_value(json_object_get(phase, "seconds")));
+	json_array_foreach(m->phases, i, phase)(void)
+		printf("%s %.1f s, ", json_string_value(json_object_get(phase, "name")),
+		       json_real_value(json_object_get(phase, "seconds")));
 	(void)printf("%.1f s in all\n", medium_clock() - m->begun);
 	if (m->request.secret)
 		(void)printf("  It holds secrets: keep it locked away.\n");

@@ -56,8 +56,8 @@ static void show_device(const struct usb_device *d)
 	char size[SIZE_TEXT_MAX];
 
 	(void)fprintf(stderr,
-		      "%s: %s\n  serial     %s\n  size       %s\n  attached   by %s%s\n  holds now  %s\n", d->path,
-		      d->model ? d->model : "unknown model", d->serial ? d->serial : "unknown",
+		      "%s: %s\n  serial     %s\n  size       %s\n  attached   by %s%s\n  holds now  %s\n",
+		      d->path, d->model ? d->model : "unknown model", d->serial ? d->serial : "unknown",
 		      format_size(d->size, size), d->transport ? d->transport : "unknown means",
 		      d->removable ? ", removable" : "",
 		      d->content.count ? d->content.items[0] : "nothing that is known");
@@ -128,7 +128,8 @@ static int make_device(struct cmd *c, const struct usb_options *o, struct error 
 	medium_phase(&m, "write and compare", medium_clock() - begun);
 	r = medium_print(c, &m, kind, device.path, file, size, e);
 	if (r == 0 && !c->json)
-		(void)printf("Next: start a machine from it, or rehearse: lifeboat boot qemu %s\n", device.path);
+		(void)printf("Next: start a machine from it, or rehearse: lifeboat boot qemu %s\n",
+			     device.path);
 	return r;
 }
 
