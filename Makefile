@@ -20,7 +20,11 @@ all_cflags := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Ibuilder $(warnin
 	      $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) \
 	      $(shell pkg-config --cflags $(packages)) $(CFLAGS)
 all_ldflags := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Wl,--as-needed $(LDFLAGS)
-libs := $(shell pkg-config --libs $(packages))
+# libarchive's shared library pulls in libxml2 and ICU (36 MB, for formats that we do not use), and all
+# that we link goes into the image: out of the static one only what is used is taken.
+static_archive := $(wildcard $(shell $(CC) -print-file-name=libarchive.a))
+libs := $(patsubst -larchive,$(or $(static_archive),-larchive),$(shell pkg-config --libs $(packages))) \
+	$(if $(static_archive),$(shell pkg-config --libs liblzma zlib))
 
 sources := $(filter-out builder/main.c,$(wildcard builder/*/*.c))
 objects := $(sources:%.c=$(BUILD)/%.o) $(BUILD)/help.o

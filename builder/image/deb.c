@@ -18,12 +18,6 @@ static void cleanup_reader(struct archive **a)
 		(void)archive_read_free(*a); /* read side */
 }
 
-static void cleanup_writer(struct archive **a)
-{
-	if (*a)
-		(void)archive_write_free(*a); /* closed by hand where it matters */
-}
-
 static int archive_failed(struct archive *a, const char *what, const char *path, struct error *e)
 {
 	int code = archive_errno(a);
@@ -46,20 +40,21 @@ static la_ssize_t read_member(struct archive *inner, void *user, const void **re
 	return n;
 }
 
-/* Only the kernel and its modules; documentation and scripts stay where they are. */
+/* Only the kernel and its modules; documentation and scripts stay where they are. NULL: not wanted. */
 static const char *wanted_path(const char *path)
 {
 	static const char *const wanted[] = { "boot/", "lib/modules/", "usr/lib/modules/" };
 
 	path = str_after(path, "./") ? path + 2 : path;
+	if (strstr(path, "../"))
+		return NULL;
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
 		if (str_after(path, wanted[i]))
 			return path;
 	return NULL;
 }
 
-static int copy_data(struct archive *from, struct archive *to, const char *deb, const char *path,
-		     struct error *e)
+static int copy_data(struct archive *from, int fd, const char *deb, const char *path, struct error *e)
 {
 	const void *data;
 	size_t len;
@@ -72,60 +67,61 @@ static int copy_data(struct archive *from, struct archive *to, const char *deb, 
 			return 0;
 		if (r != ARCHIVE_OK)
 			return archive_failed(from, "read", deb, e);
-		if (archive_write_data_block(to, data, len, offset) < ARCHIVE_OK)
-			return archive_failed(to, "write", path, e);
+		r = pwrite_all(fd, data, len, offset);
+		if (r < 0)
+			return error_errno(e, -r, "write %s", path);
 	}
 }
 
-static int unpack_entry(struct archive *from, struct archive *to, struct archive_entry *entry,
-			const char *folder, const char *deb, struct error *e)
+static int unpack_file(struct archive *from, const char *folder, const char *path, const char *deb,
+		       struct error *e)
 {
-	const char *path = wanted_path(archive_entry_pathname(entry));
-
-	if (!path)
-		return 0;
 	_cleanup_(free) char *full = xasprintf("%s/%s", folder, path);
+	_cleanup_(free) char *parent = xstrndup(full, (size_t)(strrchr(full, '/') - full));
+	int r = mkdir_parents_at(AT_FDCWD, parent, 0755, e);
 
-	archive_entry_set_pathname(entry, full);
-	archive_entry_set_perm(entry, archive_entry_filetype(entry) == AE_IFDIR ? 0755 : 0644);
-	if (archive_write_header(to, entry) != ARCHIVE_OK)
-		return archive_failed(to, "write", full, e);
-	int r = copy_data(from, to, deb, full, e);
+	if (r < 0)
+		return r;
+	_cleanup_(fd) int fd = open(full, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 
-	if (r == 0 && archive_write_finish_entry(to) != ARCHIVE_OK)
-		r = archive_failed(to, "write", full, e);
+	if (fd < 0)
+		return error_errno(e, errno, "create %s", full);
+	r = copy_data(from, fd, deb, full, e);
+	if (r == 0 && close(TAKE_FD(fd)) < 0)
+		r = error_errno(e, errno, "write %s", full);
 	return r;
 }
 
-/* The member data.tar.*, which the outer archive stands at. */
+/* The member data.tar.*, which the outer archive stands at. Folders come with their files; the links
+ * of a kernel package (to its build folder) lead nowhere here. */
 static int unpack_member(struct archive *outer, const char *folder, const char *deb, struct error *e)
 {
 	_cleanup_(reader) struct archive *tar = archive_read_new();
-	_cleanup_(writer) struct archive *disk = archive_write_disk_new();
 	struct archive_entry *entry;
 
-	if (!tar || !disk)
+	if (!tar)
 		return error_errno(e, ENOMEM, "read %s", deb);
-	if (archive_read_support_filter_all(tar) < ARCHIVE_WARN ||
+	if (archive_read_support_filter_xz(tar) != ARCHIVE_OK ||
+	    archive_read_support_filter_zstd(tar) != ARCHIVE_OK ||
+	    archive_read_support_filter_gzip(tar) != ARCHIVE_OK ||
 	    archive_read_support_format_tar(tar) != ARCHIVE_OK ||
 	    archive_read_open(tar, &outer, NULL, read_member, NULL) != ARCHIVE_OK)
 		return archive_failed(tar, "read", deb, e);
-	/* Links of the package are not followed and ".." is refused. */
-	if (archive_write_disk_set_options(disk, ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME |
-							 ARCHIVE_EXTRACT_SECURE_NODOTDOT) != ARCHIVE_OK)
-		return archive_failed(disk, "write", folder, e);
 	for (;;) {
 		int r = archive_read_next_header(tar, &entry);
 
 		if (r == ARCHIVE_EOF)
-			break;
+			return 0;
 		if (r != ARCHIVE_OK)
 			return archive_failed(tar, "read", deb, e);
-		r = unpack_entry(tar, disk, entry, folder, deb, e);
+		const char *path = wanted_path(archive_entry_pathname(entry));
+
+		if (!path || archive_entry_filetype(entry) != AE_IFREG)
+			continue;
+		r = unpack_file(tar, folder, path, deb, e);
 		if (r < 0)
 			return r;
 	}
-	return archive_write_close(disk) == ARCHIVE_OK ? 0 : archive_failed(disk, "write", folder, e);
 }
 
 static int unpack_data(const char *deb, const char *folder, struct error *e)
