@@ -1,0 +1,103 @@
+#include "image/tree.h"
+#include "tap.h"
+
+#include <sys/stat.h>
+
+static struct error e;
+
+static void add(struct tree *t, const char *path, const char *text)
+{
+	CHECK_OK(tree_add_data(t, path, 0644, text, strlen(text), NULL, &e));
+}
+
+TEST(paths_lead_through_the_trees_own_links)
+{
+	_cleanup_(tree) struct tree t = { 0 };
+
+	CHECK_OK(tree_add_link(&t, "/lib", "usr/lib", NULL, &e));
+	CHECK_OK(tree_add_link(&t, "/usr/lib/abs", "/opt/x", NULL, &e));
+	CHECK_OK(tree_add_link(&t, "/opt/x/up", "../../etc", NULL, &e));
+	add(&t, "/lib/abs/up/./file", "hello");
+	CHECK(tree_find(&t, "etc/file"));
+	CHECK(!tree_find(&t, "lib/abs/up/file"));
+	CHECK(S_ISDIR(tree_find(&t, "etc")->mode));
+	CHECK_INT(tree_find(&t, "etc/file")->size, 5);
+}
+
+TEST(a_folder_may_stand_where_a_link_to_one_is)
+{
+	_cleanup_(tree) struct tree t = { 0 };
+
+	CHECK_OK(tree_add_link(&t, "/lib", "usr/lib", NULL, &e));
+	CHECK_OK(tree_add_folder(&t, "/lib", 0755, NULL, &e));
+	CHECK(S_ISLNK(tree_find(&t, "lib")->mode));
+}
+
+TEST(the_first_one_stays_unless_replaced)
+{
+	_cleanup_(tree) struct tree t = { 0 };
+
+	add(&t, "/etc/x", "one");
+	add(&t, "/etc/x", "two");
+	CHECK_STR(tree_find(&t, "etc/x")->data, "one");
+	t.replace = true;
+	add(&t, "/etc/x", "three");
+	CHECK_STR(tree_find(&t, "etc/x")->data, "three");
+	CHECK_INT(t.count, 2);
+}
+
+TEST(files_and_folders_do_not_take_each_others_place)
+{
+	_cleanup_(tree) struct tree t = { 0 };
+
+	add(&t, "/a/b", "");
+	CHECK_ERROR(tree_add_data(&t, "/a", 0644, "", 0, NULL, &e),
+		    "add /a to the image: there is a folder of that name already");
+	CHECK_ERROR(tree_add_folder(&t, "/a/b", 0755, NULL, &e),
+		    "add /a/b to the image: there is a file of that name already");
+	CHECK_ERROR(tree_add_data(&t, "/a/b/c", 0644, "", 0, NULL, &e),
+		    "add /a/b/c to the image: /a/b is not a folder there");
+}
+
+TEST(links_in_a_circle_end)
+{
+	_cleanup_(tree) struct tree t = { 0 };
+
+	CHECK_OK(tree_add_link(&t, "/a", "b", NULL, &e));
+	CHECK_OK(tree_add_link(&t, "/b", "a", NULL, &e));
+	CHECK_ERROR(tree_add_data(&t, "/a/x", 0644, "", 0, NULL, &e),
+		    "add /a/x to the image: Too many levels of symbolic links");
+}
+
+TEST(the_list_says_why)
+{
+	_cleanup_(tree) struct tree t = { 0 };
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+	const struct reason *profile = tree_reason(&t, NULL, "profile %s", "smb");
+	const struct reason *tool = tree_reason(&t, profile, "tool x");
+
+	CHECK_OK(tree_add_data(&t, "/bin/x", 0755, "abc", 3, tool, &e));
+	CHECK_OK(tree_add_link(&t, "/a", "bin/x", profile, &e));
+	tree_sort(&t);
+	tree_list(&t, &text);
+	CHECK_STR(text.data, "/a\tlink\t0777\t5\tprofile smb\n"
+			     "/bin\tfolder\t0755\t0\tprofile smb → tool x\n"
+			     "/bin/x\tfile\t0755\t3\tprofile smb → tool x\n");
+}
+
+TEST(many_entries)
+{
+	_cleanup_(tree) struct tree t = { 0 };
+	char path[64];
+
+	for (int i = 0; i < 5000; i++) {
+		(void)snprintf(path, sizeof(path), "d%d/f%d", i % 10, i);
+		add(&t, path, "");
+	}
+	CHECK_INT(t.count, 5010);
+	tree_sort(&t);
+	for (size_t i = 1; i < t.count; i++)
+		CHECK(strcmp(t.entries[i - 1]->path, t.entries[i]->path) < 0);
+}
+
+TAP_MAIN()
