@@ -1,0 +1,419 @@
+/* Sets: what is written comes back, by us and by hand; whatever is damaged is found; what a killed writer
+ * leaves is only .partial. */
+#include "tap.h"
+
+#include "backup/set_private.h"
+#include "base/fs.h"
+#include "base/proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { chunk = 64 << 10 };
+
+static struct report quiet;
+
+struct place {
+	struct tempdir dir;
+	struct target target;
+};
+
+static void place_remove(struct place *p)
+{
+	target_close(&p->target);
+	tempdir_remove(&p->dir);
+}
+DEFINE_CLEANUP(place, struct place, place_remove)
+#define PLACE                                                 \
+	{                                                     \
+		.dir = TEMPDIR_NONE, .target = {.dirfd = -1 } \
+	}
+
+static void place_make(struct place *p)
+{
+	struct error e = { 0 };
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	report_init(&quiet, VERBOSITY_QUIET, false);
+	CHECK_OK(tempdir_make(&p->dir, &e));
+	_cleanup_(free) char *url = xasprintf("file://%s", p->dir.path);
+
+	CHECK_OK(target_open(url, NULL, &p->target, &quiet, &e));
+}
+
+/* A temporary file with `len` bytes that compress by about half. */
+static int sample(size_t len, unsigned seed)
+{
+	_cleanup_(free) char *data = xmalloc(len);
+	int fd = memfd_create("sample", MFD_CLOEXEC);
+
+	for (size_t i = 0; i < len; i++) {
+		seed = seed * 1664525 + 1013904223;
+		data[i] = (char)(seed >> 28);
+	}
+	CHECK(fd >= 0 && write_all(fd, data, len) == 0 && lseek(fd, 0, SEEK_SET) == 0);
+	return fd;
+}
+
+static char *write_set(struct place *p, size_t len)
+{
+	struct error e = { 0 };
+	_cleanup_(set_writer) struct set_writer *w = NULL;
+	_cleanup_(fd) int root = sample(len, 1);
+	_cleanup_(fd) int home = sample(len / 3, 2);
+	char *name = NULL;
+
+	CHECK_OK(set_begin(&p->target, "box", 0, chunk, &w, &quiet, &e));
+	CHECK_OK(set_add_file(w, "machine.conf", "[machine]\n", 10, &e));
+	CHECK_OK(set_add_stream(w, "root", "dump", root, 0, &quiet, &e));
+	CHECK_OK(set_add_stream(w, "home", "dump", home, 0, &quiet, &e));
+	CHECK_OK(set_add_file(w, "RECOVER.txt", "by hand\n", 8, &e));
+	CHECK_OK(set_commit(w, &name, &e));
+	return name;
+}
+
+static void same_files(int a, int b)
+{
+	struct error e = { 0 };
+	char x[DIGEST_HEX_SIZE], y[DIGEST_HEX_SIZE];
+
+	CHECK(lseek(a, 0, SEEK_SET) == 0 && lseek(b, 0, SEEK_SET) == 0);
+	CHECK_OK(digest_fd(a, "a", x, NULL, &e));
+	CHECK_OK(digest_fd(b, "b", y, NULL, &e));
+	CHECK_STR(x, y);
+}
+
+static int verify(struct place *p, struct error *e)
+{
+	_cleanup_(set) struct set *s = NULL;
+	int r = set_open(&p->target, NULL, NULL, &s, e);
+
+	return r < 0 ? r : set_verify(s, &quiet, e);
+}
+
+/* 0 when the stream of the newest set could be read to its end. */
+static int read_back(struct place *p, const char *name, int out, struct error *e)
+{
+	_cleanup_(set) struct set *s = NULL;
+	int r = set_open(&p->target, "box", NULL, &s, e);
+
+	return r < 0 ? r : set_read_stream(s, name, "dump", out, &quiet, e);
+}
+
+static void round_trip(size_t len)
+{
+	struct error e = { 0 };
+	_cleanup_(place) struct place p = PLACE;
+	_cleanup_(fd) int want = sample(len, 1);
+	_cleanup_(fd) int got = memfd_create("got", MFD_CLOEXEC);
+
+	place_make(&p);
+	_cleanup_(free) char *name = write_set(&p, len);
+	_cleanup_(set_list) struct set_list l = { 0 };
+
+	CHECK_OK(set_list(&p.target, &l, &e));
+	CHECK_INT(l.count, 1);
+	CHECK_STR(l.items[0].name, name);
+	CHECK(l.items[0].complete);
+	CHECK_OK(verify(&p, &e));
+	CHECK_OK(read_back(&p, "root", got, &e));
+	same_files(want, got);
+}
+
+TEST(what_is_written_comes_back)
+{
+	round_trip(0);
+	round_trip(1);
+	round_trip(1 << 20);
+	round_trip(chunk / 2 * 8);
+	round_trip((5 << 20) + 12345);
+}
+
+static void run_in(const char *folder, const char *script)
+{
+	struct error e = { 0 };
+	const char *argv[] = { "sh", "-euc", script, NULL };
+	struct proc_options o = { .cwd = folder };
+
+	CHECK_OK(proc_run(argv, &o, &e));
+}
+
+TEST(standard_tools_read_it)
+{
+	_cleanup_(place) struct place p = PLACE;
+	_cleanup_(fd) int want = sample(1 << 20, 1);
+
+	place_make(&p);
+	_cleanup_(free) char *name = write_set(&p, 1 << 20);
+	_cleanup_(free) char *folder = xasprintf("%s/box/%s", p.dir.path, name);
+	_cleanup_(free) char *plain = xasprintf("%s/../plain", folder);
+
+	run_in(folder, "sha256sum --quiet --strict -c SHA256SUMS");
+	run_in(folder, "test -f root.dump.zst.003");
+	run_in(folder, "cat root.dump.zst.* | zstd -d >../plain");
+	run_in(folder, "for c in *.zst.*; do zstd -q -d <$c >/dev/null; done");
+	run_in(folder, "for c in *.zst.*; do test $(stat -c %s $c) -le 65536; done");
+	_cleanup_(fd) int got = open(plain, O_RDONLY);
+
+	same_files(want, got);
+}
+
+/* ---- damage ---- */
+
+static unsigned random_seed(void)
+{
+	const char *given = getenv("SEED");
+	unsigned seed = given ? (unsigned)atoi(given) : (unsigned)time(NULL);
+
+	printf("# SEED=%u\n", seed);
+	return seed;
+}
+
+static void flip(const char *path, off_t at, unsigned char bits)
+{
+	_cleanup_(fd) int fd = open(path, O_RDWR);
+	unsigned char c;
+
+	CHECK(pread(fd, &c, 1, at) == 1);
+	c ^= bits;
+	CHECK(pwrite(fd, &c, 1, at) == 1);
+}
+
+TEST(every_flipped_byte_is_found)
+{
+	struct error e = { 0 };
+	_cleanup_(place) struct place p = PLACE;
+	unsigned seed = random_seed();
+
+	place_make(&p);
+	_cleanup_(free) char *name = write_set(&p, 200000);
+	_cleanup_(strlist) struct strlist files = { 0 };
+	_cleanup_(fd) int null = open("/dev/null", O_WRONLY);
+
+	strlist_add_words(&files, "SHA256SUMS machine.conf RECOVER.txt root.dump.zst.000 root.dump.zst.001 "
+				  "home.dump.zst.000");
+	for (unsigned i = 0; i < 300; i++) {
+		const char *file = files.items[rand_r(&seed) % files.count];
+		_cleanup_(free) char *path = xasprintf("%s/box/%s/%s", p.dir.path, name, file);
+		struct stat st;
+
+		CHECK_INT(stat(path, &st), 0);
+		off_t at = rand_r(&seed) % st.st_size;
+		unsigned char bits = (unsigned char)(1u << rand_r(&seed) % 8);
+
+		flip(path, at, bits);
+		if (verify(&p, &e) == 0)
+			TAP_FAIL("byte %lld of %s", (long long)at, file);
+		if (!streq(file, SUMS_FILE) && !strstr(e.text, file))
+			TAP_FAIL("byte %lld of %s: '%s'", (long long)at, file, e.text);
+		if (str_after(file, "root.") && read_back(&p, "root", null, &e) == 0)
+			TAP_FAIL("byte %lld of %s, while reading", (long long)at, file);
+		flip(path, at, bits);
+	}
+	CHECK_OK(verify(&p, &e));
+}
+
+static const struct {
+	const char *script, *error;
+} damages[] = {
+	{ "rm root.dump.zst.001", "root.dump.zst.001: missing" },
+	{ "rm root.dump.zst.003", "root.dump.zst.003: missing" },
+	{ "rm machine.conf", "machine.conf: missing" },
+	{ "truncate -s -1 root.dump.zst.002", "root.dump.zst.002: damaged" },
+	{ "truncate -s 0 root.dump.zst.000", "root.dump.zst.000: damaged" },
+	{ "echo >>home.dump.zst.000", "home.dump.zst.000: damaged" },
+	{ "mv root.dump.zst.001 t; mv root.dump.zst.002 root.dump.zst.001; mv t root.dump.zst.002",
+	  "root.dump.zst.001: damaged" },
+	{ "cp root.dump.zst.000 root.dump.zst.001", "root.dump.zst.001: damaged" },
+	{ "cp root.dump.zst.000 root.dump.zst.999", "root.dump.zst.999: not listed in SHA256SUMS" },
+	{ "cp root.dump.zst.000 var.dump.zst.000", "var.dump.zst.000: not listed in SHA256SUMS" },
+	{ "sed -i /root.dump.zst.001/d SHA256SUMS", "root.dump.zst.001: not listed in SHA256SUMS" },
+	{ "sed -i /RECOVER/d SHA256SUMS", "RECOVER.txt: not listed in SHA256SUMS" },
+	{ "sed -i /machine.conf/d SHA256SUMS; rm machine.conf", "machine.conf: not listed in SHA256SUMS" },
+	{ "truncate -s -5 SHA256SUMS", "damaged; expected a SHA-256 and a file name" },
+	{ "rm SHA256SUMS", "SHA256SUMS: No such file" },
+	{ "ln -sf /etc/passwd machine.conf", "machine.conf: open: Too many levels" },
+	{ "sed -i 's,machine.conf,../x,' SHA256SUMS", "damaged; expected a SHA-256 and a file name" },
+};
+
+TEST(damage_is_named)
+{
+	for (size_t i = 0; i < sizeof(damages) / sizeof(*damages); i++) {
+		struct error e = { 0 };
+		_cleanup_(place) struct place p = PLACE;
+
+		place_make(&p);
+		_cleanup_(free) char *name = write_set(&p, 500000);
+		_cleanup_(free) char *folder = xasprintf("%s/box/%s", p.dir.path, name);
+
+		run_in(folder, damages[i].script);
+		if (verify(&p, &e) == 0 || !strstr(e.text, damages[i].error))
+			TAP_FAIL("%s: '%s', expected '%s'", damages[i].script, e.text, damages[i].error);
+	}
+}
+
+/* ---- writers that end early ---- */
+
+TEST(an_aborted_set_leaves_nothing)
+{
+	struct error e = { 0 };
+	_cleanup_(place) struct place p = PLACE;
+	_cleanup_(set_list) struct set_list l = { 0 };
+
+	place_make(&p);
+	{
+		_cleanup_(set_writer) struct set_writer *w = NULL;
+		_cleanup_(fd) int in = sample(100000, 1);
+
+		CHECK_OK(set_begin(&p.target, "box", 0, chunk, &w, &quiet, &e));
+		CHECK_OK(set_add_stream(w, "root", "dump", in, 0, &quiet, &e));
+	}
+	CHECK_OK(set_list(&p.target, &l, &e));
+	CHECK_INT(l.count, 0);
+}
+
+/* The set that `write_set` makes, killed at a random moment. */
+static void kill_one(struct place *p, unsigned *seed)
+{
+	pid_t pid = fork();
+	struct timespec wait = { .tv_nsec = rand_r(seed) % 60000000 };
+
+	if (pid == 0) {
+		free(write_set(p, 1 << 20));
+		_exit(0);
+	}
+	CHECK(pid > 0);
+	nanosleep(&wait, NULL);
+	kill(pid, SIGKILL);
+	CHECK(waitpid(pid, NULL, 0) == pid);
+}
+
+TEST(a_killed_writer_leaves_whole_sets_or_partial_ones)
+{
+	struct error e = { 0 };
+	_cleanup_(place) struct place p = PLACE;
+	unsigned seed = random_seed(), whole = 0, partial = 0;
+
+	place_make(&p);
+	for (unsigned i = 0; i < 40; i++) {
+		_cleanup_(set_list) struct set_list l = { 0 };
+
+		kill_one(&p, &seed);
+		CHECK_OK(set_list(&p.target, &l, &e));
+		CHECK(l.count <= 1);
+		if (l.count == 0)
+			continue;
+		partial += !l.items[0].complete;
+		if (l.items[0].complete) {
+			_cleanup_(free) char *path = xasprintf("%s/box", p.dir.path);
+
+			whole++;
+			CHECK_OK(verify(&p, &e));
+			CHECK_OK(remove_tree_at(AT_FDCWD, path, &e));
+		} else {
+			CHECK_ERROR(verify(&p, &e) < 0 ? -1 : 0, e.text);
+			CHECK(strstr(e.text, "no complete set"));
+		}
+	}
+	printf("# %u whole, %u partial\n", whole, partial);
+	_cleanup_(free) char *name = write_set(&p, 1000);
+	_cleanup_(set_list) struct set_list l = { 0 };
+
+	CHECK_OK(set_list(&p.target, &l, &e));
+	CHECK_INT(l.count, 1); /* the last partial one went */
+	CHECK_STR(l.items[0].name, name);
+}
+
+TEST(two_sets_of_one_second_do_not_collide)
+{
+	struct error e = { 0 };
+	_cleanup_(place) struct place p = PLACE;
+	_cleanup_(set_list) struct set_list l = { 0 };
+
+	place_make(&p);
+	_cleanup_(free) char *first = write_set(&p, 1000);
+	_cleanup_(free) char *second = write_set(&p, 1000);
+
+	CHECK(strcmp(first, second) < 0);
+	CHECK_OK(set_list(&p.target, &l, &e));
+	CHECK_INT(l.count, 2);
+	CHECK_STR(l.items[1].name, second);
+}
+
+TEST(one_backup_of_a_host_at_a_time)
+{
+	struct error e = { 0 };
+	_cleanup_(place) struct place p = PLACE;
+	_cleanup_(set_writer) struct set_writer *a = NULL, *b = NULL, *other = NULL;
+
+	place_make(&p);
+	CHECK_OK(set_begin(&p.target, "box", 0, chunk, &a, &quiet, &e));
+	CHECK_INT(set_begin(&p.target, "box", 0, chunk, &b, &quiet, &e), -EBUSY);
+	CHECK(strstr(e.text, "/box: another backup is being written there (process "));
+	CHECK_OK(set_begin(&p.target, "barge", 0, chunk, &other, &quiet, &e));
+	set_abort(TAKE_PTR(a));
+	CHECK_OK(set_begin(&p.target, "box", 0, chunk, &b, &quiet, &e));
+}
+
+TEST(hosts_and_names)
+{
+	struct error e = { 0 };
+	_cleanup_(place) struct place p = PLACE;
+	_cleanup_(set_writer) struct set_writer *w = NULL, *x = NULL;
+	_cleanup_(set) struct set *s = NULL;
+	_cleanup_(free) char *name = NULL;
+
+	place_make(&p);
+	CHECK_INT(set_begin(&p.target, "../x", 0, chunk, &x, &quiet, &e), -EINVAL);
+	CHECK_INT(set_begin(&p.target, ".x", 0, chunk, &x, &quiet, &e), -EINVAL);
+	CHECK_OK(set_begin(&p.target, "barge", 0, chunk, &w, &quiet, &e));
+	CHECK_INT(set_add_file(w, "a b", "", 0, &e), -EINVAL);
+	CHECK_OK(set_commit(w, &name, &e));
+	_cleanup_(free) char *other = write_set(&p, 10);
+
+	CHECK_INT(set_open(&p.target, NULL, NULL, &s, &e), -EINVAL);
+	CHECK(strstr(e.text, "barge, box"));
+	CHECK_OK(set_open(&p.target, "box", NULL, &s, &e));
+	CHECK_INT(set_open(&p.target, "raft", NULL, &s, &e), -ENOENT);
+}
+
+/* A device without room: a tmpfs would need root, the file size limit does not. */
+TEST(a_full_target_is_an_error)
+{
+	struct error e = { 0 };
+	_cleanup_(place) struct place p = PLACE;
+	_cleanup_(set_writer) struct set_writer *w = NULL;
+	_cleanup_(fd) int in = sample(1 << 20, 1);
+
+	place_make(&p);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	CHECK_OK(set_begin(&p.target, "box", 0, 1 << 20, &w, &quiet, &e));
+	const struct rlimit limit = { 100000, 100000 };
+
+	CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	CHECK_INT(set_add_stream(w, "root", "dump", in, 0, &quiet, &e), -EFBIG);
+	CHECK(strstr(e.text, ".partial/root.dump.zst.000: File too large"));
+}
+
+TEST(a_reader_that_goes_away_ends_it)
+{
+	struct error e = { 0 };
+	_cleanup_(place) struct place p = PLACE;
+	int fds[2];
+
+	place_make(&p);
+	_cleanup_(free) char *name = write_set(&p, 1 << 20);
+
+	CHECK(pipe(fds) == 0);
+	close(fds[0]);
+	CHECK_INT(read_back(&p, "root", fds[1], &e), -EPIPE);
+}
+
+TAP_MAIN()
