@@ -74,6 +74,8 @@ static int pass_gate(struct run *run, struct error *e)
 	for (size_t i = 0; i < run->plan->mapping_count && r == 0; i++)
 		r = check_disk(run, &now, i, e);
 	run->checked = r == 0;
+	if (r == 0 && run->options->written)
+		*run->options->written = true;
 	return r;
 }
 

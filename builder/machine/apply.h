@@ -12,6 +12,7 @@ struct apply_options {
 	/* The one gate: called once, before the first destructive step, with the plan that was shown.
 	 * 0: go on. Negative: the error is returned and nothing was written. */
 	int (*consent)(void *user, const struct plan *plan, struct error *e);
+	bool *written; /* set right before the first write: from then on a failure leaves a disk half done */
 };
 
 /* Runs all steps in order. Immediately before the first write each target disk is looked at again:

@@ -119,7 +119,7 @@ static int vfat_make(const char *node, const struct content *c, struct error *e)
 	const char *cluster = key_values_get(&c->parameters, "cluster-sectors");
 	_cleanup_(strlist) struct strlist argv = { 0 };
 
-	strlist_add(&argv, "mkfs.fat");
+	strlist_add(&argv, "mkfs.vfat");
 	if (bits) {
 		strlist_add(&argv, "-F");
 		strlist_add(&argv, bits);

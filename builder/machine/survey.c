@@ -226,19 +226,29 @@ static int describe_content(struct machine *m, struct device *d, const struct mo
 		return refuse_content(d, e);
 	if (c->kind == CONTENT_SWAP)
 		return ops->describe(node, NULL, c, report, e);
-	if (!mounts_fstab(mounts, d, &folder, &options) || !folder || *folder != '/')
+	/* where it really is counts; fstab speaks for what is not mounted now */
+	if (!mounts_fstab(mounts, d, &folder, &options) || !folder || *folder != '/' ||
+	    (live && !streq(live, folder))) {
 		folder = live;
+		options = NULL;
+	}
 	if (folder)
 		c->mountpoint = xstrdup(folder);
 	if (folder && options)
 		c->mount_options = xstrdup(options);
 	int r = ops->describe(node, live, c, report, e);
 
-	if (r == 0 && ops->method) {
-		c->stream = stream_name(m, d);
-		c->method = xstrdup(ops->method);
+	if (r < 0 || !ops->method)
+		return r;
+	if (!live) {
+		report_warn(report,
+			    "%s (%s) is not mounted: it is not backed up, and recovery makes it again empty",
+			    node, c->type);
+		return 0;
 	}
-	return r;
+	c->stream = stream_name(m, d);
+	c->method = xstrdup(ops->method);
+	return 0;
 }
 
 static int describe_contents(struct machine *m, const struct mounts *mounts, struct report *report,

@@ -1,0 +1,132 @@
+/* lifeboat recover: verify the set, show the plan, ask, make the machine again. */
+#include "cmd/cmd.h"
+#include "cmd/commands.h"
+#include "cmd/recovery.h"
+#include "cmd/show.h"
+#include "machine/apply.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#define RECOVERY_ROOT "/mnt/hd"
+
+struct session {
+	struct cmd *c;
+	struct recovery *r;
+	bool yes;
+	bool written; /* disks are no longer what they were */
+};
+
+static int consent(void *user, const struct plan *plan, struct error *e)
+{
+	struct session *s = user;
+	_cleanup_(strbuf) struct strbuf names = { 0 };
+
+	if (s->yes || s->r->unattended)
+		return 0;
+	for (size_t i = 0; i < plan->mapping_count; i++) {
+		_cleanup_(free) char *shown = disk_describe(plan->mappings[i].to);
+
+		strbuf_printf(&names, "%s%s", i ? ", " : "", shown);
+	}
+	_cleanup_(free) char *question =
+		xasprintf("Everything on %s will be lost. Type 'yes' to go on:", names.data);
+
+	if (cmd_consent(question, "yes"))
+		return 0;
+	return error_text(e, ECANCELED, "not confirmed, so nothing was written (--yes does not ask)");
+}
+
+static int restore(void *user, const struct device *device, const char *folder, struct report *report,
+		   struct error *e)
+{
+	struct session *s = user;
+	const struct content *content = &device->content;
+
+	if (!s->r->set)
+		return error_text(e, EINVAL, "restore %s: no backup set was named", content->stream);
+	return set_restore_stream(s->r->set, content->stream, content->method, folder, report, e);
+}
+
+static double seconds_since(const struct timespec *begun)
+{
+	struct timespec now;
+
+	if (clock_gettime(CLOCK_MONOTONIC, &now) < 0)
+		return 0; /* only shown */
+	return (double)(now.tv_sec - begun->tv_sec) + (double)(now.tv_nsec - begun->tv_nsec) / 1e9;
+}
+
+static int run(struct session *s, struct error *e)
+{
+	const struct apply_options options = { .root = RECOVERY_ROOT,
+					       .restore = restore,
+					       .consent = consent,
+					       .user = s,
+					       .written = &s->written };
+	_cleanup_(plan) struct plan p = { 0 };
+	struct timespec begun = { 0 };
+	int code = recovery_open(s->r, s->c, e);
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &begun); /* only shown */
+	if (code == 0 && !s->r->set)
+		code = error_text(e, EINVAL, "no TARGET: there is nothing to restore from");
+	if (code < 0)
+		return code;
+	report_info(&s->c->report, "set %s on %s", set_shown(s->r->set), s->r->target.shown);
+	code = set_verify(s->r->set, &s->c->report, e);
+	if (code < 0)
+		return code;
+	double verified = seconds_since(&begun);
+
+	report_info(&s->c->report, "every byte of the set is what was written (%.1f s)", verified);
+	code = recovery_plan(s->r, s->c, &p, e);
+	if (code < 0)
+		return code;
+	if (s->c->json)
+		(void)show_plan_json(s->c, &p); /* cmd_done() looks again at the end */
+	else
+		show_plan(&p, stdout);
+	(void)fflush(stdout); /* as above; the plan is read before the question is */
+	code = plan_apply(&p, &options, &s->c->report, e);
+	if (code < 0)
+		return code;
+	report_info(&s->c->report,
+		    "recovered in %.1f s, of which %.1f s to verify the set: remove the medium and reboot",
+		    seconds_since(&begun), verified);
+	return 0;
+}
+
+int cmd_recover(int argc, char *argv[])
+{
+	enum { OPTION_YES = RECOVERY_FIRST_OWN };
+	static const struct option options[] = { { "yes", no_argument, NULL, OPTION_YES },
+						 RECOVERY_OPTIONS_LONG,
+						 CMD_OPTIONS_LONG };
+	_cleanup_(cmd) struct cmd c;
+	_cleanup_(recovery) struct recovery r = RECOVERY_NONE;
+	struct session s = { .c = &c, .r = &r };
+	struct error e;
+	int option, exit_code;
+
+	cmd_begin(&c, "recover");
+	while ((option = getopt_long(argc, argv, CMD_OPTIONS_SHORT, options, NULL)) >= 0)
+		if (option == OPTION_YES)
+			s.yes = true;
+		else if (!recovery_option(&r, option) && !cmd_option(&c, option, &exit_code))
+			return exit_code;
+	if (optind < argc)
+		r.url = argv[optind++];
+	if (optind < argc)
+		return cmd_usage(&c, "unexpected argument '%s'", argv[optind]);
+	if (c.json && !s.yes && !r.unattended)
+		return cmd_usage(&c, "--json needs --yes or --unattended");
+	if (run(&s, &e) == 0)
+		return cmd_done(&c);
+	exit_code = cmd_failed(&c, &e);
+	if (s.written)
+		report_info(&c.report, "what was planned is only partly done: correct the reason and run "
+				       "'lifeboat recover' again; it starts over");
+	return exit_code;
+}

@@ -1,0 +1,92 @@
+#include "cmd/recovery.h"
+
+#include "base/fs.h"
+#include "machine/machine_conf.h"
+#include "machine/survey.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+enum { max_machine_conf = 1 << 20 };
+
+void recovery_free(struct recovery *r)
+{
+	set_close(r->set);
+	target_close(&r->target);
+	recovery_conf_free(&r->conf);
+	strlist_free(&r->map);
+}
+
+bool recovery_option(struct recovery *r, int option)
+{
+	switch (option) {
+	case RECOVERY_HOST:
+		r->host = optarg;
+		return true;
+	case RECOVERY_SET:
+		r->set_name = optarg;
+		return true;
+	case RECOVERY_MAP:
+		strlist_add(&r->map, optarg);
+		return true;
+	case RECOVERY_MACHINE:
+		r->machine_file = optarg;
+		return true;
+	case RECOVERY_UNATTENDED:
+		r->unattended = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+int recovery_open(struct recovery *r, struct cmd *c, struct error *e)
+{
+	int code = recovery_conf_load(c->conf_path, &r->conf, e);
+
+	if (code < 0)
+		return code;
+	if (!r->url)
+		r->url = r->conf.target;
+	if (!r->url)
+		return r->machine_file ? 0
+				       : error_text(e, EINVAL,
+						    "no TARGET: name one, or set 'target' in [backup] of %s",
+						    r->conf.path ? r->conf.path : RECOVERY_CONF_SYSTEM);
+	const struct target_options options = { .credentials = r->conf.credentials };
+
+	code = target_open(r->url, &options, &r->target, &c->report, e);
+	return code < 0 ? code : set_open(&r->target, r->host, r->set_name, &r->set, e);
+}
+
+static int read_machine(struct recovery *r, struct machine *ret, struct error *e)
+{
+	_cleanup_(free) char *text = NULL, *shown = NULL;
+	int code;
+
+	if (r->machine_file) {
+		shown = xstrdup(r->machine_file);
+		code = read_file_at(AT_FDCWD, r->machine_file, max_machine_conf, &text, NULL, e);
+	} else {
+		shown = xasprintf("%s/machine.conf", set_shown(r->set));
+		code = set_machine_conf(r->set, &text, e);
+	}
+	return code < 0 ? code : machine_conf_parse(shown, text, ret, e);
+}
+
+int recovery_plan(struct recovery *r, struct cmd *c, struct plan *ret, struct error *e)
+{
+	_cleanup_(machine) struct machine machine = { 0 }, present = { 0 };
+	dev_t backup = r->target.disk ? disk_of_device(r->target.disk) : 0;
+	const struct plan_options options = {
+		.map = &r->map,
+		.forbidden = &backup,
+		.forbidden_count = backup != 0,
+		.unattended = r->unattended,
+	};
+	int code = read_machine(r, &machine, e);
+
+	if (code == 0)
+		code = survey_disks(&present, &c->report, e);
+	return code < 0 ? code : plan_make(&machine, &present, &options, ret, e);
+}

@@ -1,0 +1,48 @@
+/* What plan and recover share: options, the set, the machine, the disks that must not be touched. */
+#pragma once
+#include "backup/set.h"
+#include "backup/target.h"
+#include "cmd/cmd.h"
+#include "conf/recovery.h"
+#include "machine/plan.h"
+
+struct recovery {
+	struct recovery_conf conf;
+	struct target target;
+	struct set *set; /* NULL: only a machine.conf was given */
+	struct strlist map; /* --map */
+	const char *url, *host, *set_name, *machine_file;
+	bool unattended;
+};
+#define RECOVERY_NONE                    \
+	{                                \
+		.target = {.dirfd = -1 } \
+	}
+void recovery_free(struct recovery *r);
+DEFINE_CLEANUP(recovery, struct recovery, recovery_free)
+
+enum {
+	RECOVERY_HOST = CMD_FIRST_OWN,
+	RECOVERY_SET,
+	RECOVERY_MAP,
+	RECOVERY_MACHINE,
+	RECOVERY_UNATTENDED,
+	RECOVERY_FIRST_OWN
+};
+#define RECOVERY_OPTIONS_LONG                                             \
+	{ "host", required_argument, NULL, RECOVERY_HOST },               \
+		{ "set", required_argument, NULL, RECOVERY_SET },         \
+		{ "map", required_argument, NULL, RECOVERY_MAP },         \
+		{ "machine", required_argument, NULL, RECOVERY_MACHINE }, \
+	{                                                                 \
+		"unattended", no_argument, NULL, RECOVERY_UNATTENDED      \
+	}
+
+/* For the getopt loop, before cmd_option(). True: it was one of the options above. */
+bool recovery_option(struct recovery *r, int option);
+
+/* Reads recovery.conf and opens target and set, as far as the options name them. */
+int recovery_open(struct recovery *r, struct cmd *c, struct error *e);
+
+/* The machine that was, the disks that are, and the plan. */
+int recovery_plan(struct recovery *r, struct cmd *c, struct plan *ret, struct error *e);
