@@ -1,0 +1,225 @@
+/* File systems in plain files: made by hand with odd parameters, described, made again elsewhere by the
+ * description, and equal to dumpe2fs but for its times. */
+#include "base/fs.h"
+#include "base/proc.h"
+#include "machine/fs.h"
+#include "tap.h"
+
+#include <blkid/blkid.h>
+#include <fcntl.h>
+
+static struct error e;
+static struct report report;
+
+static void make_file(const char *path, uint64_t size)
+{
+	_cleanup_(fd) int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	CHECK(fd >= 0 && ftruncate(fd, (off_t)size) == 0);
+}
+
+static void run(const char *command)
+{
+	_cleanup_(strlist) struct strlist argv = { 0 };
+
+	strlist_add_words(&argv, command);
+	CHECK_OK(proc_run((const char *const *)argv.items, NULL, &e));
+}
+
+/* dumpe2fs -h without what every file system has of its own. */
+static char *shown(const char *path)
+{
+	static const char *const own[] = { "Filesystem created:", "Last write time:", "Last checked:",
+					   "Lifetime writes:",    "Checksum:",        "Last mounted on:",
+					   "Free blocks:",        "Checksum seed:",   "Next check after:" };
+	const char *argv[] = { "dumpe2fs", "-h", path, NULL };
+	_cleanup_(free) char *text = NULL;
+	struct strbuf b = { 0 };
+
+	CHECK_OK(proc_capture(argv, NULL, &text, &e));
+	for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
+		bool skip = false;
+
+		for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+			skip |= str_after(line, own[i]) != NULL;
+		if (!skip)
+			strbuf_printf(&b, "%s\n", line);
+	}
+	return b.data;
+}
+
+static void content_done(struct content *c)
+{
+	key_values_free(&c->parameters);
+}
+DEFINE_CLEANUP(content, struct content, content_done)
+
+static void ext_round_trip(const char *type, const char *uuid, const char *label, const char *mke2fs,
+			   const char *tune2fs, uint64_t size)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	_cleanup_(content) struct content c = {
+		.kind = CONTENT_FILESYSTEM, .type = (char *)type, .uuid = (char *)uuid, .label = (char *)label
+	};
+
+	CHECK_OK(tempdir_make(&t, &e));
+	_cleanup_(free) char *a = xasprintf("%s/a", t.path), *b = xasprintf("%s/b", t.path);
+	_cleanup_(free) char *make = xasprintf("mke2fs -q -F -t %s -U %s %s %s", type, uuid, mke2fs, a);
+	_cleanup_(free) char *tune = tune2fs ? xasprintf("tune2fs %s %s", tune2fs, a) : NULL;
+
+	make_file(a, size);
+	run(make);
+	if (tune)
+		run(tune);
+	CHECK_OK(fs_ext.describe(a, NULL, &c, &report, &e));
+	CHECK(c.used > 0 && c.used < size);
+	CHECK(fs_ext.size(&c) <= size);
+	make_file(b, size);
+	CHECK_OK(fs_ext.make(b, &c, &e));
+	_cleanup_(free) char *before = shown(a), *after = shown(b);
+
+	CHECK_STR(after, before);
+}
+
+#define UUID "01234567-89ab-cdef-0123-456789abcdef"
+
+TEST(ext4_as_it_comes)
+{
+	ext_round_trip("ext4", UUID, NULL, "", NULL, 256 << 20);
+}
+
+TEST(ext4_with_odd_parameters)
+{
+	ext_round_trip("ext4", UUID, "odd-label",
+		       "-L odd-label -b 1024 -I 128 -i 32768 -m 3.7 -G 32 -J size=8 -e panic "
+		       "-O ^64bit,^metadata_csum,^huge_file,uninit_bg -E stride=16,stripe_width=64",
+		       "-c 37 -i 12345s -r 4242 -u 33 -g 44 -o ^user_xattr,discard -E hash_alg=tea",
+		       96 << 20);
+}
+
+TEST(ext4_smaller_than_its_device)
+{
+	ext_round_trip("ext4", UUID, "small", "-L small -b 4096 -N 5000 -O ^resize_inode,meta_bg", NULL,
+		       64 << 20);
+}
+
+TEST(ext3_and_ext2)
+{
+	ext_round_trip("ext3", UUID, "x", "-L x", NULL, 64 << 20);
+	ext_round_trip("ext2", UUID, "y", "-L y -b 2048 -g 8192", "-o debug,acl", 64 << 20);
+}
+
+TEST(features_that_dump_ruins_are_refused)
+{
+	static const struct {
+		const char *feature, *why;
+	} cases[] = {
+		{ "inline_data", "dump cannot read it" },
+		{ "bigalloc", "dump cannot read it" },
+		{ "ea_inode", "restore cannot write it" },
+		{ "encrypt", "its keys cannot be carried over" },
+	};
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+
+	CHECK_OK(tempdir_make(&t, &e));
+	_cleanup_(free) char *path = xasprintf("%s/a", t.path);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_(content) struct content c = { .type = (char *)"ext4" };
+		_cleanup_(free) char *make =
+			xasprintf("mke2fs -q -F -t ext4 -O %s %s", cases[i].feature, path);
+		_cleanup_(free) char *want =
+			xasprintf("%s: ext4 with the feature %s cannot be rebuilt yet: %s", path,
+				  cases[i].feature, cases[i].why);
+
+		make_file(path, 64 << 20);
+		run(make);
+		CHECK_ERROR(fs_ext.describe(path, NULL, &c, &report, &e), want);
+	}
+}
+
+TEST(a_shrunk_ext4_holds_its_inodes)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	_cleanup_(content) struct content c = { .type = (char *)"ext4", .uuid = (char *)UUID }, now = { 0 };
+
+	CHECK_OK(tempdir_make(&t, &e));
+	_cleanup_(free) char *path = xasprintf("%s/a", t.path);
+
+	content_set_number(&c, "block-size", 4096);
+	content_set_number(&c, "blocks", 65536);
+	content_set_number(&c, "inodes", 65536);
+	content_set_number(&c, "inodes-used", 40000);
+	content_set_number(&c, "reserved-blocks", 3276);
+	fs_ext.resize(&c, 256 << 20, 128 << 20);
+	CHECK_INT(content_number(&c, "blocks"), 32768);
+	CHECK_INT(content_number(&c, "inodes"), 44016);
+	CHECK_INT(content_number(&c, "reserved-blocks"), 1638);
+	make_file(path, 128 << 20);
+	CHECK_OK(fs_ext.make(path, &c, &e));
+	now.type = (char *)"ext4";
+	CHECK_OK(fs_ext.describe(path, NULL, &now, &report, &e));
+	CHECK_INT(content_number(&now, "blocks"), 32768);
+	CHECK(content_number(&now, "inodes") >= 44016);
+}
+
+static char *blkid_value(const char *path, const char *name)
+{
+	blkid_probe p = blkid_new_probe_from_filename(path);
+	const char *value;
+
+	CHECK(p && blkid_do_safeprobe(p) == 0 && blkid_probe_lookup_value(p, name, &value, NULL) == 0);
+	char *copy = xstrdup(value);
+
+	blkid_free_probe(p);
+	return copy;
+}
+
+TEST(swap)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	_cleanup_(content) struct content c = { .type = (char *)"swap",
+						.uuid = (char *)UUID,
+						.label = (char *)"swapper" };
+
+	CHECK_OK(tempdir_make(&t, &e));
+	_cleanup_(free) char *path = xasprintf("%s/a", t.path);
+
+	make_file(path, 16 << 20);
+	content_set_number(&c, "page-size", 4096);
+	CHECK_OK(fs_swap.make(path, &c, &e));
+	_cleanup_(free) char *uuid = blkid_value(path, "UUID"), *label = blkid_value(path, "LABEL");
+
+	CHECK_STR(uuid, UUID);
+	CHECK_STR(label, "swapper");
+	key_values_free(&c.parameters);
+	CHECK_OK(fs_swap.describe(path, NULL, &c, &report, &e));
+	CHECK_INT(content_number(&c, "page-size"), 4096);
+}
+
+TEST(vfat)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	_cleanup_(content) struct content c = { .type = (char *)"vfat",
+						.uuid = (char *)"12AB-34CD",
+						.label = (char *)"ESP" };
+
+	CHECK_OK(tempdir_make(&t, &e));
+	_cleanup_(free) char *path = xasprintf("%s/a", t.path);
+	_cleanup_(free) char *make = xasprintf("mkfs.vfat -F 16 -s 8 -i 12AB34CD -n ESP %s", path);
+
+	report_init(&report, VERBOSITY_QUIET, false);
+	make_file(path, 64 << 20);
+	run(make);
+	CHECK_OK(fs_vfat.describe(path, NULL, &c, &report, &e));
+	CHECK_INT(content_number(&c, "bits"), 16);
+	CHECK_INT(content_number(&c, "cluster-sectors"), 8);
+	make_file(path, 64 << 20);
+	CHECK_OK(fs_vfat.make(path, &c, &e));
+	_cleanup_(free) char *uuid = blkid_value(path, "UUID"), *label = blkid_value(path, "LABEL");
+
+	CHECK_STR(uuid, "12AB-34CD");
+	CHECK_STR(label, "ESP");
+}
+
+TAP_MAIN()
