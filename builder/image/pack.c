@@ -34,7 +34,6 @@ static void sink_free(struct sink *s)
 	(void)ZSTD_freeCCtx(s->zstd); /* NULL is fine; it returns 0 */
 	free(s->buf);
 }
-DEFINE_CLEANUP(sink, struct sink, sink_free)
 
 static int zstd_open(struct sink *s, unsigned level, struct error *e)
 {
