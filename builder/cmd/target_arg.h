@@ -1,0 +1,14 @@
+/* The TARGET argument that several commands take. */
+#pragma once
+#include "backup/target.h"
+#include "cmd/cmd.h"
+#include "conf/recovery.h"
+
+/* Opens the target that `argument` names, or recovery.conf's when it is NULL. For an SMB user without a
+ * credentials file the password is asked on the terminal. */
+int cmd_target_open(struct cmd *c, const struct recovery_conf *conf, const char *argument, bool write,
+		    struct target *ret, struct error *e);
+
+/* The same, mounted at a folder for good. */
+int cmd_target_mount(struct cmd *c, const struct recovery_conf *conf, const char *argument, bool write,
+		     const char *folder, struct error *e);

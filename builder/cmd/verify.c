@@ -1,0 +1,113 @@
+#include "cmd/commands.h"
+
+#include "backup/set.h"
+#include "cmd/target_arg.h"
+
+#include <errno.h>
+#include <jansson.h>
+
+struct wanted {
+	const char *host, *set; /* NULL: the only one; the newest */
+	bool all;
+};
+
+enum { OPTION_HOST = CMD_FIRST_OWN, OPTION_SET, OPTION_ALL };
+
+/* One line, or one JSON object per line. */
+static void print_result(struct cmd *c, const char *shown, const struct error *e)
+{
+	if (!c->json) {
+		if (!e->code)
+			printf("%s: every byte is what was written\n", shown);
+		return;
+	}
+	json_t *object = json_pack("{s:s, s:b, s:s*}", "set", shown, "good", e->code == 0, "error",
+				   e->code ? e->text : NULL);
+
+	if (object && json_dumpf(object, stdout, JSON_COMPACT) == 0)
+		printf("\n");
+	json_decref(object);
+}
+
+/* False: it is damaged, which has been said. */
+static bool verify_one(struct cmd *c, const struct target *target, const char *host, const char *name)
+{
+	_cleanup_(set) struct set *s = NULL;
+	_cleanup_(free) char *asked = xasprintf("%s/%s", host ? host : "", name ? name : "");
+	struct error e = { 0 };
+
+	if (set_open(target, host, name, &s, &e) == 0)
+		(void)set_verify(s, &c->report, &e); /* e.code tells */
+	if (e.code)
+		(void)cmd_failed(c, &e);
+	print_result(c, s ? set_shown(s) : asked, &e);
+	return e.code == 0;
+}
+
+static int verify_all(struct cmd *c, const struct target *target, const struct wanted *w)
+{
+	_cleanup_(set_list) struct set_list l = { 0 };
+	struct error e;
+	size_t bad = 0, seen = 0;
+
+	if (set_list(target, &l, &e) < 0)
+		return cmd_failed(c, &e);
+	for (size_t i = 0; i < l.count; i++) {
+		if (!l.items[i].complete || (w->host && !streq(w->host, l.items[i].host)))
+			continue;
+		seen++;
+		bad += !verify_one(c, target, l.items[i].host, l.items[i].name);
+	}
+	if (seen == 0) {
+		(void)error_text(&e, ENOENT, "%s: no complete set", target->shown);
+		return cmd_failed(c, &e);
+	}
+	return bad ? EXIT_FAILED : cmd_done(c);
+}
+
+static int verify(struct cmd *c, const char *argument, const struct wanted *w)
+{
+	_cleanup_(recovery_conf) struct recovery_conf conf = { 0 };
+	_cleanup_(target) struct target target = { .dirfd = -1 };
+	struct error e;
+
+	if (recovery_conf_load(c->conf_path, &conf, &e) < 0 ||
+	    cmd_target_open(c, &conf, argument, false, &target, &e) < 0)
+		return cmd_failed(c, &e);
+	if (w->all)
+		return verify_all(c, &target, w);
+	return verify_one(c, &target, w->host, w->set) ? cmd_done(c) : EXIT_FAILED;
+}
+
+int cmd_verify(int argc, char *argv[])
+{
+	static const struct option options[] = { { "host", required_argument, NULL, OPTION_HOST },
+						 { "set", required_argument, NULL, OPTION_SET },
+						 { "all", no_argument, NULL, OPTION_ALL },
+						 CMD_OPTIONS_LONG };
+	_cleanup_(cmd) struct cmd c;
+	struct wanted w = { 0 };
+	int option, exit_code;
+
+	cmd_begin(&c, argv[0]);
+	while ((option = getopt_long(argc, argv, CMD_OPTIONS_SHORT, options, NULL)) != -1)
+		switch (option) {
+		case OPTION_HOST:
+			w.host = optarg;
+			break;
+		case OPTION_SET:
+			w.set = optarg;
+			break;
+		case OPTION_ALL:
+			w.all = true;
+			break;
+		default:
+			if (!cmd_option(&c, option, &exit_code))
+				return exit_code;
+		}
+	if (argc - optind > 1)
+		return cmd_usage(&c, "unexpected argument '%s'", argv[optind + 1]);
+	if (w.all && w.set)
+		return cmd_usage(&c, "--all and --set exclude each other");
+	return verify(&c, optind < argc ? argv[optind] : NULL, &w);
+}

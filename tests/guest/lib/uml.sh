@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# User-Mode Linux with this machine's own root, read-only, as its root: a kernel with SMB and NFS clients for
+# what this kernel cannot mount, started in two seconds. Definitions only; bash.
+
+# uml_run SCRIPT [UBD=FILE…]: runs the script (a bash file) in a guest as root. It sees this machine's files,
+# can write below $SCRATCH, and has the disks given (ubda=FILE is /dev/ubda there). The host's loopback is
+# 10.0.2.2. What it prints goes to $SCRATCH/uml.log. Returns the script's exit status, 125 when the guest
+# did not come to its end.
+uml_run() {
+	local script=$1 status=125
+	shift
+	rm -f "$SCRATCH/uml.status"
+	cat >"$SCRATCH/uml.init" <<-EOF
+		#!/bin/bash
+		export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root BUILD='$BUILD' SCRATCH='$SCRATCH' TOP='$TOP'
+		mount -t proc proc /proc
+		mount -t sysfs sys /sys
+		mountpoint -q /dev || mount -t devtmpfs dev /dev
+		for folder in /tmp /run /mnt; do mount -t tmpfs tmpfs \$folder; done
+		mount -t hostfs none '$SCRATCH' -o '$SCRATCH'
+		mkdir -p /run/root/lib
+		ln -s /usr/lib/uml/modules /run/root/lib/modules
+		printf '#!/bin/sh\nexec /sbin/modprobe -d /run/root "\$@"\n' >/run/modprobe
+		chmod +x /run/modprobe
+		echo /run/modprobe >/proc/sys/kernel/modprobe
+		# what modules.dep does not say the SMB client needs
+		for module in ccm ctr cmac sha512_generic nls_utf8 gcm ghash-generic; do
+			/run/modprobe -q \$module
+		done
+		ip link set lo up
+		ip link set eth0 up
+		ip addr add 10.0.2.15/24 dev eth0
+		ip route add default via 10.0.2.2 dev eth0 onlink
+		cd '$SCRATCH'
+		bash '$script'
+		echo \$? >'$SCRATCH/uml.status'
+		sync
+		busybox poweroff -f
+	EOF
+	chmod +x "$SCRATCH/uml.init"
+	# Without its own session the stubs would stay behind when it is killed.
+	setsid linux.uml root=/dev/root rootfstype=hostfs rootflags=/ ro init="$SCRATCH/uml.init" mem=512M \
+		umid="t$$" uml_dir="$SCRATCH/" pty.legacy_count=0 con=null con0=null,fd:1 \
+		eth0=slirp,,/usr/bin/slirp-fullbolt "$@" </dev/null >"$SCRATCH/uml.log" 2>&1 &
+	wait $!
+	[ ! -s "$SCRATCH/uml.status" ] || status=$(cat "$SCRATCH/uml.status")
+	return "$status"
+}
