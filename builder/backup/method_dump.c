@@ -265,22 +265,36 @@ static int run_restore(struct set *s, const char *name, const char *folder, cons
 	return check_restore_said(said, name, report, e);
 }
 
+/* restore's temporary files: on the disk that is being filled, where there is room for a list of millions of
+ * folders. Its default, /tmp, is memory in a rescue system, and what a crash leaves there blocks the next
+ * restore of the same date. */
+static int restore_with_temp(struct set *s, const char *name, const char *folder, int fd,
+			     struct report *report, struct error *e)
+{
+	_cleanup_(free) char *temp = xasprintf("%s/.lifeboat.XXXXXX", folder);
+
+	if (!mkdtemp(temp))
+		return error_errno(e, errno, "make a folder %s", temp);
+	int r = run_restore(s, name, folder, temp, report, e);
+	int removed = remove_tree_at(fd, temp + strlen(folder) + 1, r < 0 ? NULL : e);
+
+	return r < 0 ? r : removed;
+}
+
 static int restore(struct set *s, const char *name, const char *folder, struct report *report,
 		   struct error *e)
 {
 	/* restore's table for later levels; of no use once the last one is in */
 	static const char table[] = "restoresymtable";
-	/* Its own temporary folder: what a crash leaves in /tmp blocks the next restore of the same date. */
-	_cleanup_(tempdir) struct tempdir temp = TEMPDIR_NONE;
-	int r = tempdir_make(&temp, e);
-
-	if (r == 0)
-		r = run_restore(s, name, folder, temp.path, report, e);
-	if (r < 0)
-		return r;
 	_cleanup_(fd) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd < 0 || unlinkat(fd, table, 0) < 0)
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", folder);
+	int r = restore_with_temp(s, name, folder, fd, report, e);
+
+	if (r < 0)
+		return r;
+	if (unlinkat(fd, table, 0) < 0)
 		return error_errno(e, errno, "remove %s/%s", folder, table);
 	return times_restore(s, name, folder, e);
 }

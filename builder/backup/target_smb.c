@@ -59,10 +59,18 @@ static int mount_share(const struct target_url *u, const struct target_options *
 
 		if (r < 0)
 			return r;
-		if (strchr(o->credentials, ','))
+		/* mount.cifs works in the folder that it mounts at. */
+		_cleanup_(free) char *here = get_current_dir_name();
+		_cleanup_(free) char *path = xasprintf("%s%s%s",
+						       *o->credentials == '/' ? ""
+						       : here                 ? here
+									      : ".",
+						       *o->credentials == '/' ? "" : "/", o->credentials);
+
+		if (strchr(path, ','))
 			return error_text(e, EINVAL, "credentials file %s: its path must not hold a ','",
-					  o->credentials);
-		strbuf_printf(&options, ",credentials=%s", o->credentials);
+					  path);
+		strbuf_printf(&options, ",credentials=%s", path);
 	}
 	if (u->user)
 		strbuf_printf(&options, ",username=%s", u->user);

@@ -94,7 +94,7 @@ servers_nfs_start() {
 			}
 			NFSv4 {
 				Grace_Period = 1;
-				Lease_Lifetime = 5;
+				Lease_Lifetime = 60;
 				Graceless = true;
 				RecoveryRoot = $sns_dir/recovery;
 			}

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # A tree with what backups lose, and a listing that shows whether they did. Definitions only; bash.
 
-# tree_make FOLDER: fills the folder (on ext4, as root): hard links, holes, xattrs, ACLs, capabilities,
-# flags, odd names, special files, times before 1970 and with nanoseconds.
+# tree_make FOLDER [HOLE-SIZE]: fills the folder (on ext4, as root): hard links, holes (one file of
+# HOLE-SIZE, 5G by default, is nothing else), xattrs, ACLs, capabilities, flags, odd names, special files,
+# times before 1970 and with nanoseconds.
 tree_make() {
 	local d=$1 i
 	mkdir -p "$d/etc" "$d/links/a" "$d/links/b" "$d/odd" "$d/sparse" "$d/special" "$d/deep" "$d/many" "$d/times"
@@ -17,7 +18,7 @@ tree_make() {
 	printf 'x' >"$d/odd/ leading and trailing "
 	printf 'x' >"$d/odd/-rf *"
 	printf 'x' >"$d/odd/$(printf 'n%.0s' {1..254})" # restore(8) loses names of 255 bytes
-	truncate -s 5G "$d/sparse/all-hole"
+	truncate -s "${2:-5G}" "$d/sparse/all-hole"
 	truncate -s 40M "$d/sparse/middle"
 	printf 'begin' | dd of="$d/sparse/middle" conv=notrunc status=none
 	printf 'end' | dd of="$d/sparse/middle" bs=1 seek=20000000 conv=notrunc status=none
