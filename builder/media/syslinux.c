@@ -87,7 +87,7 @@ static void put_prompt(struct strbuf *b, const struct recovery_conf *conf)
 		strbuf_printf(b, "TOTALTIMEOUT %u\n", give_up_after * 10);
 }
 
-static void put_list(struct strbuf *b, const struct medium_request *request, enum media_firmware firmware)
+static void put_title(struct strbuf *b, const struct medium_request *request)
 {
 	strbuf_puts(b, "\r\nLifeboat: rescue medium of ");
 	put_clean(b, request->hostname);
@@ -95,24 +95,51 @@ static void put_list(struct strbuf *b, const struct medium_request *request, enu
 		strbuf_puts(b, ", Linux ");
 		put_clean(b, request->kernel_version);
 	}
-	strbuf_puts(b, "\r\n\r\n");
+	strbuf_puts(b, "\r\n");
+}
+
+static void put_list(struct strbuf *b, const struct medium_request *request)
+{
+	put_title(b, request);
+	strbuf_puts(b, "\r\n");
 	for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++)
-		if (offered(i, request->conf, firmware))
+		if (offered(i, request->conf, MEDIA_BIOS))
 			strbuf_printf(b, "  %-10s  %s\r\n", entries[i].label, entries[i].title);
 	strbuf_printf(b, "\r\nType a word and Enter; '%s' starts in %u seconds.\r\n",
 		      first_label(request->conf), wait_seconds(request->conf));
+}
+
+/* syslinux-efi sets the cursor many times for each character: on a serial line that firmware mirrors,
+ * a hundred bytes and more. */
+static void put_brief(struct strbuf *b, const struct medium_request *request)
+{
+	const char *first = first_label(request->conf), *between = "or type ";
+
+	put_title(b, request);
+	strbuf_printf(b, "'%s' starts in %u seconds", first, wait_seconds(request->conf));
+	for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++) {
+		if (!offered(i, request->conf, MEDIA_UEFI) || streq(entries[i].label, first))
+			continue;
+		strbuf_printf(b, ", %s'%s'", between, entries[i].label);
+		between = "";
+	}
+	strbuf_puts(b, "\r\n");
 }
 
 char *media_boot_message(const struct medium_request *request, enum media_firmware firmware)
 {
 	struct strbuf b = { 0 };
 
-	put_list(&b, request, firmware);
-	if (firmware == MEDIA_BIOS && serial_console(request->conf)) {
+	if (firmware == MEDIA_UEFI) {
+		put_brief(&b, request);
+		return b.data;
+	}
+	put_list(&b, request);
+	if (serial_console(request->conf)) {
 		/* SYSLINUX 6 sends to the screen or to the serial line: ^T selects the latter
 		 * (doc/syslinux.txt, "display file format") */
 		strbuf_puts(&b, "\024");
-		put_list(&b, request, firmware);
+		put_list(&b, request);
 	}
 	return b.data;
 }

@@ -7,7 +7,10 @@
 #include "media/fat.h"
 #include "media/mbr.h"
 
+#include <archive.h>
+#include <archive_entry.h>
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -48,11 +51,7 @@ TEST(conf_offers_the_console_first)
 			"LABEL local\n"
 			"\tLOCALBOOT -1\n");
 	CHECK_STR(shown, "\r\nLifeboat: rescue medium of mars, Linux 6.1.0-1\r\n"
-			 "\r\n"
-			 "  rescue      the rescue console; changes nothing by itself\r\n"
-			 "  verbose     the same with all kernel messages, when it does not start\r\n"
-			 "\r\n"
-			 "Type a word and Enter; 'rescue' starts in 5 seconds.\r\n");
+			 "'rescue' starts in 5 seconds, or type 'verbose'\r\n");
 	strlist_free(&conf.consoles);
 }
 
@@ -286,6 +285,96 @@ static void locate_in(uint64_t ballast)
 	CHECK_ERROR(fat_locate(fd, 0, &l, content_find(&c, "initrd.img"), &at, &e),
 		    "initrd.img: not where its FAT says it is");
 	strlist_free(&conf.consoles);
+}
+
+/* What libarchive finds under `name`; NULL when it is not there. */
+static char *read_from_iso(const char *iso, const char *name, size_t *ret_len)
+{
+	struct archive *a = archive_read_new();
+	struct archive_entry *entry;
+	char *data = NULL;
+
+	CHECK_INT(archive_read_support_format_iso9660(a), ARCHIVE_OK);
+	CHECK_INT(archive_read_open_filename(a, iso, 65536), ARCHIVE_OK);
+	while (!data && archive_read_next_header(a, &entry) == ARCHIVE_OK) {
+		if (strcmp(archive_entry_pathname(entry), name) != 0)
+			continue;
+		*ret_len = (size_t)archive_entry_size(entry);
+		data = xmalloc(*ret_len);
+		CHECK_INT(archive_read_data(a, data, *ret_len), *ret_len);
+	}
+	CHECK_INT(archive_read_free(a), ARCHIVE_OK);
+	return data;
+}
+
+static char *make_iso(const struct medium_request *request, const char *path, size_t *ret_len)
+{
+	struct error e = { 0 };
+	struct report report;
+	uint64_t size = 0;
+	char *data;
+
+	report_init(&report, VERBOSITY_QUIET, false);
+	CHECK_OK(iso_write_file(request, path, &size, &report, &e));
+	CHECK_OK(read_file_at(AT_FDCWD, path, 1 << 30, &data, ret_len, &e));
+	CHECK_INT(size, *ret_len);
+	return data;
+}
+
+/* Kernel and initrd are in the FAT only, yet the ISO has them too. Whether the FAT is small or too
+ * large for El Torito's 16 bits. */
+static void check_iso(size_t initrd_size, unsigned boot_sectors)
+{
+	struct error e = { 0 };
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	struct recovery_conf conf = { .consoles = consoles_of("tty0"), .menu_timeout = (char *)"5" };
+	size_t len, other_len, file_len = 0, wanted_len;
+
+	CHECK_OK(tempdir_make(&t, &e));
+	make_image(&t, initrd_size, &e);
+	struct medium_request request = { .conf = &conf, .image_dir = t.path, .hostname = "mars" };
+	_cleanup_(free) char *path = xasprintf("%s/a b@@c.iso", t.path);
+
+	CHECK_INT(setenv("TZ", "Asia/Tokyo", 1), 0);
+	_cleanup_(free) char *one = make_iso(&request, path, &len);
+
+	sleep(2);
+	CHECK_INT(setenv("TZ", "America/Lima", 1), 0);
+	_cleanup_(free) char *other = make_iso(&request, path, &other_len);
+
+	CHECK_INT(other_len, len);
+	CHECK(memcmp(one, other, len) == 0);
+	CHECK_INT(count_entries(&t), 3);
+	CHECK(len < initrd_size * 3 / 2 + (22 << 20));
+	for (const char *const *name = (const char *const[]) { "vmlinuz", "initrd.img", NULL }; *name;
+	     name++) {
+		_cleanup_(free) char *file = read_from_iso(path, *name, &file_len);
+		_cleanup_(free) char *wanted = NULL;
+
+		CHECK_OK(read_file_at(t.fd, *name, 1 << 30, &wanted, &wanted_len, &e));
+		CHECK_INT(file_len, wanted_len);
+		CHECK(memcmp(file, wanted, wanted_len) == 0);
+	}
+	/* the active ISO and the UEFI partition in the MBR; the UEFI entry of the boot catalog */
+	uint32_t catalog = le32toh(*(uint32_t *)(one + 17 * 2048 + 0x47));
+	const unsigned char *entry = (unsigned char *)one + (size_t)catalog * 2048 + 96;
+
+	CHECK_INT((unsigned char)one[446], 0x80);
+	CHECK_INT((unsigned char)one[446 + 16 + 4], 0xef);
+	CHECK_INT(entry[0], 0x88);
+	if (boot_sectors)
+		CHECK_INT(entry[6] | entry[7] << 8, boot_sectors);
+	strlist_free(&conf.consoles);
+}
+
+TEST(iso_holds_everything_once)
+{
+	check_iso(3 << 20, 0);
+}
+
+TEST(iso_may_be_large)
+{
+	check_iso(40 << 20, 1);
 }
 
 TEST(files_are_found_in_fat16)
