@@ -1,4 +1,4 @@
-/* Images and media in a virtual machine on this terminal. */
+/* The door of this room: images and media in a virtual machine on this terminal. */
 #pragma once
 #include "base/error.h"
 #include "base/report.h"
@@ -11,19 +11,24 @@ struct guest_request {
 	bool medium_is_cd;
 	const char *kernel, *initrd, *append; /* direct boot; NULL when a medium boots */
 	bool uefi; /* qemu: OVMF instead of SeaBIOS */
+	const char *accel; /* qemu: "tcg" or "kvm"; NULL: kvm if qemu_kvm_works() */
 	struct strlist disks; /* "FILE[,if=virtio|sata|nvme|usb][,serial=S][,rw]": snapshot but for rw */
 	unsigned memory_mib; /* 0: a default that fits */
 	const char *until; /* end when this text appears on the console; NULL: run until it powers off */
-	unsigned timeout; /* seconds for `until`; 0: 300 */
+	unsigned timeout; /* seconds it may take; 0: 300 for `until`, else no limit */
 	const char *log; /* the whole console goes here too; NULL: no log */
 	bool interactive; /* the terminal is the guest's console */
+	int show_fd; /* otherwise the console is copied here, to be read; 0: nowhere */
 	bool network; /* user network: host's loopback is 10.0.2.2 */
 };
 
-/* True only when a short probe guest really ran under KVM (an existing /dev/kvm proves nothing). */
+/* True only when a short probe guest really ran under KVM (an existing /dev/kvm proves nothing).
+ * Takes up to three seconds where it does not. */
 bool qemu_kvm_works(struct report *report);
 
-/* Both return 0 when the guest ended well (or `until` was seen), and never write to the medium, nor
- * to a disk without `rw`. */
+/* Both return 0 when the guest powered off, showed `until`, or the person at the terminal left it.
+ * They never write to the medium, nor to a disk without `rw`. Whatever happens, also to this
+ * process, no guest and no temporary file stays behind. SIGINT, SIGTERM, SIGHUP and SIGQUIT end the
+ * guest and come back as -EINTR. */
 int qemu_run(const struct guest_request *request, struct report *report, struct error *e);
 int uml_run(const struct guest_request *request, struct report *report, struct error *e);

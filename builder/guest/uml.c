@@ -1,0 +1,121 @@
+#include "guest/disk.h"
+#include "guest/session.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+static const char slirp[] = "/usr/bin/slirp-fullbolt"; /* UML starts it by its path */
+
+static int check_request(const struct guest_request *request, const struct guest_disks *disks,
+			 struct error *e)
+{
+	_cleanup_(free) char *uml = proc_find_program("linux.uml");
+
+	if (!uml)
+		return error_text(e, ENOENT,
+				  "linux.uml is not installed: install the package user-mode-linux");
+	if (request->medium)
+		return error_text(
+			e, EINVAL,
+			"User-Mode Linux has no firmware to boot %s with: give it an image's folder",
+			request->medium);
+	if (request->uefi)
+		return error_text(e, EINVAL, "User-Mode Linux has no firmware: it cannot boot by UEFI");
+	if (request->initrd && access(request->initrd, R_OK) < 0)
+		return error_errno(e, errno, "boot %s", request->initrd);
+	for (size_t i = 0; i < disks->count; i++) {
+		const struct guest_disk *d = &disks->items[i];
+
+		if (d->bus != BUS_DEFAULT || d->serial)
+			return error_text(e, EINVAL,
+					  "disk %s: a disk of User-Mode Linux has no bus or serial", d->file);
+		if (d->qcow2)
+			return error_text(e, EINVAL, "disk %s: User-Mode Linux reads raw disks only",
+					  d->file);
+	}
+	return 0;
+}
+
+/* A ubd option separates files by commas and colons, and the backing file is looked for from the
+ * COW file's own folder: links there with plain names serve for every path. */
+static int link_disk(const struct session *s, const struct guest_disk *disk, size_t index, struct error *e)
+{
+	_cleanup_(free) char *full = realpath(disk->file, NULL);
+	_cleanup_(free) char *name = xasprintf("disk%zu", index);
+
+	if (!full || symlinkat(full, s->temp.fd, name) < 0)
+		return error_errno(e, errno, "give the guest the disk %s", disk->file);
+	return 0;
+}
+
+static int add_disks(const struct session *s, const struct guest_disks *disks, struct strlist *args,
+		     struct error *e)
+{
+	for (size_t i = 0; i < disks->count; i++) {
+		int r = link_disk(s, &disks->items[i], i, e);
+
+		if (r < 0)
+			return r;
+		if (disks->items[i].writable)
+			strlist_addf(args, "ubd%zu=%s/disk%zu", i, s->temp.path, i);
+		else
+			strlist_addf(args, "ubd%zu=%s/cow%zu,%s/disk%zu", i, s->temp.path, i, s->temp.path,
+				     i);
+	}
+	return 0;
+}
+
+/* UML's memory is a mapped file in TMPDIR: on a disk it would be written back all the time, and
+ * mounted noexec it would not run. */
+static const char *memory_folder(void)
+{
+	struct statvfs v;
+
+	return statvfs("/dev/shm", &v) == 0 && !(v.f_flag & ST_NOEXEC) ? "TMPDIR=/dev/shm" : NULL;
+}
+
+static int uml_args(const struct session *s, const struct guest_request *request,
+		    const struct guest_disks *disks, struct report *report, struct strlist *args,
+		    struct error *e)
+{
+	strlist_add(args, "linux.uml");
+	strlist_addf(args, "mem=%uM", guest_memory_mib(request));
+	strlist_addf(args, "uml_dir=%s/", s->temp.path);
+	/* Without the old-style ptys, hundreds of which would be cold-plugged one by one. */
+	strlist_add_words(args, "umid=guest con=null con0=fd:0,fd:1 ssl=null pty.legacy_count=0");
+	if (request->initrd)
+		strlist_addf(args, "initrd=%s", request->initrd);
+	else
+		strlist_add_words(args, "root=/dev/ubda rw");
+	int r = add_disks(s, disks, args, e);
+
+	if (r < 0)
+		return r;
+	if (request->network && access(slirp, X_OK) == 0)
+		strlist_addf(args, "eth0=slirp,,%s", slirp);
+	else if (request->network)
+		report_warn(report, "the guest has no network: install the package slirp");
+	if (request->append)
+		strlist_add_words(args, request->append);
+	return 0;
+}
+
+int uml_run(const struct guest_request *request, struct report *report, struct error *e)
+{
+	_cleanup_(session) struct session s = SESSION_NONE;
+	_cleanup_(guest_disks) struct guest_disks disks = { 0 };
+	_cleanup_(strlist) struct strlist args = { 0 };
+	const char *env[] = { memory_folder(), NULL };
+	int r = guest_disks_parse(&request->disks, &disks, e);
+
+	if (r == 0)
+		r = check_request(request, &disks, e);
+	if (r == 0)
+		r = session_begin(&s, e);
+	if (r == 0)
+		r = uml_args(&s, request, &disks, report, &args, e);
+	if (r == 0)
+		r = session_start(&s, (const char *const *)args.items, env, request, e);
+	return r < 0 ? r : session_follow(&s, request, report, e);
+}
