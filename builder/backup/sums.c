@@ -77,7 +77,7 @@ bool set_name_good(const char *name)
 {
 	size_t n = strlen(name);
 
-	if (n == 0 || n > 200 || !isalnum((unsigned char)*name))
+	if (n == 0 || n > 200 || (!isalnum((unsigned char)*name) && *name != '_'))
 		return false;
 	for (; *name; name++)
 		if (!isalnum((unsigned char)*name) && !strchr("._-+", *name))

@@ -1,0 +1,250 @@
+/* lifeboat backup: survey, choose, write a set. */
+#include "cmd/commands.h"
+
+#include "backup/set.h"
+#include "cmd/by_hand.h"
+#include "cmd/target_arg.h"
+#include "machine/machine_conf.h"
+#include "machine/plan.h"
+#include "machine/survey.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+enum { OPTION_ONLY = CMD_FIRST_OWN, OPTION_LEVEL };
+
+struct job {
+	struct cmd *c;
+	struct recovery_conf conf;
+	struct machine machine;
+	struct target target;
+	struct strlist only; /* mount points; empty: all */
+	uint64_t total; /* bytes that the chosen file systems hold */
+	size_t count; /* of them */
+	struct timespec begun;
+};
+
+static void job_free(struct job *j)
+{
+	recovery_conf_free(&j->conf);
+	machine_free(&j->machine);
+	target_close(&j->target);
+	strlist_free(&j->only);
+}
+DEFINE_CLEANUP(job, struct job, job_free)
+
+static bool chosen(const struct device *d)
+{
+	return d->content.stream && d->content.method && d->content.mountpoint;
+}
+
+/* What is not wanted gets no stream, in machine.conf too. */
+static int choose(struct job *j, struct error *e)
+{
+	_cleanup_(strlist) struct strlist known = { 0 };
+
+	for (size_t i = 0; i < j->machine.count; i++) {
+		struct device *d = j->machine.devices[i];
+
+		if (!chosen(d))
+			continue;
+		strlist_add(&known, d->content.mountpoint);
+		if (j->only.count && !strlist_has(&j->only, d->content.mountpoint)) {
+			free(TAKE_PTR(d->content.stream));
+			free(TAKE_PTR(d->content.method));
+			continue;
+		}
+		j->total += d->content.used;
+		j->count++;
+	}
+	_cleanup_(free) char *names = strlist_join(&known, ", ");
+
+	for (size_t i = 0; i < j->only.count; i++)
+		if (!strlist_has(&known, j->only.items[i]))
+			return error_text(e, ENOENT, "--only %s: no such file system; there are: %s",
+					  j->only.items[i], names);
+	return j->count ? 0 : error_text(e, ENOENT, "this machine has no mounted file system to back up");
+}
+
+/* Not into itself; and what is written for sure has to fit. */
+static int check_target(struct job *j, struct error *e)
+{
+	enum { best_ratio = 20 }; /* nothing real compresses better as a whole */
+	char free_text[SIZE_TEXT_MAX], total_text[SIZE_TEXT_MAX];
+	struct statvfs fs;
+
+	for (size_t i = 0; i < j->machine.count; i++) {
+		const struct device *d = j->machine.devices[i];
+		struct stat st;
+
+		if (!chosen(d) || !j->target.disk)
+			continue;
+		if (stat(d->content.mountpoint, &st) < 0)
+			return error_errno(e, errno, "look at %s", d->content.mountpoint);
+		if (st.st_dev == j->target.disk)
+			return error_text(e, EINVAL,
+					  "%s lies on %s, which is to be backed up: choose another disk",
+					  j->target.shown, d->content.mountpoint);
+		dev_t disk = disk_of_device(st.st_dev);
+
+		if (disk && disk == disk_of_device(j->target.disk))
+			report_warn(&j->c->report,
+				    "%s lies on the same disk as %s, and is lost together with it",
+				    j->target.shown, d->content.mountpoint);
+	}
+	if (fstatvfs(j->target.dirfd, &fs) < 0)
+		return error_errno(e, errno, "look at %s", j->target.shown);
+	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
+
+	(void)format_size(room, free_text);
+	(void)format_size(j->total, total_text);
+	if (room < j->total / best_ratio)
+		return error_text(e, ENOSPC, "%s: %s are free, %s are to be backed up", j->target.shown,
+				  free_text, total_text);
+	if (room < j->total)
+		report_warn(&j->c->report, "%s: %s are free, %s are to be backed up: it has to compress well",
+			    j->target.shown, free_text, total_text);
+	return 0;
+}
+
+/* What is mounted for writing is read while it changes: said, not hidden. */
+static void tell_live(struct job *j)
+{
+	_cleanup_(strlist) struct strlist live = { 0 };
+
+	for (size_t i = 0; i < j->machine.count; i++) {
+		const struct device *d = j->machine.devices[i];
+		struct statvfs fs;
+
+		if (chosen(d) && statvfs(d->content.mountpoint, &fs) == 0 && !(fs.f_flag & ST_RDONLY))
+			strlist_add(&live, d->content.mountpoint);
+	}
+	_cleanup_(free) char *names = strlist_join(&live, ", ");
+
+	if (live.count)
+		report_info(
+			&j->c->report,
+			"%s: in use: a file that changes while it is read may be saved half old, half new",
+			names);
+}
+
+static int add_machine_conf(struct job *j, struct set_writer *w, struct error *e)
+{
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+	int r = machine_conf_format(&j->machine, &text, e);
+
+	return r < 0 ? r : set_add_file(w, "machine.conf", text.data, text.len, e);
+}
+
+static int add_by_hand(struct job *j, struct set_writer *w, struct error *e)
+{
+	_cleanup_(strlist) struct strlist files = { 0 };
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+	_cleanup_(free) char *shown = xasprintf("%s/%s", j->machine.hostname, set_writer_name(w));
+
+	set_writer_files(w, &files);
+	by_hand_format(&j->machine, shown, &files, &text);
+	return set_add_file(w, "RECOVER.txt", text.data, text.len, e);
+}
+
+static int write_set(struct job *j, struct set_writer *w, char **ret_name, struct error *e)
+{
+	int r = add_machine_conf(j, w, e);
+
+	for (size_t i = 0; r == 0 && i < j->machine.count; i++) {
+		const struct content *c = &j->machine.devices[i]->content;
+
+		if (chosen(j->machine.devices[i]))
+			r = set_save_filesystem(w, c->stream, c->method, c->mountpoint, c->used,
+						&j->c->report, e);
+	}
+	if (r == 0)
+		r = add_by_hand(j, w, e);
+	return r < 0 ? r : set_commit(w, ret_name, e);
+}
+
+static int summarise(struct job *j, const struct set_writer *w, const char *name)
+{
+	char plain_text[SIZE_TEXT_MAX], packed_text[SIZE_TEXT_MAX], speed[SIZE_TEXT_MAX];
+	uint64_t plain, packed;
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with a valid clock */
+	double seconds =
+		(double)(now.tv_sec - j->begun.tv_sec) + (double)(now.tv_nsec - j->begun.tv_nsec) / 1e9;
+
+	set_written(w, &plain, &packed);
+	if (j->c->json) {
+		json_t *object =
+			json_pack("{s:s, s:s, s:I, s:I, s:I, s:f}", "host", j->machine.hostname, "set", name,
+				  "filesystems", (json_int_t)j->count, "bytes", (json_int_t)plain, "packed",
+				  (json_int_t)packed, "seconds", seconds);
+		int failed = json_dumpf(object, stdout, JSON_COMPACT); /* of NULL as well */
+		struct error e;
+
+		json_decref(object);
+		if (failed) {
+			(void)error_errno(&e, EIO, "write the result as JSON");
+			return cmd_failed(j->c, &e);
+		}
+		printf("\n");
+		return cmd_done(j->c);
+	}
+	(void)format_size(plain, plain_text);
+	(void)format_size(packed, packed_text);
+	(void)format_size((uint64_t)((double)plain / (seconds > 0.001 ? seconds : 0.001)), speed);
+	printf("%s/%s: %zu file system%s, %s as %s in %.1f s (%s/s)\n", j->machine.hostname, name, j->count,
+	       j->count == 1 ? "" : "s", plain_text, packed_text, seconds, speed);
+	report_info(&j->c->report, "next: lifeboat verify --host %s %s", j->machine.hostname,
+		    j->target.shown);
+	return cmd_done(j->c);
+}
+
+static int backup(struct job *j, const char *argument)
+{
+	_cleanup_(set_writer) struct set_writer *w = NULL;
+	_cleanup_(free) char *name = NULL;
+	struct error e;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &j->begun); /* cannot fail with a valid clock */
+	if (recovery_conf_load(j->c->conf_path, &j->conf, &e) < 0 ||
+	    survey(&j->machine, &j->c->report, &e) < 0 || choose(j, &e) < 0 ||
+	    cmd_target_open(j->c, &j->conf, argument, true, &j->target, &e) < 0 || check_target(j, &e) < 0)
+		return cmd_failed(j->c, &e);
+	tell_live(j);
+	if (set_begin(&j->target, j->machine.hostname, 0, j->conf.chunk, &w, &j->c->report, &e) < 0 ||
+	    write_set(j, w, &name, &e) < 0)
+		return cmd_failed(j->c, &e);
+	return summarise(j, w, name);
+}
+
+int cmd_backup(int argc, char *argv[])
+{
+	static const struct option options[] = { { "only", required_argument, NULL, OPTION_ONLY },
+						 { "level", required_argument, NULL, OPTION_LEVEL },
+						 CMD_OPTIONS_LONG };
+	_cleanup_(cmd) struct cmd c;
+	_cleanup_(job) struct job j = { .c = &c, .target = { .dirfd = -1 } };
+	int option, exit_code;
+
+	cmd_begin(&c, argv[0]);
+	while ((option = getopt_long(argc, argv, CMD_OPTIONS_SHORT, options, NULL)) != -1)
+		switch (option) {
+		case OPTION_ONLY:
+			strlist_add_once(&j.only, optarg);
+			break;
+		case OPTION_LEVEL:
+			if (!streq(optarg, "0"))
+				return cmd_usage(&c, "--level %s: expected 0, a full backup", optarg);
+			break;
+		default:
+			if (!cmd_option(&c, option, &exit_code))
+				return exit_code;
+		}
+	if (argc - optind > 1)
+		return cmd_usage(&c, "unexpected argument '%s'", argv[optind + 1]);
+	return backup(&j, optind < argc ? argv[optind] : NULL);
+}

@@ -1,0 +1,322 @@
+#include "cmd/by_hand.h"
+
+#include <ctype.h>
+
+/* ---- words for the shell ---- */
+
+static void quote(struct strbuf *b, const char *s)
+{
+	if (s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,=:+@")] == '\0' &&
+	    *s) {
+		strbuf_puts(b, s);
+		return;
+	}
+	strbuf_puts(b, "'");
+	for (; *s; s++)
+		strbuf_printf(b, *s == '\'' ? "'\\''" : "%c", *s);
+	strbuf_puts(b, "'");
+}
+
+static void option(struct strbuf *b, const char *flag, const char *value)
+{
+	if (!value)
+		return;
+	strbuf_printf(b, " %s ", flag);
+	quote(b, value);
+}
+
+/* A disk's name as a shell variable. The caller frees. */
+static char *variable(const struct device *disk)
+{
+	char *name = xstrdup(disk->name);
+
+	for (char *p = name; *p; p++)
+		if (!isalnum((unsigned char)*p))
+			*p = '_';
+	return name;
+}
+
+/* "$sda" or "${sda_part}1". */
+static void node(struct strbuf *b, const struct device *d)
+{
+	_cleanup_(free) char *name = variable(d->parent ? d->parent : d);
+
+	if (d->parent)
+		strbuf_printf(b, "\"${%s_part}%u\"", name, d->number);
+	else
+		strbuf_printf(b, "\"$%s\"", name);
+}
+
+/* ---- the parts of the page ---- */
+
+static void put_head(struct strbuf *b, const struct machine *m, const char *shown)
+{
+	strbuf_printf(b,
+		      "# Recovering %s by hand\n"
+		      "#\n"
+		      "# Lifeboat backup %s, made %s",
+		      m->hostname ? m->hostname : "this machine", shown, m->created ? m->created : "");
+	if (m->os)
+		strbuf_printf(b, " on %s", m->os);
+	strbuf_puts(
+		b,
+		".\n#\n"
+		"# With Lifeboat: boot its medium and choose 'recover'. Without it, any Linux rescue system\n"
+		"# will do that has sha256sum, zstd, sfdisk, mke2fs and restore (Debian package dump).\n"
+		"#\n"
+		"# Every line that does not begin with # is a command: run them in this order, as root, in\n"
+		"# one shell, in the folder that holds this file, and stop at the first that fails.\n"
+		"# machine.conf describes the disks in full.\n\n"
+		"# 1. Is every byte what was written?\n\n"
+		"sha256sum --quiet --strict -c SHA256SUMS\n\n");
+}
+
+static void put_disks(struct strbuf *b, const struct machine *m)
+{
+	strbuf_puts(
+		b,
+		"# 2. Which disk takes whose place? EVERYTHING ON IT WILL BE LOST: look twice, with\n"
+		"#        lsblk -o NAME,SIZE,MODEL,SERIAL,MOUNTPOINTS\n"
+		"#    and type, for each disk below, its name and the new disk, such as  sda=/dev/vda\n\n");
+	for (size_t i = 0; i < m->count; i++) {
+		const struct device *d = m->devices[i];
+		char size[SIZE_TEXT_MAX];
+
+		if (d->kind != DEVICE_DISK)
+			continue;
+		_cleanup_(free) char *name = variable(d);
+
+		strbuf_printf(b, "# %s was: %s%s%s%s%s\n", name, format_size(d->size, size),
+			      d->identity.model ? ", " : "", d->identity.model ? d->identity.model : "",
+			      d->identity.serial ? ", serial " : "",
+			      d->identity.serial ? d->identity.serial : "");
+		strbuf_printf(b, ": \"${%s:?name the disk that takes its place first}\"\n", name);
+		/* nvme0n1's partitions are nvme0n1p1 ... */
+		strbuf_printf(b, "case $%s in *[0-9]) %s_part=${%s}p ;; *) %s_part=$%s ;; esac\n\n", name,
+			      name, name, name, name);
+	}
+}
+
+/* sfdisk's names of the attribute bits (sfdisk(8), attrs). */
+static void put_attributes(struct strbuf *b, uint64_t bits)
+{
+	static const char *const low[] = { "RequiredPartition", "NoBlockIOProtocol", "LegacyBIOSBootable" };
+	const char *between = ", attrs=\"";
+
+	for (unsigned bit = 0; bit < 64; bit++) {
+		if (!(bits >> bit & 1) || (bit >= 3 && bit < 48))
+			continue;
+		if (bit < 3)
+			strbuf_printf(b, "%s%s", between, low[bit]);
+		else
+			strbuf_printf(b, "%sGUID:%u", between, bit);
+		between = " ";
+	}
+	if (*between == ' ')
+		strbuf_puts(b, "\"");
+}
+
+static void put_partition(struct strbuf *b, const struct device *disk, const struct device *d)
+{
+	const char *type = d->part_type ? d->part_type : "";
+	const char *hex = str_after(type, "0x");
+
+	strbuf_printf(b, "part%u : start=%llu, size=%llu, type=%s", d->number,
+		      (unsigned long long)(d->start / disk->sector_size),
+		      (unsigned long long)(d->size / disk->sector_size), hex ? hex : type);
+	if (d->part_uuid)
+		strbuf_printf(b, ", uuid=%s", d->part_uuid);
+	if (d->part_name && !strpbrk(d->part_name, "\"\\\n"))
+		strbuf_printf(b, ", name=\"%s\"", d->part_name);
+	put_attributes(b, d->attributes);
+	strbuf_printf(b, "%s\n", d->active ? ", bootable" : "");
+}
+
+static void put_tables(struct strbuf *b, const struct machine *m)
+{
+	strbuf_puts(b, "# 3. Partition tables. For a disk of another size, change start= and size= (in "
+		       "sectors).\n\n");
+	for (size_t i = 0; i < m->count; i++) {
+		const struct device *disk = m->devices[i];
+
+		if (disk->kind != DEVICE_DISK || disk->table == TABLE_NONE)
+			continue;
+		strbuf_puts(b, "sfdisk --quiet --wipe always --wipe-partitions always ");
+		node(b, disk);
+		strbuf_printf(b, " <<'END'\nlabel: %s\n", disk->table == TABLE_GPT ? "gpt" : "dos");
+		if (disk->table_id)
+			strbuf_printf(b, "label-id: %s\n", disk->table_id);
+		strbuf_puts(b, "unit: sectors\n");
+		for (size_t j = 0; j < m->count; j++)
+			if (m->devices[j]->parent == disk)
+				put_partition(b, disk, m->devices[j]);
+		strbuf_puts(b, "END\n");
+	}
+	strbuf_puts(b, "udevadm settle 2>/dev/null || sleep 1\n\n");
+}
+
+static void put_ext(struct strbuf *b, const struct content *c)
+{
+	const char *features = key_values_get(&c->parameters, "features");
+
+	strbuf_printf(b, "mke2fs -q -F -t %s", c->type);
+	if (features) {
+		_cleanup_(strlist) struct strlist list = { 0 };
+
+		strlist_add(&list, "none"); /* exactly these */
+		strlist_add_words(&list, features);
+		_cleanup_(free) char *joined = strlist_join(&list, ",");
+
+		option(b, "-O", joined);
+	}
+	option(b, "-b", key_values_get(&c->parameters, "block-size"));
+	option(b, "-I", key_values_get(&c->parameters, "inode-size"));
+	option(b, "-N", key_values_get(&c->parameters, "inodes"));
+	option(b, "-U", c->uuid);
+	option(b, "-L", c->label);
+}
+
+static void put_swap(struct strbuf *b, const struct content *c)
+{
+	strbuf_puts(b, "mkswap");
+	option(b, "-U", c->uuid);
+	option(b, "-L", c->label);
+}
+
+static void put_vfat(struct strbuf *b, const struct content *c)
+{
+	strbuf_puts(b, "mkfs.vfat");
+	option(b, "-F", key_values_get(&c->parameters, "bits"));
+	if (c->uuid && strlen(c->uuid) == 9) /* XXXX-XXXX, without the dash */
+		strbuf_printf(b, " -i %.4s%s", c->uuid, c->uuid + 5);
+	option(b, "-n", c->label);
+}
+
+static const struct {
+	const char *type;
+	void (*put)(struct strbuf *b, const struct content *c);
+} makers[] = { { "ext2", put_ext },
+	       { "ext3", put_ext },
+	       { "ext4", put_ext },
+	       { "swap", put_swap },
+	       { "vfat", put_vfat } };
+
+static void put_filesystems(struct strbuf *b, const struct machine *m)
+{
+	strbuf_puts(b, "# 4. File systems and swap, with the identifiers that they had.\n\n");
+	for (size_t i = 0; i < m->count; i++) {
+		const struct content *c = &m->devices[i]->content;
+
+		for (size_t j = 0; c->type && j < sizeof(makers) / sizeof(*makers); j++) {
+			if (!streq(makers[j].type, c->type))
+				continue;
+			makers[j].put(b, c);
+			strbuf_puts(b, " ");
+			node(b, m->devices[i]);
+			strbuf_puts(b, "\n");
+		}
+	}
+	strbuf_puts(b, "\n");
+}
+
+/* ---- mounting and restoring ---- */
+
+static int by_mountpoint(const void *a, const void *b)
+{
+	return strcmp((*(const struct device *const *)a)->content.mountpoint,
+		      (*(const struct device *const *)b)->content.mountpoint);
+}
+
+/* Where it is mounted meanwhile. The caller frees. */
+static char *below_root(const struct content *c)
+{
+	return xasprintf("/mnt/hd%s", streq(c->mountpoint, "/") ? "" : c->mountpoint);
+}
+
+static bool has_stream(const struct strlist *files, const char *name, const char *method)
+{
+	_cleanup_(free) char *first = xasprintf("%s.%s.zst.000", name, method);
+
+	return strlist_has(files, first);
+}
+
+static void put_restore(struct strbuf *b, const struct content *c, const char *folder,
+			const struct strlist *files)
+{
+	strbuf_printf(b, "cat %s.%s.zst.* | zstd -d | (cd ", c->stream, c->method);
+	quote(b, folder);
+	strbuf_puts(b, " && restore -r -b 1024 -f -)\nrm ");
+	quote(b, folder);
+	strbuf_puts(b, "/restoresymtable\n");
+	if (!has_stream(files, c->stream, "times"))
+		return;
+	/* bash: records end with a NUL */
+	strbuf_printf(b, "cat %s.times.zst.* | zstd -d | (cd ", c->stream);
+	quote(b, folder);
+	strbuf_puts(b, " && bash -c 'while IFS= read -r -d \"\" line; do line=${line#* }; "
+		       "touch -c -h -m -d \"@${line%% *}\" -- \"${line#* }\"; done')\n");
+}
+
+static void put_streams(struct strbuf *b, const struct machine *m, const struct strlist *files)
+{
+	_cleanup_(free) const struct device **mounted = xcalloc(m->count, sizeof(*mounted));
+	size_t count = 0;
+
+	for (size_t i = 0; i < m->count; i++) {
+		const struct content *c = &m->devices[i]->content;
+
+		if (c->kind == CONTENT_FILESYSTEM && c->mountpoint && *c->mountpoint == '/')
+			mounted[count++] = m->devices[i];
+	}
+	qsort(mounted, count, sizeof(*mounted), by_mountpoint); /* each after those above it */
+	strbuf_puts(b, "# 5. The files. restore(8) may say that lost+found exists: that is fine. Each second "
+		       "command\n"
+		       "#    puts back the parts of seconds that dump(8) drops (an immutable file keeps its "
+		       "own).\n\n");
+	for (size_t i = 0; i < count; i++) {
+		const struct content *c = &mounted[i]->content;
+		_cleanup_(free) char *folder = below_root(c);
+
+		strbuf_puts(b, "mkdir -p ");
+		quote(b, folder);
+		strbuf_puts(b, "\nmount ");
+		node(b, mounted[i]);
+		strbuf_puts(b, " ");
+		quote(b, folder);
+		strbuf_puts(b, "\n");
+		if (c->stream && has_stream(files, c->stream, c->method))
+			put_restore(b, c, folder, files);
+		else
+			strbuf_printf(b, "# %s was not backed up.\n", c->mountpoint);
+		strbuf_puts(b, "\n");
+	}
+}
+
+static void put_boot_loader(struct strbuf *b, const struct machine *m)
+{
+	const struct device *disk = m->boot_disk ? machine_find(m, m->boot_disk) : NULL;
+
+	strbuf_puts(b, "# 6. The boot loader.\n\n");
+	if (m->boot_loader && streq(m->boot_loader, "grub") && m->boot_target && disk) {
+		strbuf_puts(b, "for folder in dev proc sys; do mount --bind /$folder /mnt/hd/$folder; done\n"
+			       "chroot /mnt/hd grub-install --target=");
+		quote(b, m->boot_target);
+		strbuf_puts(b, " ");
+		node(b, disk);
+		strbuf_puts(b, "\n");
+	} else {
+		strbuf_puts(b, "# None was recognised on this machine: install it as you did there.\n");
+	}
+	strbuf_puts(b, "\n# 7. Done. Remove the rescue medium and reboot.\n\numount -R /mnt/hd\n");
+}
+
+void by_hand_format(const struct machine *m, const char *shown, const struct strlist *files,
+		    struct strbuf *ret)
+{
+	put_head(ret, m, shown);
+	put_disks(ret, m);
+	put_tables(ret, m);
+	put_filesystems(ret, m);
+	put_streams(ret, m, files);
+	put_boot_loader(ret, m);
+}
