@@ -70,3 +70,9 @@ disks_settle() {
 		$MOCK sleep 1
 	done
 }
+
+# hotplug_start: from now on drivers are loaded for what comes later: a stick plugged in, and disks
+# and keyboards on USB, which appear a second or two after their controller.
+hotplug_start() {
+	$MOCK uevent /sbin/rescue-hotplug </dev/null >>"$LOG" 2>&1 &
+}
