@@ -84,15 +84,17 @@ setting_take() {
 # settings_load: sets the LB_ variables. $SETTINGS_TAKEN and $SETTINGS_REFUSED are the boot options
 # that were followed and the ones that were not understood.
 settings_load() {
-	local line word
+	local word
 	LB_HOSTNAME=rescue LB_KERNEL='' LB_VERSION='' LB_CREATED='' LB_INTERFACE=auto LB_ADDRESS=dhcp
 	LB_GATEWAY='' LB_DNS='' LB_TARGET='' LB_CREDENTIALS='' LB_KEYMAP=none LB_UNATTENDED=no
-	LB_THEN=poweroff LB_DEBUG=no SETTINGS_TAKEN='' SETTINGS_REFUSED='' line=
+	LB_THEN=poweroff LB_DEBUG=no SETTINGS_TAKEN='' SETTINGS_REFUSED=''
 	# shellcheck source=/dev/null # written by the image builder
 	[ ! -r "$ROOT/etc/lifeboat/rescue.env" ] || . "$ROOT/etc/lifeboat/rescue.env"
-	[ ! -r "$ROOT/proc/cmdline" ] || read -r line <"$ROOT/proc/cmdline"
+	# Only the boot option starts a recovery: a medium that may do so has other entries as well, which
+	# promise to change nothing.
+	LB_UNATTENDED=no
 	set -f
-	for word in $line; do
+	for word in $(cat "$ROOT/proc/cmdline" 2>/dev/null); do
 		case $word in
 		lifeboat.*=*) setting_take_word "$word" "${word#*=}" ;;
 		lifeboat.*) setting_take_word "$word" '' ;;

@@ -38,7 +38,19 @@ share_mounted() {
 	return 1
 }
 
-# share_mount URL: mounts it at /mnt/backup, in two minutes at most. Returns 1 when it cannot.
+# share_credentials FILE: makes recovery.conf name this file, or none when it is empty: then
+# lifeboat asks for a password where it needs one.
+share_credentials() {
+	local conf=$ROOT/etc/lifeboat/recovery.conf
+
+	[ -e "$conf" ] || return 0
+	awk -v file="$1" '
+		/^[ \t]*credentials[ \t]*=/ { if (file != "") print "credentials = " file; next }
+		{ print }' "$conf" >"$conf.new" && mv "$conf.new" "$conf"
+}
+
+# share_mount URL [PREFIX]: mounts it at /mnt/backup, in two minutes at most. PREFIX runs the command:
+# setsid takes its terminal away, so that it cannot wait for a password. Returns 1 when it cannot.
 share_mount() {
 	local reason
 	case $1 in
@@ -47,7 +59,7 @@ share_mount() {
 	esac
 	! share_mounted || return 0
 	mkdir -p "$ROOT/mnt/backup"
-	if reason=$($MOCK timeout 120 lifeboat mount "$1" /mnt/backup 2>&1); then
+	if reason=$($MOCK timeout 120 ${2:+"$2"} lifeboat mount "$1" /mnt/backup 2>&1); then
 		say "share: $1 is mounted on /mnt/backup"
 	else
 		log "$reason"

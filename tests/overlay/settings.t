@@ -21,8 +21,10 @@ LB_ADDRESS='10.1.2.3/24'
 LB_GATEWAY='10.1.2.1'
 LB_TARGET='smb://nas/it'\''s'
 LB_KEYMAP='/etc/lifeboat/keymap.bmap'
+LB_UNATTENDED='yes'
 END
 cmdline 'quiet'
+is 'only a boot option starts a recovery' "$LB_UNATTENDED" no
 is 'the image decides' "$LB_HOSTNAME $LB_ADDRESS $LB_GATEWAY $LB_TARGET" \
 	"wreck 10.1.2.3/24 10.1.2.1 smb://nas/it's"
 

@@ -67,11 +67,13 @@ fake_udhcpc() {
 }
 fake_lifeboat() { echo 'lifeboat: mount //nas/backup: no route' && return 1; }
 fake_timeout() { shift && mock "$@"; }
+fake_setsid() { mock "$@"; }
 is 'a whole boot' "$(steps_run)" 'network: eth0 10.0.2.15/24 (DHCP)
 disks: vda
 backup host: nas answers
 share: lifeboat: mount //nas/backup: no route'
-is 'its commands' "$(commands | grep -vE '^(sleep|timeout|udhcpc)')" '/sbin/modprobe -a -b -q -- pci:1
+is 'its commands' "$(commands | grep -vE '^(sleep|timeout|udhcpc|uevent|setsid)')" '/sbin/modprobe -a -b -q -- pci:1
+/sbin/modprobe -a -b -q -- pci:1
 loadkmap
 hostname wreck
 ip link set lo up
@@ -83,6 +85,17 @@ ping -c 1 -w 5 nas
 lifeboat mount smb://nas/backup /mnt/backup'
 is 'and its problem' "$(cat "$ROOT/run/lifeboat/problems")" \
 	'share: lifeboat: mount //nas/backup: no route'
+
+# The credentials.
+printf '[backup]\ntarget = smb://nas/b\n  credentials=/root/secret # here\n' >"$ROOT/etc/lifeboat/recovery.conf"
+is 'credentials are where the image has them' "$(share_credentials /etc/lifeboat/credentials && cat "$ROOT/etc/lifeboat/recovery.conf")" \
+	'[backup]
+target = smb://nas/b
+credentials = /etc/lifeboat/credentials'
+is 'or nowhere' "$(share_credentials '' && cat "$ROOT/etc/lifeboat/recovery.conf")" '[backup]
+target = smb://nas/b'
+rm "$ROOT/etc/lifeboat/recovery.conf"
+yes 'without a configuration there is nothing to do' share_credentials x
 
 # Keyboard, clock, kernel.
 is 'a layout that is not there' "$(keyboard_load us)" 'keyboard: layout us is not in this image'
