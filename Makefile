@@ -32,7 +32,7 @@ unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 test_tools := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
 help_pages := $(sort $(wildcard man/lifeboat-*.1.scd))
 man_pages := $(patsubst man/%.scd,$(BUILD)/man/%,$(wildcard man/*.scd))
-TESTS ?= $(unit_tests) $(wildcard tests/overlay/*.t) $(wildcard tests/golden/*.t)
+TESTS ?= $(unit_tests) $(wildcard tests/unit/*.t) $(wildcard tests/overlay/*.t)
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))

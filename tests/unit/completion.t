@@ -1,0 +1,29 @@
+#!/bin/bash
+# The completion offers what the program itself says.
+lifeboat=${BUILD:-build}/lifeboat
+here=$(dirname "$0")
+# shellcheck source=scripts/completion.bash
+. "$here/../../scripts/completion.bash"
+
+number=0 failed=0
+offers() { # WANTED WORD…: the completion of the last word offers WANTED
+	local wanted=$1
+	shift
+	COMP_WORDS=("$lifeboat" "$@") COMP_CWORD=$#
+	_lifeboat
+	number=$((number + 1))
+	case " ${COMPREPLY[*]} " in
+	*" $wanted "*) echo "ok $number - lifeboat $* offers $wanted" ;;
+	*) echo "not ok $number - lifeboat $* offers $wanted"; echo "# offered: ${COMPREPLY[*]}"; failed=1 ;;
+	esac
+}
+
+for command in build usb iso survey backup sets verify plan recover boot; do
+	offers "$command" ""
+done
+offers backup ba
+offers --yes usb --
+offers qemu boot ""
+offers smb:// backup ""
+echo "1..$number"
+exit $failed
