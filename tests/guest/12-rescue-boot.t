@@ -122,7 +122,7 @@ result $? 'qemu: a menu that was killed comes back'
 menu_choose 2 '# '
 menu_choose exit '6 power off'
 result $? 'qemu: leaving the shell leads to the menu'
-is 'qemu: ready was said once' "$(grep -c 'LIFEBOAT READY' "$CONSOLE_LOG")" 1
+is 'qemu: ready was said once' "$(tr -d '\r' <"$CONSOLE_LOG" | grep -cx 'LIFEBOAT READY')" 1
 console_type 5
 console_close 60
 result $? 'qemu: reboot ends the guest'
