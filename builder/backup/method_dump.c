@@ -160,14 +160,12 @@ static int save(struct set_writer *w, const char *name, const char *mountpoint, 
 	/* dump reads the device: what is still in memory only must be there. */
 	if (syncfs(fd) < 0)
 		return error_errno(e, errno, "flush %s", mountpoint);
-	/* First, for what it may refuse. A file that is changed meanwhile keeps dump's whole seconds. */
-	r = times_save(w, name, mountpoint, e);
-	if (r < 0)
-		return r;
 	report_begin(report, what, total);
 	r = dump_device(w, name, device, total, report, e);
 	report_end(report);
-	return r;
+	/* Afterwards, when dump has brought all inodes into memory in the order of the disk. A file that was
+	 * changed meanwhile keeps dump's whole seconds. */
+	return r < 0 ? r : times_save(w, name, mountpoint, e);
 }
 
 /* ---- restoring ---- */

@@ -257,9 +257,10 @@ static void put_restore(struct strbuf *b, const struct content *c, const char *f
 		       "touch -c -h -m -d \"@${line%% *}\" -- \"${line#* }\"; done')\n");
 }
 
-static void put_streams(struct strbuf *b, const struct machine *m, const struct strlist *files)
+/* The mounted file systems, each after those above it. The caller frees the array. */
+static const struct device **list_mounted(const struct machine *m, size_t *ret_count)
 {
-	_cleanup_(free) const struct device **mounted = xcalloc(m->count, sizeof(*mounted));
+	const struct device **mounted = xcalloc(m->count, sizeof(*mounted));
 	size_t count = 0;
 
 	for (size_t i = 0; i < m->count; i++) {
@@ -268,7 +269,16 @@ static void put_streams(struct strbuf *b, const struct machine *m, const struct 
 		if (c->kind == CONTENT_FILESYSTEM && c->mountpoint && *c->mountpoint == '/')
 			mounted[count++] = m->devices[i];
 	}
-	qsort(mounted, count, sizeof(*mounted), by_mountpoint); /* each after those above it */
+	qsort(mounted, count, sizeof(*mounted), by_mountpoint);
+	*ret_count = count;
+	return mounted;
+}
+
+static void put_streams(struct strbuf *b, const struct machine *m, const struct strlist *files)
+{
+	size_t count;
+	_cleanup_(free) const struct device **mounted = list_mounted(m, &count);
+
 	strbuf_puts(b, "# 5. The files. restore(8) may say that lost+found exists: that is fine. Each second "
 		       "command\n"
 		       "#    puts back the parts of seconds that dump(8) drops (an immutable file keeps its "
@@ -307,7 +317,26 @@ static void put_boot_loader(struct strbuf *b, const struct machine *m)
 	} else {
 		strbuf_puts(b, "# None was recognised on this machine: install it as you did there.\n");
 	}
-	strbuf_puts(b, "\n# 7. Done. Remove the rescue medium and reboot.\n\numount -R /mnt/hd\n");
+	strbuf_puts(b, "\n");
+}
+
+static void put_end(struct strbuf *b, const struct machine *m)
+{
+	size_t count;
+	_cleanup_(free) const struct device **mounted = list_mounted(m, &count);
+
+	strbuf_puts(b, "# 7. Done. Remove the rescue medium and reboot.\n\n");
+	if (count && streq(mounted[0]->content.mountpoint, "/")) {
+		strbuf_puts(b, "umount -R /mnt/hd\n");
+		return;
+	}
+	while (count > 0) {
+		_cleanup_(free) char *folder = below_root(&mounted[--count]->content);
+
+		strbuf_puts(b, "umount ");
+		quote(b, folder);
+		strbuf_puts(b, "\n");
+	}
 }
 
 void by_hand_format(const struct machine *m, const char *shown, const struct strlist *files,
@@ -319,4 +348,5 @@ void by_hand_format(const struct machine *m, const char *shown, const struct str
 	put_filesystems(ret, m);
 	put_streams(ret, m, files);
 	put_boot_loader(ret, m);
+	put_end(ret, m);
 }

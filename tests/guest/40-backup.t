@@ -36,7 +36,7 @@ for image in from smb-to nfs-to; do
 	truncate -s 400M $image.img
 	mke2fs -q -t ext4 -b 4096 $image.img || bail "no ext4"
 done
-with_disk from.img tree_make "$PWD/disk" 100M # restore(8) makes a system call for each 1 KiB of a hole: dear in UML
+with_disk from.img tree_make "$PWD/disk" 100M 400 # restore(8) makes a system call for each 1 KiB of a hole: dear in UML
 list=$(with_disk from.img tree_list disk)
 [ "$(wc -l <<<"$list")" -gt 1200 ] || bail "the tree was not made"
 

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # A tree with what backups lose, and a listing that shows whether they did. Definitions only; bash.
 
-# tree_make FOLDER [HOLE-SIZE]: fills the folder (on ext4, as root): hard links, holes (one file of
-# HOLE-SIZE, 5G by default, is nothing else), xattrs, ACLs, capabilities, flags, odd names, special files,
+# tree_make FOLDER [HOLE-SIZE [FILES]]: fills the folder (on ext4, as root): hard links, holes (one file of
+# HOLE-SIZE, 5G by default, is nothing else), FILES small files (400), xattrs, ACLs, capabilities, flags, odd names, special files,
 # times before 1970 and with nanoseconds.
 tree_make() {
 	local d=$1 i
@@ -34,7 +34,7 @@ tree_make() {
 	setfacl -m u:1001:rw,g:1002:r "$d/etc/file3"
 	setfacl -d -m u:1003:rwx "$d/links"
 	chmod 1777 "$d/many"
-	for i in $(seq 400); do echo "$i" >"$d/many/$i"; done
+	for i in $(seq "${3:-400}"); do echo "$i" >"$d/many/$i"; done
 	local p=$d/deep
 	for i in $(seq 60); do p=$p/folder$i; done
 	mkdir -p "$p" && echo deep >"$p/file"

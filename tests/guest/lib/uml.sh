@@ -13,6 +13,7 @@ uml_run() {
 	cat >"$SCRATCH/uml.init" <<-EOF
 		#!/bin/bash
 		export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root BUILD='$BUILD' SCRATCH='$SCRATCH' TOP='$TOP'
+		hostname guest
 		mount -t proc proc /proc
 		mount -t sysfs sys /sys
 		mountpoint -q /dev || mount -t devtmpfs dev /dev

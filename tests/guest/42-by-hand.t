@@ -1,0 +1,77 @@
+#!/bin/bash
+# A machine's disk is backed up by lifeboat and brought back by RECOVER.txt alone, run as it stands, on a
+# blank disk: partitions, identifiers, files.
+# needs: root uml loop dump mke2fs sfdisk setfattr setfacl setcap perl
+# limit: 600
+# shellcheck source=tests/guest/lib/guest.sh
+. "$TOP/tests/guest/lib/guest.sh"
+# shellcheck source=tests/guest/lib/tree.sh
+. "$TOP/tests/guest/lib/tree.sh"
+# shellcheck source=tests/guest/lib/uml.sh
+. "$TOP/tests/guest/lib/uml.sh"
+
+# table NAME: the partition table of the machine, for sfdisk.
+table() {
+	case $1 in
+	mbr) printf '%s\n' 'label: dos' 'label-id: 0x12345678' '1 : size=300M, type=83, bootable' \
+		'2 : size=60M, type=5' '5 : size=20M, type=82' '6 : size=30M, type=83' ;;
+	gpt) printf '%s\n' 'label: gpt' 'label-id: 01234567-89AB-4DEF-8123-456789ABCDEF' \
+		'size=300M,name="the system",attrs=LegacyBIOSBootable' 'size=20M,type=S' 'size=30M' ;;
+	esac
+}
+
+mkdir share
+for kind in mbr gpt; do
+	[ $kind = mbr ] && swap=5 data=6 || swap=2 data=3
+	truncate -s 400M $kind.img
+	truncate -s 450M $kind-new.img
+	table $kind | sfdisk -q $kind.img || bail "no table"
+	cat >$kind-save.sh <<-EOF
+		exec >$kind-save.log 2>&1
+		set -ex
+		mke2fs -q -t ext4 -b 4096 -U 11111111-2222-3333-4444-555555555555 -L 'the root' -O ^has_journal /dev/ubda1
+		mkswap -q -U 21111111-2222-3333-4444-555555555555 -L swap /dev/ubda$swap
+		mke2fs -q -t ext3 -I 128 /dev/ubda$data
+		mkdir /run/m
+		mount /dev/ubda1 /run/m
+		. \$TOP/tests/guest/lib/tree.sh
+		tree_make /run/m 50M 20 # few files: touch runs once for each, and processes are dear in UML
+		mkdir /run/m/data
+		mount /dev/ubda$data /run/m/data
+		echo data >/run/m/data/file
+		touch -d '2011-12-13 14:15:16.171819202 UTC' /run/m
+		tree_list /run/m >$kind.list
+		\$BUILD/lifeboat backup file://\$PWD/share
+		for p in 1 $swap $data; do blkid /dev/ubda\$p; done | sed s/ubda/disk/ >$kind.ids
+		sfdisk -d /dev/ubda | sed '/^device\\|lba/d; s/ubda/disk/' >>$kind.ids
+	EOF
+	cat >$kind-recover.sh <<-EOF
+		exec >$kind-recover.log 2>&1
+		set -ex
+		cd share/*/*-0
+		# All that a person puts in: which disk it is now.
+		ubda=/dev/ubdb sh -e ./RECOVER.txt
+		cd \$SCRATCH
+		mkdir /run/m
+		mount /dev/ubdb1 /run/m
+		mount /dev/ubdb$data /run/m/data
+		. \$TOP/tests/guest/lib/tree.sh
+		tree_list /run/m >$kind-new.list
+		for p in 1 $swap $data; do blkid /dev/ubdb\$p; done | sed s/ubdb/disk/ >$kind-new.ids
+		sfdisk -d /dev/ubdb | sed '/^device\\|lba/d; s/ubdb/disk/' >>$kind-new.ids
+	EOF
+	ok "$kind: a disk is saved" uml_run "$PWD/$kind-save.sh" ubda=$kind.img || {
+		diag "$(tail -n 5 $kind-save.log uml.log)"
+		continue
+	}
+	is "$kind: RECOVER.txt does nothing before it is told the disk" \
+		"$(cd share/*/*-0 && env -u ubda sh -e RECOVER.txt 2>&1 | cut -d : -f 3-)" \
+		' ubda: name the disk that takes its place first'
+	ok "$kind: RECOVER.txt runs as it stands" uml_run "$PWD/$kind-recover.sh" ubdb=$kind-new.img ||
+		diag "$(tail -n 5 $kind-recover.log uml.log)"
+	tree_same "$kind: every path is equal, but for the time of the immutable file" \
+		"$(grep -av '^./etc/\(immutable\|append\)' $kind-new.list)" "$(grep -av '^./etc/\(immutable\|append\)' $kind.list)"
+	tree_same "$kind: all identifiers are equal" "$(cat $kind-new.ids)" "$(cat $kind.ids)"
+	rm -rf share/*
+done
+finish_plan
