@@ -55,11 +55,12 @@ static bool is_bkeymap(const struct strbuf *b)
 	return b->len == flags_at + flag_count + tables * table_size;
 }
 
-/* Runs loadkeys, which reads `source` when `name` is NULL. */
+/* Runs loadkeys, which reads `source` when `name` is NULL. -u: what ckbcomp writes is Unicode, and so is
+ * the console. */
 static int run_loadkeys(const char *name, int source, struct strbuf *ret, struct error *e)
 {
-	const char *const by_name[] = { "loadkeys", "-q", "-b", name, NULL };
-	const char *const by_source[] = { "loadkeys", "-q", "-b", NULL };
+	const char *const by_name[] = { "loadkeys", "-q", "-u", "-b", name, NULL };
+	const char *const by_source[] = { "loadkeys", "-q", "-u", "-b", NULL };
 	_cleanup_(fd) int out = memfd_create("keymap", MFD_CLOEXEC);
 	_cleanup_(strbuf) struct strbuf b = { 0 };
 
