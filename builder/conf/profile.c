@@ -39,6 +39,7 @@ static const struct item_key item_keys[] = {
 	{ "modules", "classes", ITEM_MODULE_CLASS, true },
 	{ "modules", "aliases", ITEM_MODULE_ALIAS, true },
 	{ "modules", "machine", ITEM_MACHINE, false },
+	{ "modules", "machine-except", ITEM_MACHINE_EXCEPT, true },
 	{ "firmware", "names", ITEM_FIRMWARE, true },
 	{ "files", "required", ITEM_FILE, true },
 	{ "files", "optional", ITEM_FILE_OPTIONAL, true },
@@ -60,6 +61,7 @@ static const struct ini_schema schemas[] = {
 				     { "classes", "folders such as kernel/drivers/ata", is_text },
 				     { "aliases", "module aliases", is_text },
 				     { "machine", "yes", is_yes },
+				     { "machine-except", "folders such as kernel/sound", is_text },
 				     { NULL } } },
 	{ "firmware", false,
 	  (const struct ini_key[]) { { "names", "files below /lib/firmware", is_text }, { NULL } } },
@@ -101,7 +103,7 @@ static int check_item(const struct profile *p, const struct profile_item *item, 
 
 	if (absolute && item->value[0] != '/')
 		return profile_error(p, item, EINVAL, e, "'%s'; expected an absolute path", item->value);
-	if (item->kind == ITEM_MODULE_CLASS && item->value[0] == '/')
+	if ((item->kind == ITEM_MODULE_CLASS || item->kind == ITEM_MACHINE_EXCEPT) && item->value[0] == '/')
 		return profile_error(p, item, EINVAL, e, "'%s'; expected a folder such as kernel/drivers/ata",
 				     item->value);
 	return 0;

@@ -14,6 +14,7 @@ enum profile_item_kind {
 	ITEM_MODULE_CLASS, /* a folder below the kernel's modules: kernel/drivers/ata */
 	ITEM_MODULE_ALIAS, /* looked up as modprobe would */
 	ITEM_MACHINE, /* this machine's loaded modules and modaliases; no value */
+	ITEM_MACHINE_EXCEPT, /* a folder like a class's: not for the item above */
 	ITEM_FIRMWARE, /* a file below /lib/firmware */
 	ITEM_FILE, /* a path; missing: the build fails */
 	ITEM_FILE_OPTIONAL,

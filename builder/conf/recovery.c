@@ -64,7 +64,7 @@ static int is_format(const char *v)
 
 static int is_compress(const char *v)
 {
-	static const char *const known[] = { "zstd", "xz", "gzip", "lz4", "none" };
+	static const char *const known[] = { "zstd", "gzip", "none" };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (streq(v, known[i]))
@@ -131,11 +131,7 @@ static const struct row rows[] = {
 	  AT(kernel),
 	  "running" },
 	{ "image", { "format", "cpio", is_format }, KIND_TEXT, AT(format), "cpio" },
-	{ "image",
-	  { "compress", "zstd, xz, gzip, lz4 or none", is_compress },
-	  KIND_TEXT,
-	  AT(compress),
-	  "zstd" },
+	{ "image", { "compress", "zstd, gzip or none", is_compress }, KIND_TEXT, AT(compress), "zstd" },
 	{ "image", { "level", "a number from 0 (default) to 22", is_level }, KIND_NUMBER, AT(level), "0" },
 	{ "image", { "overlay", "an absolute path", is_path }, KIND_TEXT, AT(overlay), NULL },
 	{ "image", { "max-initrd", "a size such as 120M", is_size }, KIND_SIZE, AT(max_initrd), "0" },

@@ -12,7 +12,7 @@ struct recovery_conf {
 	struct strlist profiles; /* names below the profile folders */
 	char *kernel; /* "running", a version, a vmlinuz or a .deb */
 	char *format; /* cpio; cramfs and ext2 later */
-	char *compress; /* zstd, xz, gzip, lz4, none */
+	char *compress; /* zstd, gzip, none */
 	unsigned level; /* of the compressor; 0: its default here */
 	char *overlay; /* a site's own overlay folder, or NULL */
 	uint64_t max_initrd; /* bytes; 0: no limit */

@@ -188,18 +188,6 @@ static int cache_folder(char **ret, struct error *e)
 	return mkdir_parents_at(AT_FDCWD, *ret, 0755, e);
 }
 
-/* Size and time of the package: another one of the same name is unpacked anew. */
-static int package_stamp(const char *deb, char **ret, struct error *e)
-{
-	struct stat st;
-
-	if (stat(deb, &st) < 0)
-		return error_errno(e, errno, "open %s", deb);
-	*ret = xasprintf("%lld %lld.%09ld\n", (long long)st.st_size, (long long)st.st_mtim.tv_sec,
-			 st.st_mtim.tv_nsec);
-	return 0;
-}
-
 static bool is_current(const char *folder, const char *stamp)
 {
 	_cleanup_(free) char *path = xasprintf("%s/package", folder);
@@ -236,11 +224,15 @@ static int fill(const char *deb, const char *partial, const char *folder, const 
 int deb_unpack(const char *deb, char **ret, struct report *report, struct error *e)
 {
 	_cleanup_(free) char *cache = NULL;
-	_cleanup_(free) char *stamp = NULL;
-	int r = package_stamp(deb, &stamp, e);
+	struct stat st;
 
-	if (r == 0)
-		r = cache_folder(&cache, e);
+	if (stat(deb, &st) < 0)
+		return error_errno(e, errno, "open %s", deb);
+	/* Size and time of the package: another one of the same name is unpacked anew. */
+	_cleanup_(free) char *stamp = xasprintf("%lld %lld.%09ld\n", (long long)st.st_size,
+						(long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+	int r = cache_folder(&cache, e);
+
 	if (r < 0)
 		return r;
 	const char *slash = strrchr(deb, '/');

@@ -98,6 +98,21 @@ int modules_add_firmware(struct modules *m, const char *name, const struct reaso
 static int take(struct modules *m, struct kmod_module *mod, const char *as, const struct reason *because,
 		struct error *e);
 
+/* Is it in one of the folders that are to be passed over? */
+static bool is_excepted(const struct modules *m, const struct kmod_module *mod)
+{
+	const char *path = kmod_module_get_path(mod);
+	const char *below = path ? str_after(path, m->kernel->modules) : NULL;
+
+	for (size_t i = 0; below && m->except && i < m->except->count; i++) {
+		const char *rest = str_after(below + strspn(below, "/"), m->except->items[i]);
+
+		if (rest && *rest == '/')
+			return true;
+	}
+	return false;
+}
+
 static int take_list(struct modules *m, const struct kmod_list *list, const char *as,
 		     const struct reason *because, struct error *e)
 {
@@ -106,7 +121,7 @@ static int take_list(struct modules *m, const struct kmod_list *list, const char
 	kmod_list_foreach(item, list)
 	{
 		struct kmod_module *mod = kmod_module_get_module(item);
-		int r = take(m, mod, as, because, e);
+		int r = is_excepted(m, mod) ? 0 : take(m, mod, as, because, e);
 
 		(void)kmod_module_unref(mod); /* returns what is left of it */
 		if (r < 0)

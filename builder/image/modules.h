@@ -18,6 +18,7 @@ struct modules {
 	struct module **list; /* owned, in the order they were taken */
 	size_t count, capacity;
 	struct map by_name;
+	const struct strlist *except; /* folders whose modules modules_add() passes over, or NULL; caller's */
 	char *dep; /* modules.dep as it is, for the search by folder; NULL until needed */
 	struct strlist missing_firmware; /* names that no firmware folder has */
 };

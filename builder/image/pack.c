@@ -275,7 +275,7 @@ static int packer_open(struct packer *p, const struct pack_options *o)
 int pack_tree(const struct tree *tree, const struct pack_options *options, int fd, const char *shown,
 	      struct pack_totals *ret, struct report *report, struct error *e)
 {
-	struct error fallback; /* the sink always has a place to say why */
+	struct error fallback = { 0 }; /* the sink always has a place to say why */
 	_cleanup_(packer) struct packer p = { .mtime = options->mtime,
 					      .report = report,
 					      .e = e ? e : &fallback };

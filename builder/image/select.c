@@ -64,8 +64,13 @@ static int add_machine(const struct asked *a, struct error *e)
 	_cleanup_(strlist) struct strlist aliases = { 0 };
 	struct selection *s = a->s;
 	const struct reason *why = tree_reason(s->tree, a->why, "loaded on this machine");
+	_cleanup_(strlist) struct strlist except = { 0 };
 	int r = hardware_loaded(s->modules->root, &s->loaded, e);
 
+	for (size_t i = 0; i < a->profile->count; i++)
+		if (a->profile->items[i].kind == ITEM_MACHINE_EXCEPT)
+			strlist_add(&except, a->profile->items[i].value);
+	s->modules->except = &except;
 	for (size_t i = 0; r >= 0 && i < s->loaded.count; i++) {
 		r = modules_add(s->modules, s->loaded.items[i], why, e);
 		if (r == 0)
@@ -77,6 +82,7 @@ static int add_machine(const struct asked *a, struct error *e)
 	for (size_t i = 0; r >= 0 && i < aliases.count; i++)
 		r = modules_add(s->modules, aliases.items[i],
 				tree_reason(s->tree, a->why, "a device of this machine"), e);
+	s->modules->except = NULL;
 	return r < 0 ? r : 1;
 }
 

@@ -348,13 +348,14 @@ TEST(modules_bring_what_they_need)
 	put_module(&lab, MODULES "class/two.ko", NULL, NULL, "");
 	put_module(&lab, MODULES "classless/not.ko", NULL, NULL, "");
 	put_module(&lab, MODULES "loaded.ko", NULL, NULL, "");
+	put_module(&lab, MODULES "sound/beep.ko", NULL, NULL, "alias=pci:v00001AF4d*");
 	index_modules(&lab);
 	put(&lab, "root/usr/lib/firmware/card/one.fw", "firmware");
 	put(&lab, "root/proc/modules", "loaded 1 0 - Live\nbus 1 0 - Live\ngone 1 0 - Live\n");
 	put(&lab, "root/sys/devices/pci0/dev1/modalias", "pci:v00001AF4d00001000sv0sd0bc02sc00i00\n");
 	put(&lab, "data/profiles/test.conf",
 	    "[modules]\nrequired = card inside\noptional = nonesuch\nclasses = kernel/class\nmachine = "
-	    "yes\n");
+	    "yes\nmachine-except = kernel/sound\n");
 	CHECK_OK(build(&lab, "out", &result));
 	list_initrd(&lab, "out/initrd.img", &list);
 	static const char *const packed[] = { "net/card",          "net/core",    "bus",
@@ -368,6 +369,7 @@ TEST(modules_bring_what_they_need)
 		check_line(&list, line);
 	}
 	CHECK(!strstr(list.data, "not.ko"));
+	CHECK(!strstr(list.data, "beep.ko"));
 	check_line(&list, "usr/lib/firmware/card/one.fw 100644");
 	check_line(&list, "usr/lib/modules/6.6.6-lab/modules.dep.bin 100644");
 	_cleanup_(free) char *why = read_out(&lab, "out/tree.list", NULL);
