@@ -44,8 +44,6 @@ static int restore(void *user, const struct device *device, const char *folder, 
 	struct session *s = user;
 	const struct content *content = &device->content;
 
-	if (!s->r->set)
-		return error_text(e, EINVAL, "restore %s: no backup set was named", content->stream);
 	return set_restore_stream(s->r->set, content->stream, content->method, folder, report, e);
 }
 
@@ -56,6 +54,31 @@ static double seconds_since(const struct timespec *begun)
 	if (clock_gettime(CLOCK_MONOTONIC, &now) < 0)
 		return 0; /* only shown */
 	return (double)(now.tv_sec - begun->tv_sec) + (double)(now.tv_nsec - begun->tv_nsec) / 1e9;
+}
+
+static int verify(struct session *s, struct error *e)
+{
+	if (!s->r->set)
+		return 0; /* disks and empty file systems only */
+	report_info(&s->c->report, "set %s on %s", set_shown(s->r->set), s->r->target.shown);
+	int code = set_verify(s->r->set, &s->c->report, e);
+
+	if (code == 0)
+		report_info(&s->c->report, "every byte of the set is what was written");
+	return code;
+}
+
+/* Without a set nothing can be restored, and that must not turn out in the middle. */
+static int check_no_streams(const struct machine *m, struct error *e)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (m->devices[i]->content.stream)
+			return error_text(
+				e, EINVAL,
+				"no TARGET to restore %s from (without 'stream' and 'method' it would "
+				"be made empty)",
+				m->devices[i]->name);
+	return 0;
 }
 
 static int run(struct session *s, struct error *e)
@@ -70,18 +93,14 @@ static int run(struct session *s, struct error *e)
 	int code = recovery_open(s->r, s->c, e);
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &begun); /* only shown */
-	if (code == 0 && !s->r->set)
-		code = error_text(e, EINVAL, "no TARGET: there is nothing to restore from");
-	if (code < 0)
-		return code;
-	report_info(&s->c->report, "set %s on %s", set_shown(s->r->set), s->r->target.shown);
-	code = set_verify(s->r->set, &s->c->report, e);
-	if (code < 0)
-		return code;
+	if (code == 0)
+		code = verify(s, e);
 	double verified = seconds_since(&begun);
 
-	report_info(&s->c->report, "every byte of the set is what was written (%.1f s)", verified);
-	code = recovery_plan(s->r, s->c, &p, e);
+	if (code == 0)
+		code = recovery_plan(s->r, s->c, &p, e);
+	if (code == 0 && !s->r->set)
+		code = check_no_streams(&p.machine, e);
 	if (code < 0)
 		return code;
 	if (s->c->json)

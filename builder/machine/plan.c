@@ -127,6 +127,10 @@ static char *why_not(const struct mapper *w, const struct device *old, const str
 	if (disk->size < scale_minimum(&w->p->machine, old))
 		return xasprintf("is too small (at least %s are needed)",
 				 format_size(scale_minimum(&w->p->machine, old), size));
+	char *obstacle = scale_obstacle(&w->p->machine, old, disk->sector_size);
+
+	if (obstacle)
+		return obstacle;
 	if (w->o->unattended && disk->now.holds && choice != BY_SERIAL)
 		return xasprintf(
 			"is not blank (%s) and not the same disk as before, so only a person may choose it",

@@ -72,29 +72,25 @@ uint64_t scale_minimum(const struct machine *m, const struct device *disk)
 	return layout_end(m, disk) - total_spare(m, disk, find_grain(m, disk)) + overhead;
 }
 
-static int check_sectors(const struct machine *m, const struct device *disk, uint32_t sector_size,
-			 struct error *e)
+char *scale_obstacle(const struct machine *m, const struct device *disk, uint32_t sector_size)
 {
-	for (size_t i = 0; i < m->count; i++) {
+	for (size_t i = 0; i < m->count && sector_size != disk->sector_size; i++) {
 		const struct device *d = m->devices[i];
 		const struct fs_ops *ops = d->content.type ? fs_find(d->content.type) : NULL;
 
 		if (device_disk(d) != disk)
 			continue;
 		if (d->start % sector_size || (d != disk && d->size % sector_size))
-			return error_text(e, EINVAL,
-					  "%s does not lie on the boundaries of sectors of %" PRIu32
-					  " bytes; expected a disk with sectors of %" PRIu32 " for %s",
-					  d->name, sector_size, disk->sector_size, disk->name);
+			return xasprintf("has sectors of %" PRIu32
+					 " bytes, on whose boundaries %s does not lie",
+					 sector_size, d->name);
 		if (ops && ops->block_size(&d->content) < sector_size)
-			return error_text(e, EINVAL,
-					  "%s on %s has blocks of %" PRIu64
-					  " bytes, smaller than the disk's sectors of %" PRIu32
-					  "; expected a disk with sectors of %" PRIu32 " for %s",
-					  d->content.type, d->name, ops->block_size(&d->content), sector_size,
-					  disk->sector_size, disk->name);
+			return xasprintf("has sectors of %" PRIu32
+					 " bytes, larger than the blocks of %s on %s "
+					 "(%" PRIu64 ")",
+					 sector_size, d->content.type, d->name, ops->block_size(&d->content));
 	}
-	return 0;
+	return NULL;
 }
 
 static void set_sectors(struct device *disk, uint32_t sector_size)
@@ -185,10 +181,11 @@ static int scale_whole(struct machine *m, struct device *disk, uint64_t size, st
 int scale_disk(struct machine *m, struct device *disk, uint64_t size, uint32_t sector_size, struct error *e)
 {
 	const struct table_ops *table = table_find(disk->table);
-	int r = sector_size != disk->sector_size ? check_sectors(m, disk, sector_size, e) : 0;
+	_cleanup_(free) char *obstacle = scale_obstacle(m, disk, sector_size);
+	int r = 0;
 
-	if (r < 0)
-		return r;
+	if (obstacle)
+		return error_text(e, EINVAL, "it %s", obstacle);
 	if (!table) {
 		r = scale_whole(m, disk, size, e);
 	} else {

@@ -7,6 +7,10 @@
  * needs and a margin. */
 uint64_t scale_minimum(const struct machine *m, const struct device *disk);
 
+/* Why a disk with these sectors cannot take `disk`'s place, as the end of "sdb …"; NULL when it can.
+ * The caller frees. */
+char *scale_obstacle(const struct machine *m, const struct device *disk, uint32_t sector_size);
+
 /* Changes `disk`, its partitions and the parameters of their file systems to fit a disk of `size`
  * bytes with logical sectors of `sector_size`. A larger disk keeps the layout; on a smaller one the
  * file systems that can shrink each give a share of what they have to spare, and what follows moves

@@ -1,0 +1,452 @@
+/* Planning on described machines: who takes whose place, what is refused, how layouts shrink; and on
+ * hundreds of generated ones, that no forbidden disk is ever touched. */
+#include "machine/machine_conf.h"
+#include "machine/plan.h"
+#include "machine/scale.h"
+#include "tap.h"
+
+static struct error e;
+
+#define MIB UINT64_C(1048576)
+#define GIB (1024 * MIB)
+
+static const char old_machine[] =
+	"[machine]\nfirmware = bios\n"
+	"[disk sda]\npath = /dev/sda\nmodel = M\nserial = OLD\nbus = sata\n"
+	"size = 10737418240\nsector-size = 512\ntable = gpt\n"
+	"[partition sda1]\ndisk = sda\nnumber = 1\nstart = 1048576\nsize = 8589934592\n"
+	"type = 0FC63DAF-8483-4772-8E79-3D69D8477DE4\n"
+	"[filesystem sda1]\ntype = ext4\nmountpoint = /\nused = 1073741824\n"
+	"stream = root\nmethod = dump\nfs.block-size = 4096\nfs.blocks = 2097152\n"
+	"fs.inodes = 524288\n"
+	"[partition sda2]\ndisk = sda\nnumber = 2\nstart = 8590983168\nsize = 1073741824\n"
+	"type = 0657FD6D-A4AB-43C4-84E5-0933C84B4F4F\n"
+	"[swap sda2]\ntype = swap\n"
+	"[boot]\nloader = grub\ntarget = i386-pc\ndisk = sda\n";
+
+static struct device *add_present(struct machine *m, const char *name, uint64_t size, const char *serial,
+				  const char *holds)
+{
+	struct device *d = machine_add(m, DEVICE_DISK, name);
+
+	d->size = size;
+	d->sector_size = 512;
+	d->identity.path = xasprintf("/dev/%s", name);
+	d->identity.bus = xstrdup("virtio");
+	d->identity.serial = serial ? xstrdup(serial) : NULL;
+	d->now.devno = (dev_t)(m->count + 100);
+	d->now.holds = holds ? xstrdup(holds) : NULL;
+	return d;
+}
+
+static void read_old(const char *text, struct machine *ret)
+{
+	CHECK_OK(machine_conf_parse("old", text, ret, &e));
+}
+
+/* Plans the old machine on what is present; takes both. */
+static int make(struct machine *present, bool unattended, const char *map, struct plan *ret)
+{
+	_cleanup_(machine) struct machine old = { 0 };
+	_cleanup_(strlist) struct strlist maps = { 0 };
+	struct plan_options options = { .map = &maps, .unattended = unattended };
+
+	if (map)
+		strlist_add(&maps, map);
+	read_old(old_machine, &old);
+	int r = plan_make(&old, present, &options, ret, &e);
+
+	CHECK(old.count == 0 && present->count == 0); /* taken over in any case */
+	return r;
+}
+
+static void check_mapping(const struct plan *p, const char *to, const char *reason)
+{
+	CHECK_INT(p->mapping_count, 1);
+	CHECK_STR(p->mappings[0].to->name, to);
+	CHECK_STR(p->mappings[0].reason, reason);
+}
+
+TEST(the_same_disk_by_serial_number_whatever_it_holds)
+{
+	_cleanup_(machine) struct machine present = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+
+	add_present(&present, "vda", 10 * GIB, NULL, NULL);
+	add_present(&present, "vdb", 10 * GIB, "OLD", "gpt table, ext4");
+	CHECK_OK(make(&present, true, NULL, &p));
+	check_mapping(&p, "vdb", "the same disk, by serial number");
+	CHECK_STR(p.steps[0].text, "wipe vdb (serial OLD, 10.0 GiB)");
+	CHECK_STR(p.steps[0].destroys, "everything on /dev/vdb: gpt table, ext4");
+}
+
+TEST(a_serial_number_with_another_size_is_another_disk)
+{
+	_cleanup_(machine) struct machine present = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+
+	add_present(&present, "vda", 11 * GIB, "OLD", "gpt table");
+	CHECK_ERROR(make(&present, true, NULL, &p),
+		    "no disk can take the place of sda (M, serial OLD, 10.0 GiB): vda (serial OLD, 11.0 GiB) "
+		    "is not "
+		    "blank (gpt table) and not the same disk as before, so only a person may choose it");
+}
+
+TEST(the_same_disk_in_use_is_not_replaced_by_another)
+{
+	_cleanup_(machine) struct machine present = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+
+	add_present(&present, "vda", 10 * GIB, NULL, NULL);
+	add_present(&present, "vdb", 10 * GIB, "OLD", "x")->now.in_use = xstrdup("vdb1 is mounted at /x");
+	CHECK_ERROR(make(&present, false, NULL, &p), "vdb (serial OLD, 10.0 GiB) cannot take the place of "
+						     "sda (M, serial OLD, 10.0 GiB): it is in use: "
+						     "vdb1 is mounted at /x");
+}
+
+TEST(the_best_fit)
+{
+	{
+		_cleanup_(machine) struct machine present = { 0 };
+		_cleanup_(plan) struct plan p = { 0 };
+
+		add_present(&present, "vda", 10 * GIB, NULL, "ext4");
+		add_present(&present, "vdb", 1 * GIB, NULL, NULL);
+		CHECK_OK(make(&present, false, NULL, &p));
+		check_mapping(&p, "vda", "the only disk that fits");
+	}
+	{
+		_cleanup_(machine) struct machine present = { 0 };
+		_cleanup_(plan) struct plan p = { 0 };
+
+		add_present(&present, "vda", 10 * GIB, NULL, "ext4");
+		add_present(&present, "vdb", 50 * GIB, NULL, NULL);
+		CHECK_OK(make(&present, false, NULL, &p));
+		check_mapping(&p, "vdb", "the only blank disk that fits");
+	}
+	{
+		_cleanup_(machine) struct machine present = { 0 };
+		_cleanup_(plan) struct plan p = { 0 };
+
+		add_present(&present, "vda", 50 * GIB, NULL, NULL);
+		add_present(&present, "vdb", 10 * GIB, NULL, NULL);
+		CHECK_OK(make(&present, true, NULL, &p));
+		check_mapping(&p, "vdb", "the only blank disk of the same size");
+	}
+}
+
+TEST(no_guess_between_several)
+{
+	_cleanup_(machine) struct machine present = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+
+	add_present(&present, "vda", 50 * GIB, "A", NULL);
+	add_present(&present, "vdb", 60 * GIB, "B", NULL);
+	CHECK_ERROR(make(&present, false, NULL, &p),
+		    "more than one disk could take the place of sda (M, serial OLD, 10.0 GiB): vda (serial "
+		    "A, 50.0 "
+		    "GiB), vdb (serial B, 60.0 GiB); choose one with --map sda=NAME");
+}
+
+TEST(map_chooses_and_is_checked)
+{
+	static const struct {
+		const char *map, *error;
+	} cases[] = {
+		{ "sda=vdb", NULL },
+		{ "OLD=B", NULL },
+		{ "/dev/sda=/dev/vdb", NULL },
+		{ "sda", "--map sda: expected OLD=NEW, as in sda=vdb" },
+		{ "sdz=vdb", "--map sdz=vdb: the old machine had no disk 'sdz'" },
+		{ "sda=vdz", "--map sda=vdz: there is no disk 'vdz' here" },
+		{ "sda=vdc",
+		  "vdc (1.0 GiB) cannot take the place of sda (M, serial OLD, 10.0 GiB): it is too small "
+		  "(at least 2.2 GiB are needed)" },
+		{ "sda=vdd",
+		  "vdd (20.0 GiB) cannot take the place of sda (M, serial OLD, 10.0 GiB): it is read-only" },
+		{ "sda=vde",
+		  "vde (20.0 GiB) cannot take the place of sda (M, serial OLD, 10.0 GiB): it is a rescue "
+		  "medium (label LIFEBOAT)" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_(machine) struct machine present = { 0 };
+		_cleanup_(plan) struct plan p = { 0 };
+
+		add_present(&present, "vda", 50 * GIB, "A", NULL);
+		add_present(&present, "vdb", 60 * GIB, "B", "xfs")->identity.removable = true;
+		add_present(&present, "vdc", 1 * GIB, NULL, NULL);
+		add_present(&present, "vdd", 20 * GIB, NULL, NULL)->identity.read_only = true;
+		add_present(&present, "vde", 20 * GIB, NULL, "vfat")->content.label = xstrdup("LIFEBOAT");
+		if (cases[i].error) {
+			CHECK_ERROR(make(&present, false, cases[i].map, &p), cases[i].error);
+			continue;
+		}
+		CHECK_OK(make(&present, false, cases[i].map, &p));
+		check_mapping(&p, "vdb", "chosen by --map");
+	}
+}
+
+TEST(unattended_takes_no_disk_with_content_even_when_named)
+{
+	_cleanup_(machine) struct machine present = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+
+	add_present(&present, "vdb", 60 * GIB, "B", "xfs");
+	CHECK_ERROR(make(&present, true, "sda=vdb", &p),
+		    "vdb (serial B, 60.0 GiB) cannot take the place of sda (M, serial OLD, 10.0 GiB): it is "
+		    "not blank "
+		    "(xfs) and not the same disk as before, so only a person may choose it");
+}
+
+TEST(steps_in_order)
+{
+	static const enum step_kind wanted[] = { STEP_WIPE,        STEP_TABLE,   STEP_MKFS, STEP_MKSWAP,
+						 STEP_MOUNT,       STEP_RESTORE, STEP_MEND, STEP_INITRAMFS,
+						 STEP_BOOT_LOADER, STEP_UNMOUNT };
+	_cleanup_(machine) struct machine present = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+
+	add_present(&present, "vda", 10 * GIB, NULL, NULL);
+	CHECK_OK(make(&present, true, NULL, &p));
+	CHECK_INT(p.step_count, sizeof(wanted) / sizeof(*wanted));
+	for (size_t i = 0; i < p.step_count; i++)
+		CHECK_INT(p.steps[i].kind, wanted[i]);
+	CHECK(!p.steps[0].destroys); /* it is blank */
+	CHECK_STR(p.steps[2].node, "/dev/vda1");
+	CHECK_STR(p.steps[8].text, "install GRUB (i386-pc) on /dev/vda from within the recovered system");
+}
+
+TEST(a_larger_disk_keeps_the_layout)
+{
+	_cleanup_(machine) struct machine present = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+
+	add_present(&present, "vda", 50 * GIB, NULL, NULL);
+	CHECK_OK(make(&present, false, NULL, &p));
+	CHECK_INT(p.machine.devices[0]->size, 50 * GIB);
+	CHECK_INT(p.machine.devices[1]->size, 8 * GIB);
+	CHECK_INT(p.machine.devices[2]->start, 8590983168);
+	CHECK_STR(key_values_get(&p.machine.devices[1]->content.parameters, "blocks"), "2097152");
+}
+
+TEST(a_slightly_smaller_disk_loses_only_the_free_space)
+{
+	_cleanup_(machine) struct machine present = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+
+	add_present(&present, "vda", 9 * GIB + 2 * MIB, NULL, NULL);
+	CHECK_OK(make(&present, false, NULL, &p));
+	CHECK_INT(p.machine.devices[1]->size, 8 * GIB);
+}
+
+TEST(a_smaller_disk_shrinks_what_can_shrink)
+{
+	_cleanup_(machine) struct machine present = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+
+	add_present(&present, "vda", 4 * GIB, NULL, NULL);
+	CHECK_OK(make(&present, false, NULL, &p));
+	const struct device *root = p.machine.devices[1], *swap = p.machine.devices[2];
+
+	CHECK_INT(root->start, MIB);
+	CHECK_INT(root->size, 3 * GIB - 2 * MIB); /* 33 sectors for the backup of the table cost a MiB */
+	CHECK_INT(swap->start, 3 * GIB - MIB);
+	CHECK_INT(swap->size, GIB);
+	CHECK_STR(key_values_get(&root->content.parameters, "blocks"), "785920");
+	CHECK_STR(key_values_get(&root->content.parameters, "inodes"), "196480");
+}
+
+TEST(the_smallest_disk_that_fits)
+{
+	_cleanup_(machine) struct machine old = { 0 };
+
+	read_old(old_machine, &old);
+	uint64_t least = scale_minimum(&old, old.devices[0]);
+
+	CHECK(least > 2 * GIB && least < 9 * GIB / 4);
+	CHECK_OK(scale_disk(&old, old.devices[0], least, 512, &e));
+	CHECK(old.devices[1]->size >= GIB + GIB / 10 + 64 * MIB);
+	machine_free(&old);
+	read_old(old_machine, &old);
+	CHECK(scale_disk(&old, old.devices[0], least - MIB, 512, &e) < 0);
+	CHECK_STR(e.text,
+		  "too small: 2.2 GiB; sda had 10.0 GiB, and its data and a margin need at least 2.2 GiB");
+	CHECK_INT(old.devices[1]->size, 8 * GIB); /* untouched on failure */
+}
+
+TEST(sectors_of_another_size)
+{
+	_cleanup_(machine) struct machine old = { 0 };
+
+	read_old(old_machine, &old);
+	CHECK_OK(scale_disk(&old, old.devices[0], 10 * GIB, 4096, &e));
+	CHECK_INT(old.devices[0]->sector_size, 4096);
+	machine_free(&old);
+	read_old(old_machine, &old);
+	old.devices[1]->start += 512;
+	CHECK_ERROR(scale_disk(&old, old.devices[0], 10 * GIB, 4096, &e),
+		    "it has sectors of 4096 bytes, on whose boundaries sda1 does not lie");
+}
+
+/* ---- generated machines ---- */
+
+static uint64_t random_state;
+
+static uint64_t random_below(uint64_t n)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state % n;
+}
+
+static struct device *generate_partition(struct machine *m, struct device *disk, unsigned number,
+					 uint64_t *at, uint64_t grain)
+{
+	_cleanup_(free) char *name = partition_node(disk->name, number);
+	struct device *d = machine_add(m, DEVICE_PARTITION, name);
+
+	d->parent = disk;
+	d->number = number;
+	d->start = *at + random_below(3) * grain;
+	d->size = (1 + random_below(4 * GIB / grain)) * grain;
+	d->part_type = xstrdup(disk->table == TABLE_GPT ? "0FC63DAF-8483-4772-8E79-3D69D8477DE4" : "0x83");
+	if (random_below(3)) {
+		d->content.kind = CONTENT_FILESYSTEM;
+		d->content.type = xstrdup("ext4");
+		d->content.used = random_below(d->size);
+		d->content.mountpoint = xasprintf("/%s", name);
+		key_values_set(&d->content.parameters, "block-size", "1024");
+	}
+	*at = d->start + d->size;
+	return d;
+}
+
+static void generate_disk(struct machine *m, unsigned index)
+{
+	_cleanup_(free) char *name = xasprintf("sd%c", 'a' + (char)index);
+	struct device *disk = machine_add(m, DEVICE_DISK, name);
+	uint64_t grain = random_below(2) ? MIB : 512 * (1 + random_below(200)),
+		 at = grain < MIB ? MIB : grain;
+	unsigned count = 1 + (unsigned)random_below(4);
+
+	disk->sector_size = 512;
+	disk->table = random_below(2) ? TABLE_GPT : TABLE_MBR;
+	disk->identity.path = xasprintf("/dev/%s", name);
+	if (random_below(2))
+		disk->identity.serial = xasprintf("S%u", index);
+	for (unsigned n = 1; n <= count; n++) {
+		if (disk->table == TABLE_MBR && n == 3) {
+			struct device *extended = generate_partition(m, disk, n, &at, grain);
+			uint64_t inside = extended->start + grain;
+
+			free(extended->content.type);
+			free(extended->content.mountpoint);
+			key_values_free(&extended->content.parameters);
+			extended->content = (struct content) { .kind = CONTENT_EXTENDED };
+			(void)generate_partition(m, disk, 5, &inside, grain);
+			inside += grain; /* for the next one's description */
+			(void)generate_partition(m, disk, 6, &inside, grain);
+			extended->size = inside + random_below(5) * grain - extended->start;
+			at = extended->start + extended->size;
+			continue;
+		}
+		(void)generate_partition(m, disk, n, &at, grain);
+	}
+	disk->size = (at + random_below(GIB) + MIB) / 512 * 512;
+}
+
+static void generate_present(struct machine *m, const struct machine *old, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		_cleanup_(free) char *name = xasprintf("vd%c", 'a' + (char)i);
+		const struct device *like = old->devices[0];
+		uint64_t size = random_below(3) ? 1 + random_below(20 * GIB / 512) : like->size / 512;
+		struct device *d = add_present(m, name, size * 512, NULL, random_below(2) ? "ext4" : NULL);
+
+		if (!random_below(3) && like->identity.serial)
+			d->identity.serial = xstrdup(like->identity.serial);
+		d->identity.removable = !random_below(6);
+		d->identity.read_only = !random_below(6);
+		if (!random_below(6))
+			d->now.in_use = xstrdup("in use");
+		if (!random_below(8))
+			d->content.label = xstrdup("LIFEBOAT");
+	}
+}
+
+/* What no plan may ever do. */
+static void check_plan(const struct plan *p, const struct plan_options *o)
+{
+	for (size_t i = 0; i < p->mapping_count; i++) {
+		const struct device *to = p->mappings[i].to, *from = p->mappings[i].from;
+		bool same = str_after(p->mappings[i].reason, "the same disk") != NULL;
+
+		CHECK(to->now.devno != o->forbidden[0]);
+		CHECK(!to->now.in_use && !to->identity.read_only);
+		CHECK(!to->content.label);
+		CHECK(!to->identity.removable || same);
+		CHECK(!o->unattended || !to->now.holds || same);
+		CHECK(!same || (streq(to->identity.serial, from->identity.serial)));
+		for (size_t k = 0; k < i; k++)
+			CHECK(p->mappings[k].to != to);
+	}
+	for (size_t i = 0; i < p->step_count; i++)
+		if (p->steps[i].node) {
+			bool mapped = false;
+
+			for (size_t k = 0; k < p->mapping_count; k++)
+				mapped |=
+					str_after(p->steps[i].node, p->mappings[k].to->identity.path) != NULL;
+			CHECK(mapped);
+		}
+}
+
+/* A scaled machine is a good machine: what is written of it is accepted again. */
+static void check_machine(const struct machine *m)
+{
+	_cleanup_(machine) struct machine again = { 0 };
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+
+	CHECK_OK(machine_conf_format(m, &text, &e));
+	if (machine_conf_parse("scaled", text.data, &again, &e) < 0)
+		TAP_FAIL("%s in\n%s", e.text, text.data);
+	for (size_t i = 0; i < m->count; i++) {
+		const struct content *c = &m->devices[i]->content;
+
+		CHECK(!c->used || m->devices[i]->size > c->used);
+	}
+}
+
+TEST(generated_machines)
+{
+	unsigned made = 0;
+
+	for (uint64_t seed = 1; seed <= 2000; seed++) {
+		_cleanup_(machine) struct machine old = { 0 }, present = { 0 };
+		_cleanup_(plan) struct plan p = { 0 };
+		dev_t forbidden = 101 + seed % 3;
+		const struct plan_options options = { .forbidden = &forbidden,
+						      .forbidden_count = 1,
+						      .unattended = seed % 2 };
+
+		random_state = seed * UINT64_C(0x9E3779B97F4A7C15);
+		unsigned count = 1 + (unsigned)random_below(2);
+
+		for (unsigned i = 0; i < count; i++)
+			generate_disk(&old, i);
+		check_machine(&old);
+		generate_present(&present, &old, 1 + (unsigned)random_below(5));
+		printf("# seed %llu\n", (unsigned long long)seed);
+		if (plan_make(&old, &present, &options, &p, &e) < 0)
+			continue;
+		made++;
+		check_plan(&p, &options);
+		check_machine(&p.machine);
+	}
+	printf("# %u of 2000 could be planned\n", made);
+	CHECK(made > 200);
+}
+
+TAP_MAIN()
