@@ -1,6 +1,7 @@
 #include "cmd/recovery.h"
 
 #include "base/fs.h"
+#include "cmd/target_arg.h"
 #include "machine/machine_conf.h"
 #include "machine/survey.h"
 
@@ -46,16 +47,9 @@ int recovery_open(struct recovery *r, struct cmd *c, struct error *e)
 
 	if (code < 0)
 		return code;
-	if (!r->url)
-		r->url = r->conf.target;
-	if (!r->url)
-		return r->machine_file ? 0
-				       : error_text(e, EINVAL,
-						    "no TARGET: name one, or set 'target' in [backup] of %s",
-						    r->conf.path ? r->conf.path : RECOVERY_CONF_SYSTEM);
-	const struct target_options options = { .credentials = r->conf.credentials };
-
-	code = target_open(r->url, &options, &r->target, &c->report, e);
+	if (!r->url && !r->conf.target && r->machine_file)
+		return 0; /* an edited machine.conf can be planned without a set */
+	code = cmd_target_open(c, &r->conf, r->url, false, &r->target, e);
 	return code < 0 ? code : set_open(&r->target, r->host, r->set_name, &r->set, e);
 }
 
