@@ -121,7 +121,8 @@ once() {
 	}
 }
 
-# need_kernel: sets KERNEL_DEB (a distribution's kernel package) and VMLINUZ (its kernel).
+# need_kernel: sets KERNEL_DEB (a distribution's kernel package) and VMLINUZ (its kernel, beside
+# which lie its virtio modules).
 need_kernel() {
 	KERNEL_DEB=$("$TOP/scripts/kernel-package") || bail "no kernel package"
 	once kernel unpack_kernel "$KERNEL_DEB" || bail "no kernel"
@@ -129,7 +130,8 @@ need_kernel() {
 }
 unpack_kernel() {
 	mkdir "$2" || return 1
-	dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --wildcards --strip-components=2 './boot/vmlinuz-*' || return 1
+	dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --wildcards --transform 's|.*/||' './boot/vmlinuz-*' \
+		'./lib/modules/*/virtio*.ko' || return 1
 	mv "$2"/vmlinuz-* "$2/vmlinuz"
 }
 
@@ -147,13 +149,15 @@ build_image() {
 }
 
 # tiny_initrd FILE: writes an initramfs with busybox whose /init is read from stdin (a shell
-# script; /proc, /sys and /dev are mounted before it runs).
+# script; /proc, /sys and /dev are mounted and virtio disks are there before it runs). Needs
+# need_kernel.
 tiny_initrd() {
-	local root=$SCRATCH/tiny library
+	local root=$SCRATCH/tiny-initrd.root library
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,proc,sys,dev,mnt,tmp} || return 1
 	cp "$(command -v busybox)" "$root/bin/busybox" || return 1
 	ln -s busybox "$root/bin/sh"
+	cp "${VMLINUZ%/*}"/virtio*.ko "$root" || return 1
 	for library in $(ldd "$root/bin/busybox" | grep -o '/[^ ]*'); do # busybox from this system
 		mkdir -p "$root${library%/*}" && cp "$library" "$root$library" || return 1
 	done
@@ -161,6 +165,10 @@ tiny_initrd() {
 		echo '#!/bin/sh'
 		echo '/bin/busybox --install -s /bin; export PATH=/bin'
 		echo 'mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev'
+		# in the order of their dependencies; User-Mode Linux has its disks built in
+		echo 'for m in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk'
+		# shellcheck disable=SC2016 # expanded in the guest
+		echo 'do insmod /$m.ko 2>/dev/null; done'
 		cat
 	} >"$root/init"
 	chmod 755 "$root/init"
