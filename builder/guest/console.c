@@ -273,11 +273,26 @@ int console_type(struct console *c, const char *text, unsigned seconds, struct e
 	return 0;
 }
 
-char *console_rest_of_line(const struct console *c)
+int console_line(struct console *c, unsigned seconds, char **ret, struct error *e)
 {
-	const char *newline = c->said.len ? memchr(c->said.data, '\n', c->said.len) : NULL;
+	int64_t deadline = deadline_after(seconds);
 
-	return plain_line(c->said.data, newline ? (size_t)(newline - c->said.data) : c->said.len);
+	for (;;) {
+		const char *newline = c->said.len ? memchr(c->said.data, '\n', c->said.len) : NULL;
+		size_t len = newline ? (size_t)(newline - c->said.data) + 1 : c->said.len;
+		int left = left_ms(deadline);
+
+		if (newline || c->fd < 0 || left == 0) {
+			*ret = plain_line(c->said.data, len);
+			if (len)
+				consume(&c->said, len);
+			return 0;
+		}
+		int r = pump(c, left, -1, NULL, e);
+
+		if (r < 0)
+			return r;
+	}
 }
 
 /* ---- the person at the terminal ---- */

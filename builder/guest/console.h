@@ -40,9 +40,9 @@ int console_wait(struct console *c, const char *const texts[], unsigned seconds,
 /* Types the text as it is (end it with "\n" or "\r") and waits until the guest has taken it. */
 int console_type(struct console *c, const char *text, unsigned seconds, struct error *e);
 
-/* The rest of what it has not consumed, up to the end of the line that follows what was last waited
- * for. The caller frees; "" when there is none. */
-char *console_rest_of_line(const struct console *c);
+/* The rest of the line that what was last waited for stands in, once it is there: consumed, without
+ * control characters. After `seconds`, or when the guest has ended, what there is. The caller frees. */
+int console_line(struct console *c, unsigned seconds, char **ret, struct error *e);
 
 /* Joins the terminal `terminal_fd` (put into raw mode meanwhile) and the guest, until the guest ends
  * (0) or the person leaves with Ctrl-] x (1). Ctrl-] twice types one Ctrl-]. */

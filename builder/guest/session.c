@@ -112,8 +112,11 @@ static int follow_to_end(struct session *s, const struct guest_request *request,
 	int r = console_wait(&s->console, texts, request->timeout, NULL, e);
 
 	if (r == 0) {
-		_cleanup_(free) char *why = console_rest_of_line(&s->console);
+		_cleanup_(free) char *why = NULL;
 
+		r = console_line(&s->console, 5, &why, e);
+		if (r < 0)
+			return r;
 		return error_text(e, EIO, "the guest's kernel panicked%s", why);
 	}
 	if (r == -ETIMEDOUT)

@@ -70,14 +70,17 @@ TEST(the_first_of_several_texts_wins)
 	const char *texts[] = { "never", "late", "soon", NULL };
 	unsigned which = 9;
 
-	start("printf 'soon and late: the rest\\nmore'", NULL, &c, &p);
+	_cleanup_(free) char *rest = NULL, *end = NULL;
+
+	start("printf 'soon and late: the r'; sleep 0.2; printf 'est\\r\\nmore'", NULL, &c, &p);
 	CHECK_OK(console_wait(&c, texts, 10, &which, &e));
 	CHECK_INT(which, 2);
 	CHECK_OK(console_wait(&c, texts, 10, &which, &e));
 	CHECK_INT(which, 1);
-	_cleanup_(free) char *rest = console_rest_of_line(&c);
-
+	CHECK_OK(console_line(&c, 10, &rest, &e));
 	CHECK_STR(rest, ": the rest");
+	CHECK_OK(console_line(&c, 10, &end, &e));
+	CHECK_STR(end, "more");
 }
 
 TEST(a_text_in_pieces_is_found)
