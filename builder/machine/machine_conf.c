@@ -44,9 +44,11 @@ int text_unescape(const char *s, char **ret)
 			strbuf_add(&b, s, 1);
 			continue;
 		}
-		if (s[1] != 'x' || hex_value(s[2]) < 0 || hex_value(s[3]) < 0)
+		int high = s[1] == 'x' ? hex_value(s[2]) : -1, low = high >= 0 ? hex_value(s[3]) : -1;
+
+		if (high < 0 || low < 0)
 			return -EINVAL;
-		char c = (char)(hex_value(s[2]) << 4 | hex_value(s[3]));
+		char c = (char)(high * 16 + low);
 
 		if (!c)
 			return -EINVAL;

@@ -160,19 +160,18 @@ static const struct ini_key content_keys[] = {
 /* What every content has, and then what the file systems of that kind add. The caller frees. */
 static struct ini_key *keys_of_content(enum content_kind kind)
 {
-	size_t count = 0, capacity = 0;
-	struct ini_key *keys = NULL;
+	size_t count = 0, most = sizeof(content_keys) / sizeof(*content_keys);
 
-	for (const struct ini_key *k = content_keys; k->key; k++) {
-		keys = xgrow(keys, count + 2, &capacity, sizeof(*keys));
-		keys[count++] = *k;
-	}
 	for (size_t i = 0; fs_all[i]; i++)
-		for (const struct ini_key *k = fs_all[i]->keys; fs_all[i]->kind == kind && k->key; k++) {
-			keys = xgrow(keys, count + 2, &capacity, sizeof(*keys));
+		for (const struct ini_key *k = fs_all[i]->keys; k->key; k++)
+			most++;
+	struct ini_key *keys = xcalloc(most, sizeof(*keys)); /* ends with a NULL key */
+
+	for (const struct ini_key *k = content_keys; k->key; k++)
+		keys[count++] = *k;
+	for (size_t i = 0; fs_all[i]; i++)
+		for (const struct ini_key *k = fs_all[i]->keys; fs_all[i]->kind == kind && k->key; k++)
 			keys[count++] = *k;
-		}
-	keys[count] = (struct ini_key) { NULL, NULL, NULL };
 	return keys;
 }
 

@@ -52,16 +52,16 @@ static void remember(struct recovered *r, char *path, const char *name)
 
 int recovered_mount(struct recovered *r, const struct device *d, const char *node, struct error *e)
 {
-	const struct content *c = &d->content;
-	_cleanup_(free) char *own = c->mountpoint ? NULL : xasprintf("%s.%s", r->path, d->name);
+	const char *mountpoint = d->content.mountpoint ? d->content.mountpoint : "/";
+	_cleanup_(free) char *root =
+		d->content.mountpoint ? xstrdup(r->path) : xasprintf("%s.%s", r->path, d->name);
 	_cleanup_(free) char *folder = NULL;
-	const char *root = own ? own : r->path;
-	const char *mount_type = fs_find(c->type)->mount_type;
+	const char *mount_type = fs_find(d->content.type)->mount_type;
 	int code = mkdir_parents_at(AT_FDCWD, root, 0755, e);
 
 	if (code < 0)
 		return code;
-	_cleanup_(fd) int fd = open_inside(root, own || streq(c->mountpoint, "/") ? "." : c->mountpoint, e);
+	_cleanup_(fd) int fd = open_inside(root, streq(mountpoint, "/") ? "." : mountpoint, e);
 
 	if (fd < 0)
 		return fd;

@@ -150,18 +150,17 @@ static int refuse(const struct machine *m, const struct device *disk, uint64_t s
 static int shrink_layout(struct machine *m, const struct device *disk, uint64_t too_much, uint64_t size,
 			 struct error *e)
 {
-	uint64_t grain = find_grain(m, disk), total = total_spare(m, disk, grain);
+	uint64_t grain = find_grain(m, disk), total = total_spare(m, disk, grain) / grain;
 	uint64_t units = (too_much + grain - 1) / grain;
 	_cleanup_(free) uint64_t *cuts = xcalloc(m->count, sizeof(*cuts));
 
-	if (total < units * grain)
+	if (total == 0 || total < units)
 		return refuse(m, disk, size, e);
 	for (size_t i = 0; i < m->count; i++) {
 		uint64_t has = is_partition_of(m->devices[i], disk) ? spare(m->devices[i], grain) / grain : 0;
 
 		/* its share, rounded up; never more than it has, as no share exceeds the whole */
-		cuts[i] = (uint64_t)(((unsigned __int128)units * has + total / grain - 1) / (total / grain)) *
-			  grain;
+		cuts[i] = (uint64_t)(((unsigned __int128)units * has + total - 1) / total) * grain;
 	}
 	move_partitions(m, disk, cuts);
 	return 0;

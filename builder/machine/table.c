@@ -34,6 +34,7 @@ const char *table_kind_name(enum table_kind kind)
 static void free_context(struct fdisk_context **c)
 {
 	if (*c) {
+		(void)fdisk_set_script(*c, NULL); /* the two hold each other; without one it cannot fail */
 		(void)fdisk_deassign_device(*c, 1); /* what was written was flushed before */
 		fdisk_unref_context(*c);
 	}
