@@ -106,37 +106,48 @@ void usb_device_free(struct usb_device *d)
 	*d = (struct usb_device) { 0 };
 }
 
+/* What only an open descriptor tells: the content, and whether anybody holds the disk exclusively. */
+static int look_inside(const char *path, struct usb_device *d, struct error *e)
+{
+	_cleanup_(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", path);
+	if (fstat(fd, &st) < 0)
+		return error_errno(e, errno, "open %s", path);
+	if (!S_ISBLK(st.st_mode) || st.st_rdev != d->number)
+		return error_text(e, ENODEV, "open %s: it has just changed", path);
+	int r = device_content(fd, strrchr(path, '/') + 1, &d->content, e);
+
+	if (r < 0)
+		return r;
+	_cleanup_(fd) int exclusive = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+
+	if (exclusive < 0 && errno != EBUSY)
+		return error_errno(e, errno, "open %s", path);
+	if (exclusive < 0)
+		d->refusal = xasprintf("%s is in use", path);
+	return 0;
+}
+
 int usb_inspect(const char *path, struct usb_device *ret, struct error *e)
 {
 	static const struct device_roots roots = { "/sys", "/proc" };
 	_cleanup_(usb_device) struct usb_device d = { 0 };
 	_cleanup_(free) char *real = realpath(path, NULL);
-	_cleanup_(fd) int fd = -1;
 	struct stat st;
 
-	if (!real)
+	if (!real || stat(real, &st) < 0)
 		return error_errno(e, errno, "open %s", path);
-	fd = open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return error_errno(e, errno, "open %s", real);
-	if (fstat(fd, &st) < 0)
-		return error_errno(e, errno, "open %s", real);
 	if (!S_ISBLK(st.st_mode))
 		return error_text(e, ENOTBLK, "open %s: not a block device", real);
 	int r = device_describe(&roots, st.st_rdev, &d, e);
 
-	if (r == 0 && d.size > 0)
-		r = device_content(fd, strrchr(real, '/') + 1, &d.content, e);
+	if (r == 0 && !d.refusal) /* what is refused is not even opened */
+		r = look_inside(real, &d, e);
 	if (r < 0)
 		return r;
-	if (!d.refusal) {
-		_cleanup_(fd) int exclusive = open(real, O_RDONLY | O_EXCL | O_CLOEXEC);
-
-		if (exclusive < 0 && errno == EBUSY)
-			d.refusal = xasprintf("%s is in use", real);
-		else if (exclusive < 0)
-			return error_errno(e, errno, "open %s", real);
-	}
 	d.path = TAKE_PTR(real);
 	*ret = d;
 	d = (struct usb_device) { 0 };

@@ -40,7 +40,8 @@ struct usb_device {
 	uint64_t diskseq; /* Linux 5.15 and later: another one for each disk ever attached; 0: unknown */
 	uint64_t size; /* bytes */
 	bool removable;
-	struct strlist content; /* "sda1 ext4 'root' 20.0 GiB": what libblkid finds on it */
+	struct strlist
+		content; /* "sda1 ext4 'root' 20.0 GiB": what libblkid finds on it; empty when refused */
 	char *refusal; /* why it must not be written; NULL: it may, after consent */
 };
 void usb_device_free(struct usb_device *d);
