@@ -18,9 +18,8 @@ struct medium_request {
 
 enum media_firmware { MEDIA_BIOS, MEDIA_UEFI };
 
-/* The medium's boot loader configuration: what SYSLINUX/ISOLINUX show and boot. BIOS and UEFI
- * differ in two things: UEFI firmware mirrors its console to serial lines itself, and only a BIOS
- * can be told to go on with the next disk. The caller frees. */
+/* The medium's boot loader configuration: what SYSLINUX/ISOLINUX show and boot. UEFI firmware mirrors
+ * its console to serial lines itself; under a BIOS the loader does. The caller frees. */
 char *media_syslinux_conf(const struct medium_request *request, enum media_firmware firmware);
 
 /* The release that a kernel says it is ("6.1.0-56-amd64"); NULL when the file is no x86 bzImage.

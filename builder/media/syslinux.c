@@ -3,28 +3,28 @@
 
 #include <time.h>
 
-/* After this many seconds the default is started even if a key was pressed: noise on a serial
- * line must not keep a machine in the menu for ever. */
-enum { give_up_after = 600 };
+/* Seconds. After the first the default is started even if a key was pressed: noise on a serial line
+ * must not keep a machine at the prompt for ever. */
+enum {
+	give_up_after = 600,
+	longest_wait = 3599, /* TIMEOUT ends at 35996 tenths of a second */
+};
 
 static const struct {
 	const char *label, *title;
-	const char *append; /* after the consoles; NULL: the next disk instead of Linux */
+	const char *append; /* after the consoles */
 	bool only_unattended; /* only on media that may recover by themselves */
-	bool only_bios;
 } entries[] = {
-	{ "unattended", "recover this machine, without a question", "quiet lifeboat.recover=unattended", true,
-	  false },
-	{ "rescue", "the rescue console; changes nothing by itself", "quiet", false, false },
+	{ "unattended", "recover this machine, without a question", "quiet lifeboat.recover=unattended",
+	  true },
+	{ "rescue", "the rescue console; changes nothing by itself", "quiet", false },
 	{ "verbose", "the same with all kernel messages, when it does not start",
-	  "loglevel=7 ignore_loglevel", false, false },
-	{ "local", "go on with the next disk", NULL, false, true },
+	  "loglevel=7 ignore_loglevel", false },
 };
 
-static bool offered(size_t i, const struct recovery_conf *conf, enum media_firmware firmware)
+static bool offered(size_t i, const struct recovery_conf *conf)
 {
-	return (!entries[i].only_unattended || conf->unattended) &&
-	       (!entries[i].only_bios || firmware == MEDIA_BIOS);
+	return !entries[i].only_unattended || conf->unattended;
 }
 
 /* Anything but plain text would break the line, or the screen. */
@@ -65,7 +65,9 @@ static unsigned wait_seconds(const struct recovery_conf *conf)
 {
 	uint64_t seconds;
 
-	return parse_u64(conf->menu_timeout, &seconds) < 0 ? 5 : (unsigned)seconds;
+	if (parse_u64(conf->menu_timeout, &seconds) < 0)
+		return 5;
+	return seconds < longest_wait ? (unsigned)seconds : longest_wait;
 }
 
 static const char *first_label(const struct recovery_conf *conf)
@@ -103,7 +105,7 @@ static void put_list(struct strbuf *b, const struct medium_request *request)
 	put_title(b, request);
 	strbuf_puts(b, "\r\n");
 	for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++)
-		if (offered(i, request->conf, MEDIA_BIOS))
+		if (offered(i, request->conf))
 			strbuf_printf(b, "  %-10s  %s\r\n", entries[i].label, entries[i].title);
 	strbuf_printf(b, "\r\nType a word and Enter; '%s' starts in %u seconds.\r\n",
 		      first_label(request->conf), wait_seconds(request->conf));
@@ -118,7 +120,7 @@ static void put_brief(struct strbuf *b, const struct medium_request *request)
 	put_title(b, request);
 	strbuf_printf(b, "'%s' starts in %u seconds", first, wait_seconds(request->conf));
 	for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++) {
-		if (!offered(i, request->conf, MEDIA_UEFI) || streq(entries[i].label, first))
+		if (!offered(i, request->conf) || streq(entries[i].label, first))
 			continue;
 		strbuf_printf(b, ", %s'%s'", between, entries[i].label);
 		between = "";
@@ -147,10 +149,6 @@ char *media_boot_message(const struct medium_request *request, enum media_firmwa
 static void put_entry(struct strbuf *b, const struct medium_request *request, size_t i)
 {
 	strbuf_printf(b, "\nLABEL %s\n", entries[i].label);
-	if (!entries[i].append) {
-		strbuf_puts(b, "\tLOCALBOOT -1\n");
-		return;
-	}
 	strbuf_puts(b, "\tLINUX /vmlinuz\n\tINITRD /initrd.img\n\tAPPEND");
 	for (size_t c = 0; c < request->conf->consoles.count; c++)
 		strbuf_printf(b, " console=%s", request->conf->consoles.items[c]);
@@ -166,7 +164,7 @@ char *media_syslinux_conf(const struct medium_request *request, enum media_firmw
 	strbuf_printf(&b, "DEFAULT %s\n", first_label(request->conf));
 	put_prompt(&b, request->conf);
 	for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++)
-		if (offered(i, request->conf, firmware))
+		if (offered(i, request->conf))
 			put_entry(&b, request, i);
 	return b.data;
 }

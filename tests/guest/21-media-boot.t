@@ -49,26 +49,26 @@ starts "the CD starts under BIOS" "LIFEBOAT READY" bios cd cd.iso
 starts "the CD starts under UEFI" "LIFEBOAT READY" uefi cd cd.iso
 
 # The rest is about loaders and needs no rescue system: this one says its command line and ends.
-mkdir tiny
-cp "$VMLINUZ" tiny/vmlinuz
-tiny_initrd tiny/initrd.img <<'END' || bail "no initrd"
+mkdir loader
+cp "$VMLINUZ" loader/vmlinuz
+tiny_initrd loader/initrd.img <<'END' || bail "no initrd"
 echo "STARTED WITH $(cat /proc/cmdline)"
 poweroff -f
 END
 printf '[recover]\nunattended = yes\n[console]\nmenu-timeout = 2\n' >unattended.conf
-ok "iso: made with an unattended default" "$LIFEBOAT" iso -c unattended.conf --image tiny tiny.iso
+ok "iso: made with an unattended default" "$LIFEBOAT" iso -c unattended.conf --image loader loader.iso
 for firmware in bios uefi; do
 	starts "the ISO as a stick under $firmware, waiting for nobody" \
-		"console=ttyS0,115200 quiet lifeboat.recover=unattended" "$firmware" usb tiny.iso
+		"console=ttyS0,115200 quiet lifeboat.recover=unattended" "$firmware" usb loader.iso
 done
-ok "usb: made" "$LIFEBOAT" usb -c unattended.conf --image tiny tiny.img
-console_open guest bios usb tiny.img
+ok "usb: made" "$LIFEBOAT" usb -c unattended.conf --image loader loader.img
+console_open guest bios usb loader.img
 ok "the prompt is readable on the serial line" console_wait "'unattended' starts in 2 seconds" 120
 console_wait "boot:" 60
 console_type "verbose"
 ok "what is typed there is started" console_wait "loglevel=7 ignore_loglevel" 120
 console_close 60
 printf '[console]\nmenu-timeout = 0\nconsoles = ttyS0\n' >quick.conf
-ok "usb: made without waiting" "$LIFEBOAT" usb -c quick.conf --image tiny quick.img
+ok "usb: made without waiting" "$LIFEBOAT" usb -c quick.conf --image loader quick.img
 starts "it starts at once" "STARTED WITH" bios usb quick.img
 finish_plan

@@ -46,10 +46,7 @@ TEST(conf_offers_the_console_first)
 			"LABEL verbose\n"
 			"\tLINUX /vmlinuz\n"
 			"\tINITRD /initrd.img\n"
-			"\tAPPEND console=tty0 console=ttyS0,115200 loglevel=7 ignore_loglevel\n"
-			"\n"
-			"LABEL local\n"
-			"\tLOCALBOOT -1\n");
+			"\tAPPEND console=tty0 console=ttyS0,115200 loglevel=7 ignore_loglevel\n");
 	CHECK_STR(shown, "\r\nLifeboat: rescue medium of mars, Linux 6.1.0-1\r\n"
 			 "'rescue' starts in 5 seconds, or type 'verbose'\r\n");
 	strlist_free(&conf.consoles);
@@ -67,9 +64,10 @@ TEST(conf_recovers_by_itself_only_when_told)
 
 	CHECK(strstr(bios, "SERIAL 1 9600\nDEFAULT unattended\n") == bios);
 	CHECK(strstr(bios, "APPEND console=ttyS1,9600n8 quiet lifeboat.recover=unattended\n"));
+	CHECK(strstr(bios, "\nTIMEOUT 35990\n"));
 	CHECK(!strstr(bios, "TOTALTIMEOUT"));
 	CHECK(strstr(uefi, "DEFAULT unattended\n") == uefi);
-	CHECK(!strstr(uefi, "LOCALBOOT"));
+	CHECK(!strstr(uefi, "SERIAL"));
 	CHECK(strstr(readme, "recovers BY ITSELF"));
 	conf.unattended = false;
 	free(bios);
@@ -359,8 +357,10 @@ static void check_iso(size_t initrd_size, unsigned boot_sectors)
 		CHECK(memcmp(file, wanted, wanted_len) == 0);
 	}
 	/* the active ISO and the UEFI partition in the MBR; the UEFI entry of the boot catalog */
-	uint32_t catalog = le32toh(*(uint32_t *)(one + 17 * 2048 + 0x47));
-	const unsigned char *entry = (unsigned char *)one + (size_t)catalog * 2048 + 96;
+	uint32_t catalog;
+
+	memcpy(&catalog, one + 17 * 2048 + 0x47, sizeof(catalog));
+	const unsigned char *entry = (unsigned char *)one + (size_t)le32toh(catalog) * 2048 + 96;
 
 	CHECK_INT((unsigned char)one[446], 0x80);
 	CHECK_INT((unsigned char)one[446 + 16 + 4], 0xef);
