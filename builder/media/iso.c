@@ -161,6 +161,8 @@ static int set_options(struct job *j, struct error *e)
 	} steps[] = {
 		{ "level", iso_write_opts_set_iso_level(j->options, 1) },
 		{ "Rock Ridge", iso_write_opts_set_rockridge(j->options, 1) },
+		/* 1.12 has inode numbers, which libisofs counts on from image to image */
+		{ "Rock Ridge", iso_write_opts_set_rrip_version_1_10(j->options, 1) },
 		{ "modes", iso_write_opts_set_replace_mode(j->options, 1, 1, 1, 1) },
 		{ "times", iso_write_opts_set_replace_timestamps(j->options, 2) },
 		{ "times", iso_write_opts_set_default_timestamp(j->options, epoch) },

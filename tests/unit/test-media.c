@@ -176,6 +176,14 @@ static char *make_stick(const struct medium_request *request, const char *name, 
 	return data;
 }
 
+static void check_equal(const char *one, const char *other, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (one[i] != other[i])
+			TAP_FAIL("they differ at byte %zu: %02x, %02x", i, (unsigned char)one[i],
+				 (unsigned char)other[i]);
+}
+
 TEST(sticks_of_one_image_are_equal)
 {
 	struct error e = { 0 };
@@ -196,9 +204,7 @@ TEST(sticks_of_one_image_are_equal)
 	_cleanup_(free) char *other = make_stick(&request, "a name with @@ and ' in it", &other_len);
 
 	CHECK_INT(other_len, len);
-	for (size_t i = 0; i < len; i++)
-		if (one[i] != other[i])
-			TAP_FAIL("the sticks differ at byte %zu", i);
+	check_equal(one, other, len);
 	CHECK_INT(setenv("SOURCE_DATE_EPOCH", "1700000002", 1), 0);
 	_cleanup_(free) char *later = make_stick(&request, "later", &other_len);
 
@@ -344,7 +350,7 @@ static void check_iso(size_t initrd_size, unsigned boot_sectors)
 	_cleanup_(free) char *other = make_iso(&request, path, &other_len);
 
 	CHECK_INT(other_len, len);
-	CHECK(memcmp(one, other, len) == 0);
+	check_equal(one, other, len);
 	CHECK_INT(count_entries(&t), 3);
 	CHECK(len < initrd_size * 3 / 2 + (22 << 20));
 	for (const char *const *name = (const char *const[]) { "vmlinuz", "initrd.img", NULL }; *name;
