@@ -1,9 +1,11 @@
 /* dump(8) and restore(8): ext2, ext3, ext4. dump reads the block device, so a file system that is mounted
- * for writing is read as it is at each moment; whole-second times only, see times.h. */
+ * for writing is read as it is at each moment; whole-second times only, see times.h; some attributes are
+ * lost, see xattrs.h. */
 #include "backup/method.h"
 
 #include "backup/set_private.h"
 #include "backup/times.h"
+#include "backup/xattrs.h"
 #include "base/fs.h"
 #include "base/proc.h"
 
@@ -149,6 +151,7 @@ static int save(struct set_writer *w, const char *name, const char *mountpoint, 
 		struct report *report, struct error *e)
 {
 	_cleanup_(free) char *device = NULL, *what = xasprintf("back up %s", mountpoint);
+	_cleanup_(strbuf) struct strbuf xattrs = { 0 };
 	_cleanup_(fd) int fd = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
@@ -165,7 +168,9 @@ static int save(struct set_writer *w, const char *name, const char *mountpoint, 
 	report_end(report);
 	/* Afterwards, when dump has brought all inodes into memory in the order of the disk. A file that was
 	 * changed meanwhile keeps dump's whole seconds. */
-	return r < 0 ? r : times_save(w, name, mountpoint, e);
+	if (r == 0)
+		r = times_save(w, name, mountpoint, &xattrs, e);
+	return r < 0 ? r : xattrs_save(w, name, &xattrs, e);
 }
 
 /* ---- restoring ---- */
@@ -294,7 +299,8 @@ static int restore(struct set *s, const char *name, const char *folder, struct r
 		return r;
 	if (unlinkat(fd, table, 0) < 0)
 		return error_errno(e, errno, "remove %s/%s", folder, table);
-	return times_restore(s, name, folder, e);
+	r = xattrs_restore(s, name, folder, e);
+	return r < 0 ? r : times_restore(s, name, folder, e);
 }
 
 const struct method method_dump = { .name = "dump", .save = save, .restore = restore };

@@ -1,17 +1,14 @@
 /* Putting modification times back. */
 #include "backup/times.h"
 
+#include "backup/inside.h"
 #include "backup/set_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <linux/openat2.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 struct put_back {
 	int rootfd;
@@ -19,16 +16,6 @@ struct put_back {
 	FILE *in;
 	struct error error;
 };
-
-/* Below the root and through no link, whatever the record says. */
-static int open_inside(int rootfd, const char *path, uint64_t flags)
-{
-	const struct open_how how = { .flags = flags | O_NOFOLLOW | O_CLOEXEC,
-				      .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
-
-	/* A link itself may be the goal: O_PATH | O_NOFOLLOW opens it, but RESOLVE_NO_SYMLINKS allows that. */
-	return (int)syscall(SYS_openat2, rootfd, path, &how, sizeof(how));
-}
 
 static mode_t type_of(char letter)
 {
@@ -66,26 +53,9 @@ static bool parse_record(const char *record, mode_t *ret_type, struct timespec *
 	return true;
 }
 
-/* An immutable or append-only file: the flag is taken off for the moment. */
-static int set_flagged(int rootfd, const char *path, const struct timespec times[2])
+static int set_times(int fd, void *user)
 {
-	_cleanup_(fd) int fd = open_inside(rootfd, path, O_RDONLY | O_NONBLOCK);
-	int flags, without;
-
-	if (fd < 0)
-		return -errno;
-	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
-		return -errno;
-	without = flags & ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
-	if (without == flags)
-		return -EPERM;
-	if (ioctl(fd, FS_IOC_SETFLAGS, &without) < 0)
-		return -errno;
-	int r = futimens(fd, times) < 0 ? -errno : 0;
-
-	if (ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0)
-		return -errno;
-	return r;
+	return futimens(fd, user) < 0 ? -errno : 0;
 }
 
 static int put_one(struct put_back *p, const char *record)
@@ -113,7 +83,7 @@ static int put_one(struct put_back *p, const char *record)
 	int r = utimensat(fd, "", times, AT_EMPTY_PATH) < 0 ? -errno : 0;
 
 	if (r == -EPERM)
-		r = set_flagged(p->rootfd, path, times);
+		r = change_flagged(p->rootfd, path, set_times, times);
 	return r < 0 ? error_errno(&p->error, -r, "set the time of %s/%s", p->folder, path) : 0;
 }
 

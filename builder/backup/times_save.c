@@ -1,6 +1,7 @@
-/* Listing modification times. */
+/* Listing modification times, and in the same walk extended attributes. */
 #include "backup/times.h"
 
+#include "backup/xattrs.h"
 #include "base/fs.h"
 
 #include <dirent.h>
@@ -16,6 +17,7 @@ struct walk {
 	FILE *out;
 	dev_t dev;
 	struct strbuf path; /* of where the walk is */
+	struct strbuf *xattrs; /* records of xattrs.h */
 	struct error error;
 };
 
@@ -39,9 +41,10 @@ static char type_letter(mode_t mode)
 	}
 }
 
+/* restore(8) takes its 32 bits as if there were no times before 1970. */
 static bool fits_dump(const struct timespec *t)
 {
-	return t->tv_nsec == 0 && t->tv_sec == (int32_t)t->tv_sec;
+	return t->tv_nsec == 0 && t->tv_sec >= 0 && t->tv_sec <= INT32_MAX;
 }
 
 /* Before 1970 the fraction counts backwards in decimal notation. */
@@ -92,6 +95,8 @@ static int walk_entry(struct walk *w, int dirfd, const char *name)
 		else if (errno != ENOENT)
 			r = error_errno(&w->error, errno, "read %s/%s", w->mountpoint, w->path.data);
 	}
+	if (r == 0)
+		r = xattrs_list(w->xattrs, dirfd, name, w->path.data, &w->error);
 	if (r == 0 && !fits_dump(&st.st_mtim))
 		r = put(w, st.st_mode, &st.st_mtim, w->path.data);
 	w->path.len = before;
@@ -148,8 +153,13 @@ static int walk_all(struct walk *w)
 	}
 	w->dev = st.st_dev;
 	strbuf_puts(&w->path, "");
-	int r = walk_folder(w, fd);
+	int r = xattrs_list(w->xattrs, fd, ".", ".", &w->error);
 
+	if (r < 0) {
+		(void)close(fd); /* read side */
+		return r;
+	}
+	r = walk_folder(w, fd);
 	return r < 0 ? r : put(w, st.st_mode, &st.st_mtim, ".");
 }
 
@@ -164,9 +174,10 @@ static void *walker(void *user)
 	return NULL;
 }
 
-int times_save(struct set_writer *w, const char *name, const char *mountpoint, struct error *e)
+int times_save(struct set_writer *w, const char *name, const char *mountpoint, struct strbuf *xattrs,
+	       struct error *e)
 {
-	struct walk walk = { .mountpoint = mountpoint };
+	struct walk walk = { .mountpoint = mountpoint, .xattrs = xattrs };
 	struct report quiet;
 	pthread_t thread;
 	int fds[2];

@@ -248,6 +248,11 @@ static void put_restore(struct strbuf *b, const struct content *c, const char *f
 	strbuf_puts(b, " && restore -r -b 1024 -f -)\nrm ");
 	quote(b, folder);
 	strbuf_puts(b, "/restoresymtable\n");
+	if (has_stream(files, c->stream, "xattrs")) {
+		strbuf_printf(b, "cat %s.xattrs.zst.* | zstd -d | (cd ", c->stream);
+		quote(b, folder);
+		strbuf_puts(b, " && setfattr -h --restore=-)\n");
+	}
 	if (!has_stream(files, c->stream, "times"))
 		return;
 	/* bash: records end with a NUL */
@@ -279,10 +284,11 @@ static void put_streams(struct strbuf *b, const struct machine *m, const struct 
 	size_t count;
 	_cleanup_(free) const struct device **mounted = list_mounted(m, &count);
 
-	strbuf_puts(b, "# 5. The files. restore(8) may say that lost+found exists: that is fine. Each second "
-		       "command\n"
-		       "#    puts back the parts of seconds that dump(8) drops (an immutable file keeps its "
-		       "own).\n\n");
+	strbuf_puts(
+		b,
+		"# 5. The files. restore(8) may say that lost+found exists: that is fine. Where there are\n"
+		"#    .xattrs and .times, they put back attributes and parts of seconds that dump(8)\n"
+		"#    drops (an immutable file keeps its own).\n\n");
 	for (size_t i = 0; i < count; i++) {
 		const struct content *c = &mounted[i]->content;
 		_cleanup_(free) char *folder = below_root(c);

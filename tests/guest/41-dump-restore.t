@@ -54,6 +54,9 @@ is "restore's own files are gone" "$(ls -d to/restoresymtable* to/.lifeboat* 2>/
 # The same by hand, as RECOVER.txt says it; dump's own loss are the parts of seconds.
 disk hand 400M
 (cd hand && cat "../$set"/root.dump.zst.* | zstd -dq | restore -rf - -b 1024 -T "$SCRATCH") || bail "restore by hand"
+chattr -i hand/etc/fixed # what is immutable takes no attributes by hand
+(cd hand && cat "../$set"/root.xattrs.zst.* | zstd -dq | setfattr -h --restore=-) || bail "attributes by hand"
+chattr +i hand/etc/fixed
 rm -f hand/restoresymtable
 coarse() { tree_list "$1" | sed -E '/^## paths/,/^## numbers/ { s/ -?[0-9]+\.[0-9]{10} / /; }'; }
 tree_same "by hand with standard tools it is equal but for the times" "$(coarse hand)" "$(coarse from)"

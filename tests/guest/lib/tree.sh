@@ -33,12 +33,19 @@ tree_make() {
 	setfattr -h -n trusted.link -v on-a-link "$d/links/relative"
 	setfacl -m u:1001:rw,g:1002:r "$d/etc/file3"
 	setfacl -d -m u:1003:rwx "$d/links"
+	# more attributes than the inode holds: dump(8) drops those in the inode
+	setfacl -m u:1001:rwx,d:u:1003:rwx "$d/links/a" && setfattr -n user.tag -v x "$d/links/a"
+	: >"$d/etc/$(printf 'odd=\\\nname')" && setfacl -m u:1001:r "$d/etc/$(printf 'odd=\\\nname')" &&
+		setfattr -n user.tag -v "$(head -c 300 /dev/zero | tr '\0' y)" "$d/etc/$(printf 'odd=\\\nname')"
+	: >"$d/etc/fixed" && setfattr -n trusted.a -v 1 "$d/etc/fixed" && setfattr -n user.b -v "$(head -c 200 /dev/zero | tr '\0' z)" "$d/etc/fixed" &&
+		chattr +i "$d/etc/fixed"
 	chmod 1777 "$d/many"
 	for i in $(seq "${3:-400}"); do echo "$i" >"$d/many/$i"; done
 	local p=$d/deep
 	for i in $(seq 60); do p=$p/folder$i; done
 	mkdir -p "$p" && echo deep >"$p/file"
 	: >"$d/times/before-1970" && touch -d '1950-03-04 05:06:07.123456789 UTC' "$d/times/before-1970"
+	: >"$d/times/whole-before-1970" && touch -d '1950-03-04 05:06:07 UTC' "$d/times/whole-before-1970"
 	: >"$d/times/second-before-1970" && touch -d '1969-12-31 23:59:59.5 UTC' "$d/times/second-before-1970"
 	: >"$d/times/after-2038" && touch -d '2100-03-04 05:06:07.000000001 UTC' "$d/times/after-2038"
 	ln -s x "$d/times/link" && touch -h -d '2001-02-03 04:05:06.7 UTC' "$d/times/link"
