@@ -14,7 +14,7 @@ __attribute__((format(printf, 3, 0))) static size_t put(char *buf, size_t size, 
 	return (size_t)n < size ? (size_t)n : size - 1;
 }
 
-int error_errno(struct error *e, int code, const char *fmt, ...)
+void error_fill_errno(struct error *e, int code, const char *fmt, ...)
 {
 	if (e) {
 		va_list ap;
@@ -25,10 +25,9 @@ int error_errno(struct error *e, int code, const char *fmt, ...)
 		e->code = code;
 		(void)snprintf(e->text + n, sizeof(e->text) - n, ": %s", strerror(code));
 	}
-	return -code;
 }
 
-int error_text(struct error *e, int code, const char *fmt, ...)
+void error_fill_text(struct error *e, int code, const char *fmt, ...)
 {
 	if (e) {
 		va_list ap;
@@ -38,7 +37,6 @@ int error_text(struct error *e, int code, const char *fmt, ...)
 		va_end(ap);
 		e->code = code;
 	}
-	return -code;
 }
 
 void error_prefix(struct error *e, const char *fmt, ...)

@@ -9,17 +9,35 @@ struct error {
 	char text[1024];
 };
 
-/* "FMT: strerror(code)". Returns -code. `e` may be NULL. */
-int error_errno(struct error *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* A positive errno as a return value that is negative for certain, whatever `code` is: a failure
+ * can never be taken for success, and checkers see it too. */
+static inline int error_negative(int code)
+{
+	return code > 0 ? -code : -EIO;
+}
 
-/* "FMT" alone, for failures that errno does not explain. Returns -code. */
-int error_text(struct error *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* "FMT: strerror(code)". Evaluates to -code. `e` may be NULL. */
+#define error_errno(e, code, ...)                                \
+	({                                                       \
+		int error_code_ = (code);                        \
+		error_fill_errno((e), error_code_, __VA_ARGS__); \
+		error_negative(error_code_);                     \
+	})
+/* "FMT" alone, for failures that errno does not explain. Evaluates to -code. */
+#define error_text(e, code, ...)                                \
+	({                                                      \
+		int error_code_ = (code);                       \
+		error_fill_text((e), error_code_, __VA_ARGS__); \
+		error_negative(error_code_);                    \
+	})
+void error_fill_errno(struct error *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void error_fill_text(struct error *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Puts "FMT: " before the text that is there, to say on whose behalf it failed. */
 void error_prefix(struct error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* errno as a return value that is negative for certain, which checkers cannot know of -errno. */
+/* The same for errno itself. */
 static inline int negative_errno(void)
 {
-	return errno > 0 ? -errno : -EIO;
+	return error_negative(errno);
 }

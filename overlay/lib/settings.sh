@@ -94,6 +94,7 @@ settings_load() {
 	# promise to change nothing.
 	LB_UNATTENDED=no
 	set -f
+	# shellcheck disable=SC2013 # a word each is what is wanted
 	for word in $(cat "$ROOT/proc/cmdline" 2>/dev/null); do
 		case $word in
 		lifeboat.*=*) setting_take_word "$word" "${word#*=}" ;;

@@ -7,7 +7,7 @@
 . "$TOP/tests/guest/lib/guest.sh"
 need_kernel
 # shellcheck disable=SC2119 # no arguments: the default image
-need_image
+need_image image
 plan 38
 
 # The tiny guest overwrites its disks, and ends as a word on its command line tells it.

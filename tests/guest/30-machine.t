@@ -6,7 +6,7 @@
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
 
-need_image
+need_image image
 plan 27
 
 # The guest's part: the rescue image with another init, which prints "TAP ok NAME" or "TAP not ok NAME".
@@ -51,4 +51,4 @@ while read -r word result rest; do
 done < <(grep '^TAP ' guest.text)
 is "after all refusals every disk's bytes are as they were" "$after" "$before"
 ok "the guest came to its end" grep -q '^TAP-END$' guest.text
-[ -z "$(grep '^TAP not' guest.text)" ] || diag "$(sed -n '/^TAP-BEGIN/,$p' guest.text)"
+! grep -q '^TAP not' guest.text || diag "$(sed -n '/^TAP-BEGIN/,$p' guest.text)"
