@@ -126,9 +126,10 @@ static int mount_longest(const struct target_kind *kind, const struct target_url
 		*slash = '\0';
 		r = kind->mount(u, o, source, folder, e);
 	}
-	if (r == 0)
-		*ret_below = xstrdup(all + strlen(source) + (all[strlen(source)] == '/'));
-	return r;
+	if (r < 0)
+		return r;
+	*ret_below = xstrdup(all + strlen(source) + (all[strlen(source)] == '/'));
+	return 0;
 }
 
 static int mount_privately(const struct target_kind *kind, const struct target_url *u,

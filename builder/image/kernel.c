@@ -27,7 +27,7 @@ void kernel_free(struct kernel *k)
 int kernel_image_version(const char *path, char **ret, struct error *e)
 {
 	unsigned char header[boot_header_end];
-	char text[boot_version_max + 1];
+	char text[boot_version_max + 1] = { 0 };
 	_cleanup_(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)

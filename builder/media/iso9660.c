@@ -140,7 +140,7 @@ int iso9660_second_boot_to_end(int fd, const char *shown, struct error *e)
 {
 	enum { record_block = descriptor_block + 1, bootable = 0x88, last_heading = 0x91 };
 	struct boot_record record;
-	struct boot_entry entries[4];
+	struct boot_entry entries[4] = { 0 };
 	ssize_t n = pread_full(fd, &record, sizeof(record), record_block * block);
 
 	if (n == (ssize_t)sizeof(record))
