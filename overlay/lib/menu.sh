@@ -3,14 +3,15 @@
 
 # menu_text: prints the menu with the state of things.
 menu_text() {
-	local network target
-	network=none
+	local network target after
+	network=none after=
+	[ ! -r "$RUN/ready" ] || read -r after <"$RUN/ready"
 	[ ! -r "$RUN/network" ] || read -r network <"$RUN/network"
 	target="${LB_TARGET:-none is configured, 1 recover asks for it}"
 	! share_mounted || target="$target, mounted on /mnt/backup"
 	echo
 	echo "Lifeboat rescue system for $LB_HOSTNAME${LB_CREATED:+, made $LB_CREATED}"
-	echo "  kernel   $(uname -r)"
+	echo "  kernel   $(uname -r)${after:+, ready $after s after it started}"
 	echo "  network  $network"
 	echo "  backup   $target"
 	[ ! -s "$RUN/problems" ] || sed 's/^/  problem  /' "$RUN/problems"
@@ -113,6 +114,9 @@ menu_run() {
 	local choice
 	trap : INT
 	trap '' QUIT TSTP
+	if [ ! -e "$RUN/ready" ] && [ -r "$ROOT/proc/uptime" ]; then
+		cut -d ' ' -f 1 "$ROOT/proc/uptime" >"$RUN/ready"
+	fi
 	if [ ! -e "$RUN/ready.$1" ]; then
 		: >"$RUN/ready.$1"
 		log "ready on $1"

@@ -28,6 +28,10 @@ is 'ready is said once, before the prompt' "$(for _ in 1 2; do menu_run ttyS0 </
 	'LIFEBOAT READY
 > 
 > '
+echo '12.34 56.78' >"$ROOT/proc/uptime"
+menu_run tty2 </dev/null >/dev/null
+is 'how long it took' "$(menu_text | grep -o ', ready.*')" ', ready 12.34 s after it started'
+
 is 'on each terminal' "$(menu_run tty1 </dev/null | head -n 1)" 'LIFEBOAT READY'
 is 'what is no choice' "$(menu_choice 'rm -rf' 2>&1)" "'rm -rf' is not one of these; nothing was changed."
 
