@@ -404,7 +404,7 @@ static int start_process(struct libs *l, struct object *program, struct process 
 	const struct reason *why = tree_reason(l->tree, program->reason, "interpreter %s", interpreter);
 	int r = tree_add_from_root(l->tree, l->root, interpreter, why, &canonical, e);
 
-	if (r == 0)
+	if (r >= 0)
 		r = get_object(l, canonical, &loader, e);
 	if (r < 0) {
 		error_prefix(e, "pack %s/%s", l->root->path, program->canonical);
