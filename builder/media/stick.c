@@ -70,7 +70,7 @@ int usb_write_file(const struct medium_request *request, const char *path, uint6
 {
 	_cleanup_(content) struct content c = CONTENT_NONE;
 	_cleanup_(outfile) struct outfile out = OUTFILE_NONE;
-	struct fat_layout layout;
+	struct fat_layout layout = { 0 };
 	char text[SIZE_TEXT_MAX];
 	int r = content_collect(request, CONTENT_BIOS | CONTENT_UEFI, &c, e);
 
