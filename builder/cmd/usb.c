@@ -44,7 +44,7 @@ static int make_file(struct cmd *c, const struct usb_options *o, struct error *e
 	medium_phase(&m, "stick", medium_clock() - begun);
 	r = medium_print(c, &m, kind, o->goal, o->goal, size, e);
 	if (r == 0 && !c->json)
-		(void)printf("Next: try it with 'lifeboat boot qemu %s'; write a real stick with\n"
+		(void)printf("Next: try it with 'lifeboat boot qemu --medium %s'; write a real stick with\n"
 			     "  lifeboat usb /dev/sdX    (shows the disk and asks; sdX is your stick)\n"
 			     "  or: dd if=%s of=/dev/sdX bs=4M conv=fsync\n",
 			     o->goal, o->goal);
@@ -128,7 +128,7 @@ static int make_device(struct cmd *c, const struct usb_options *o, struct error 
 	medium_phase(&m, "write and compare", medium_clock() - begun);
 	r = medium_print(c, &m, kind, device.path, file, size, e);
 	if (r == 0 && !c->json)
-		(void)printf("Next: start a machine from it, or rehearse: lifeboat boot qemu %s\n",
+		(void)printf("Next: start a machine from it, or rehearse: lifeboat boot qemu --medium %s\n",
 			     device.path);
 	return r;
 }
