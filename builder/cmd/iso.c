@@ -27,7 +27,8 @@ static int make_iso(struct cmd *c, const char *image_dir, const char *kernel, co
 	r = medium_print(c, &m, "bootable CD image, also for sticks (BIOS and UEFI)", goal, goal, size, e);
 	if (r == 0 && !c->json)
 		(void)printf(
-			"Next: try it with 'lifeboat boot qemu --medium %s'; burn it, or put it on a stick with\n"
+			"Next: try it with 'lifeboat boot qemu --medium %s'; burn it, or put it on a stick "
+			"with\n"
 			"  dd if=%s of=/dev/sdX bs=4M conv=fsync    (sdX is your stick; all on it is lost)\n",
 			goal, goal);
 	return r;
