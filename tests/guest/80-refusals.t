@@ -84,7 +84,7 @@ rescue_step() {
 		}
 		exec >/dev/console 2>&1
 		sed 's/^\[backup\]/&\nchunks = 1G/' /etc/lifeboat/recovery.conf >/tmp/bad.conf
-		recover="lifeboat recover --unattended"
+		recover="lifeboat recover -q --unattended" # quiet: only what went wrong
 		refusal dead BLANK-5 $recover "$dead"
 		refusal no-host BLANK-5 $recover smb://root@10.0.2.77/backup
 		refusal wrong-share BLANK-5 $recover "${url%/backup}/nothing"
@@ -96,7 +96,7 @@ rescue_step() {
 		refusal too-small SMALL-6 $recover "$url"
 		refusal foreign FOREIGN-7 $recover "$url"
 		refusal medium STICK-1 $recover "$url"
-		refusal nobody-says-yes FOREIGN-7 lifeboat recover "$url"
+		refusal nobody-says-yes FOREIGN-7 lifeboat recover -q "$url"
 		echo "REFUSALS END"
 		exec /sbin/rescue-leave poweroff
 	EOF

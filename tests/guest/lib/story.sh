@@ -75,7 +75,7 @@ virtio_disk() {
 }
 sata_disk() {
 	args=(-drive "if=none,id=$2,format=raw,cache=unsafe,file=$1" -device "ahci,id=ahci-$2"
-		-device "ide-hd,bus=ahci-$2.0,drive=$2,serial=$2,model=Blank disk")
+		-device "ide-hd,bus=ahci-$2.0,drive=$2,serial=$2,model=Test disk")
 }
 usb_disk() {
 	args=(-drive "if=none,id=$2,format=raw,cache=unsafe,file=$1" -device "qemu-xhci,id=xhci-$2"
