@@ -37,7 +37,7 @@ debian_base() {
 	key=$(printf '%s\n' "$packages" "$sources" | sha256sum | cut -c 1-16)
 	base=$cache/machine-$key.tar
 	if [ -z "$(find "$base" -mtime -14 2>/dev/null)" ]; then
-		mkdir -p "$cache"
+		mkdir -p "$cache" && find "$cache" -name 'machine*' -mtime +14 -delete
 		partial=$(mktemp "$cache/machine.XXXXXX") || return 1
 		printf '%s\n' "$sources" | mmdebstrap --quiet --mode=root --variant=minbase --format=tar \
 			--aptopt='Acquire::Retries "5"' \
@@ -96,7 +96,7 @@ debian_configure() {
 	printf '[Journal]\nStorage=volatile\n' >"$root/etc/systemd/journald.conf.d/volatile.conf"
 	# Emulated, and the first listing takes its time: a disk that is not there yet comes all the same.
 	mkdir -p "$root/etc/systemd/system.conf.d"
-	printf '[Manager]\nDefaultTimeoutStartSec=900\n' >"$root/etc/systemd/system.conf.d/slow.conf"
+	printf '[Manager]\nDefaultTimeoutStartSec=900\nDefaultDeviceTimeoutSec=900\n' >"$root/etc/systemd/system.conf.d/slow.conf"
 	cat >"$root/etc/default/grub" <<-EOF
 		GRUB_DEFAULT=0
 		GRUB_TIMEOUT=1
