@@ -3,7 +3,7 @@
 # Targets: all (default), check, check-guests, bench, fuzz, lint, format, install, dist, clean
 # Variables: V=1 (show commands), SANITIZE=address,undefined, WERROR=1, CC, CFLAGS, LDFLAGS,
 #            PREFIX (/usr/local), DESTDIR, BUILD (build), TESTS (which tests `check` runs),
-#            MATRIX=all (every guest test), SECONDS_EACH (how long `fuzz` runs each target)
+#            MATRIX=all (every guest test), GUESTS (which of them, by name), SECONDS_EACH (how long `fuzz` runs each target)
 
 PREFIX ?= /usr/local
 BUILD ?= build
@@ -87,7 +87,7 @@ check: $(BUILD)/lifeboat $(unit_tests)
 
 # Real kernels, servers and machines; see tests/guest/README.
 check-guests: all $(test_tools)
-	$(Q)BUILD=$(abspath $(BUILD)) MATRIX=$(MATRIX) tests/guest/run
+	$(Q)BUILD=$(abspath $(BUILD)) MATRIX=$(MATRIX) tests/guest/run $(GUESTS)
 
 bench: all $(test_tools)
 	$(Q)BUILD=$(abspath $(BUILD)) tests/bench/run
