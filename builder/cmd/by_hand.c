@@ -251,7 +251,21 @@ static void put_restore(struct strbuf *b, const struct content *c, const char *f
 	if (has_stream(files, c->stream, "xattrs")) {
 		strbuf_printf(b, "cat %s.xattrs.zst.* | zstd -d | (cd ", c->stream);
 		quote(b, folder);
-		strbuf_puts(b, " && setfattr -h --restore=-)\n");
+		/* a record ends with an empty line; the flags of a file that may not be changed step aside */
+		strbuf_puts(
+			b,
+			" && bash -c 'r=; while IFS= read -r l; do\n"
+			"  if [ -n \"$l\" ]; then\n"
+			"    printf -v r \"%s%s\\n\" \"$r\" \"$l\"\n"
+			"    case $l in \"# file: \"*) printf -v f ./%b \"${l#??file: }\";; esac\n"
+			"  else\n"
+			"    k=$(lsattr -d \"$f\" 2>/dev/null | head -n 1 | cut -d \" \" -f 1 | tr -cd ai)\n"
+			"    [ -z \"$k\" ] || chattr \"-$k\" \"$f\"\n"
+			"    printf %s \"$r\" | setfattr -h --restore=- || exit 1\n"
+			"    [ -z \"$k\" ] || chattr \"+$k\" \"$f\"\n"
+			"    r=\n"
+			"  fi\n"
+			"done')\n");
 	}
 	if (!has_stream(files, c->stream, "times"))
 		return;
