@@ -10,7 +10,7 @@ BUILD ?= build
 CFLAGS ?= -O2 -g
 VERSION := 0.1
 
-packages := libarchive blkid libparted fdisk libkmod libelf libzstd libisoburn-1 libisofs-1 \
+packages := libarchive blkid fdisk libkmod libelf libzstd libisoburn-1 libisofs-1 \
 	    libburn-1 libcrypto mount inih jansson
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	    -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wno-missing-field-initializers
