@@ -1,6 +1,7 @@
 #include "image/image.h"
 
 #include "base/fs.h"
+#include "image/compress.h"
 #include "image/generate.h"
 #include "image/overlay.h"
 #include "image/pack.h"
@@ -129,7 +130,7 @@ static int check_conf(const struct recovery_conf *c, struct error *e)
 
 	if (!streq(c->format, "cpio"))
 		return error_text(e, EINVAL, "format '%s' is not known; expected cpio", c->format);
-	if (!pack_can(c->compress, &known))
+	if (!compressor_find(c->compress, &known))
 		return error_text(e, EINVAL, "compress = %s: expected %s", c->compress, known);
 	return 0;
 }

@@ -1,6 +1,7 @@
 #include "image/pack.h"
 
 #include "base/fs.h"
+#include "image/compress.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -8,7 +9,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <zstd.h>
 
 enum {
 	page = 4096,
@@ -16,134 +16,15 @@ enum {
 	block = 1 << 20,
 };
 
-/* --- compressors --- */
-
-/* Where the archive's bytes go. */
-struct sink {
-	int fd;
-	const char *shown;
-	ZSTD_CCtx *zstd; /* NULL: written as they come */
-	char *buf; /* for zstd's output */
-	size_t size;
-	struct error *e; /* filled when a write fails */
-	int failed; /* 0 or a negative errno */
-};
-
-static void sink_free(struct sink *s)
-{
-	(void)ZSTD_freeCCtx(s->zstd); /* NULL is fine; it returns 0 */
-	free(s->buf);
-}
-
-static int zstd_open(struct sink *s, unsigned level, struct error *e)
-{
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-	s->zstd = ZSTD_createCCtx();
-	s->size = ZSTD_CStreamOutSize();
-	s->buf = xmalloc(s->size);
-	if (!s->zstd)
-		return error_errno(e, ENOMEM, "start zstd");
-	/* At least one worker: with none, another code path gives other bytes. */
-	const struct {
-		ZSTD_cParameter parameter;
-		int value;
-	} settings[] = {
-		{ ZSTD_c_compressionLevel, level ? (int)level : 9 },
-		{ ZSTD_c_nbWorkers, cores > 1 ? (int)cores : 1 },
-		{ ZSTD_c_checksumFlag, 1 },
-	};
-
-	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
-		size_t r = ZSTD_CCtx_setParameter(s->zstd, settings[i].parameter, settings[i].value);
-
-		if (ZSTD_isError(r))
-			return error_text(e, EINVAL, "start zstd: %s", ZSTD_getErrorName(r));
-	}
-	return 0;
-}
-
-static int sink_write_zstd(struct sink *s, const void *data, size_t len, ZSTD_EndDirective end)
-{
-	ZSTD_inBuffer in = { data, len, 0 };
-	size_t left;
-
-	do {
-		ZSTD_outBuffer out = { s->buf, s->size, 0 };
-
-		left = ZSTD_compressStream2(s->zstd, &out, &in, end);
-		if (ZSTD_isError(left))
-			return error_text(s->e, EIO, "compress %s: %s", s->shown, ZSTD_getErrorName(left));
-		int r = write_all(s->fd, s->buf, out.pos);
-
-		if (r < 0)
-			return error_errno(s->e, -r, "write %s", s->shown);
-	} while (end == ZSTD_e_end ? left > 0 : in.pos < in.size);
-	return 0;
-}
-
 /* Called by libarchive with what it made. */
 static la_ssize_t on_bytes(struct archive *a, void *user, const void *data, size_t len)
 {
-	struct sink *s = user;
+	struct compress *c = user;
 
-	if (s->failed)
-		return -1;
-	if (s->zstd) {
-		s->failed = sink_write_zstd(s, data, len, ZSTD_e_continue);
-	} else {
-		s->failed = write_all(s->fd, data, len);
-		if (s->failed)
-			(void)error_errno(s->e, -s->failed, "write %s", s->shown); /* kept in `failed` */
-	}
-	if (!s->failed)
+	if (compress_write(c, data, len) == 0)
 		return (la_ssize_t)len;
-	archive_set_error(a, -s->failed, "%s", s->e->text);
+	archive_set_error(a, -c->failed, "%s", c->e->text);
 	return -1;
-}
-
-static int filter_none(struct archive *a, unsigned level)
-{
-	(void)level; /* nothing to set */
-	return archive_write_add_filter_none(a);
-}
-
-static int filter_gzip(struct archive *a, unsigned level)
-{
-	_cleanup_(free) char *text = xasprintf("%u", level ? level : 6);
-	int r = archive_write_add_filter_gzip(a);
-
-	if (r == ARCHIVE_OK)
-		r = archive_write_set_filter_option(a, "gzip", "compression-level", text);
-	/* else the time of the build would be in the header */
-	return r == ARCHIVE_OK ? archive_write_set_filter_option(a, "gzip", "timestamp", NULL) : r;
-}
-
-/* The kernel wants xz with a CRC32 and LZ4 in its legacy frame; libarchive writes neither. */
-static const struct compressor {
-	const char *name;
-	unsigned max_level;
-	int (*filter)(struct archive *a, unsigned level); /* in libarchive */
-	int (*open)(struct sink *s, unsigned level, struct error *e); /* behind it; NULL: nothing */
-} compressors[] = {
-	{ "zstd", 22, filter_none, zstd_open },
-	{ "gzip", 9, filter_gzip, NULL },
-	{ "none", 22, filter_none, NULL },
-};
-
-static const struct compressor *find_compressor(const char *name)
-{
-	for (size_t i = 0; i < sizeof(compressors) / sizeof(*compressors); i++)
-		if (streq(compressors[i].name, name))
-			return &compressors[i];
-	return NULL;
-}
-
-bool pack_can(const char *compress, const char **ret_known)
-{
-	if (ret_known)
-		*ret_known = "zstd, gzip or none";
-	return find_compressor(compress);
 }
 
 /* --- the archive --- */
@@ -151,7 +32,7 @@ bool pack_can(const char *compress, const char **ret_known)
 struct packer {
 	struct archive *archive;
 	struct archive_entry *header;
-	struct sink sink;
+	struct compress out;
 	struct pack_totals totals;
 	time_t mtime;
 	int64_t inode;
@@ -165,16 +46,16 @@ static void packer_free(struct packer *p)
 	if (p->archive)
 		(void)archive_write_free(p->archive); /* closed by hand where it matters */
 	archive_entry_free(p->header);
-	sink_free(&p->sink);
+	compress_close(&p->out);
 	free(p->buf);
 }
 DEFINE_CLEANUP(packer, struct packer, packer_free)
 
-/* libarchive failed: our own sink may know better why. */
+/* libarchive failed: our own side may know better why. */
 static int archive_failed(struct packer *p, const char *path)
 {
-	if (p->sink.failed)
-		return p->sink.failed;
+	if (p->out.failed)
+		return p->out.failed;
 	return error_text(p->e, EIO, "pack /%s: %s", path, archive_error_string(p->archive));
 }
 
@@ -243,46 +124,42 @@ static int pack_entry(struct packer *p, const struct entry *entry)
 	return r;
 }
 
-static int packer_open(struct packer *p, const struct pack_options *o)
+static int packer_open(struct packer *p, const struct pack_options *o, int fd, const char *shown)
 {
-	const struct compressor *c = find_compressor(o->compress);
+	const char *known;
+	const struct compressor *compressor = compressor_find(o->compress, &known);
 
-	if (!c)
-		return error_text(p->e, EINVAL, "write %s: no kernel could unpack our '%s'", p->sink.shown,
-				  o->compress);
-	if (o->level > c->max_level)
-		return error_text(p->e, EINVAL, "write %s: %s has no level %u; its highest is %u",
-				  p->sink.shown, c->name, o->level, c->max_level);
+	if (!compressor)
+		return error_text(p->e, EINVAL, "write %s: compress = %s: expected %s", shown, o->compress,
+				  known);
+	int r = compress_open(compressor, o->level, fd, shown, &p->out, p->e);
+
+	if (r < 0)
+		return r;
 	p->archive = archive_write_new();
 	p->header = archive_entry_new();
 	p->buf = xmalloc(block);
 	if (!p->archive || !p->header)
-		return error_errno(p->e, ENOMEM, "write %s", p->sink.shown);
-	int r = c->open ? c->open(&p->sink, o->level, p->e) : 0;
-
-	if (r < 0)
-		return r;
-	/* Unblocked: bytes go on as they come, and nothing is added at the end. */
+		return error_errno(p->e, ENOMEM, "write %s", shown);
+	/* Nothing is added at the end. */
 	if (archive_write_set_format_cpio_newc(p->archive) != ARCHIVE_OK ||
-	    c->filter(p->archive, o->level) != ARCHIVE_OK ||
-	    archive_write_set_bytes_per_block(p->archive, c->open ? 0 : block) != ARCHIVE_OK ||
+	    archive_write_set_bytes_per_block(p->archive, block) != ARCHIVE_OK ||
 	    archive_write_set_bytes_in_last_block(p->archive, 1) != ARCHIVE_OK ||
-	    archive_write_open(p->archive, &p->sink, NULL, on_bytes, NULL) != ARCHIVE_OK)
-		return error_text(p->e, EIO, "write %s: %s", p->sink.shown, archive_error_string(p->archive));
+	    archive_write_open(p->archive, &p->out, NULL, on_bytes, NULL) != ARCHIVE_OK)
+		return error_text(p->e, EIO, "write %s: %s", shown, archive_error_string(p->archive));
 	return 0;
 }
 
 int pack_tree(const struct tree *tree, const struct pack_options *options, int fd, const char *shown,
 	      struct pack_totals *ret, struct report *report, struct error *e)
 {
-	struct error fallback = { 0 }; /* the sink always has a place to say why */
+	struct error fallback = { 0 }; /* there is always a place to say why */
 	_cleanup_(packer) struct packer p = { .mtime = options->mtime,
 					      .report = report,
 					      .e = e ? e : &fallback };
 	uint64_t total = 0, done = 0;
 
-	p.sink = (struct sink) { .fd = fd, .shown = shown, .e = p.e };
-	int r = packer_open(&p, options);
+	int r = packer_open(&p, options, fd, shown);
 
 	if (r < 0)
 		return r;
@@ -296,8 +173,8 @@ int pack_tree(const struct tree *tree, const struct pack_options *options, int f
 	}
 	if (r == 0 && archive_write_close(p.archive) != ARCHIVE_OK)
 		r = archive_failed(&p, "");
-	if (r == 0 && p.sink.zstd)
-		r = sink_write_zstd(&p.sink, NULL, 0, ZSTD_e_end);
+	if (r == 0)
+		r = compress_end(&p.out);
 	report_end(report);
 	if (r < 0)
 		return r;

@@ -6,11 +6,10 @@
 #include "base/report.h"
 #include "image/tree.h"
 
-#include <stdbool.h>
 #include <time.h>
 
 struct pack_options {
-	const char *compress; /* one of the kernel's that we can write: see pack_can() */
+	const char *compress; /* a compressor's name */
 	unsigned level; /* 0: the compressor's default here */
 	time_t mtime;
 };
@@ -19,10 +18,6 @@ struct pack_totals {
 	uint64_t content; /* bytes of file content */
 	uint64_t memory; /* bytes of RAM that the unpacked tree takes in a tmpfs */
 };
-
-/* Whether we can write this compression so that a kernel boots it; `*ret_known` (may be NULL) gets
- * the list of those we can. */
-bool pack_can(const char *compress, const char **ret_known);
 
 /* Writes to `fd`. `shown` names it in errors. Sizes of entries are those that the files have now. */
 int pack_tree(const struct tree *tree, const struct pack_options *options, int fd, const char *shown,
