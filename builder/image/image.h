@@ -37,8 +37,19 @@ struct image_result {
 void image_result_free(struct image_result *r);
 DEFINE_CLEANUP(image_result, struct image_result, image_result_free)
 
+/* An image before it is packed: its kernel, and its tree with the reason of every file. */
+struct image_draft;
+/* Selects and resolves. `request` and `report` must live as long as the draft. */
+int image_draft(const struct image_request *request, struct image_draft **ret, struct report *report,
+		struct error *e);
+void image_draft_free(struct image_draft **draft);
+DEFINE_CLEANUP(image_draft, struct image_draft *, image_draft_free)
+
 /* Writes `vmlinuz`, `initrd.img` and `tree.list` into the folder `outdir` (made if missing): all
- * of them or none. */
+ * of them or none. What the result holds is taken out of the draft: pack it once. */
+int image_pack(struct image_draft *draft, const char *outdir, struct image_result *ret, struct error *e);
+
+/* Both in one. */
 int image_build(const struct image_request *request, const char *outdir, struct image_result *ret,
 		struct report *report, struct error *e);
 

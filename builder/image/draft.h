@@ -1,0 +1,25 @@
+/* An image between its selection and its packing: everything that lives as long as that. Made by
+ * image_draft() and private to this room. */
+#pragma once
+#include "image/image.h"
+#include "image/select.h"
+
+struct image_draft {
+	const struct image_request *request; /* caller's */
+	struct report *report; /* caller's */
+	struct image_result result; /* what is known of it so far */
+	struct timespec phase_begun;
+	time_t created; /* what the rescue system is told */
+	time_t mtime; /* of every file */
+	char *datadir;
+	struct profiles profiles;
+	struct root root;
+	struct kernel kernel;
+	struct tree tree; /* sorted */
+	struct tools tools;
+	struct modules modules;
+	struct selection selection;
+};
+
+/* Ends a phase of the build: what passed since the last one ended is its time. */
+void draft_end_phase(struct image_draft *d, const char *name);
