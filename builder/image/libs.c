@@ -151,16 +151,17 @@ static void load(struct process *p, const struct object *object, const char *nam
 	p->list[p->count++] = (struct loaded) { object, name, by };
 }
 
-static bool is_loaded(const struct process *p, const char *name)
+/* The object that a name stands for already, or NULL. */
+static const struct object *find_loaded(const struct process *p, const char *name)
 {
 	for (size_t i = 0; i < p->count; i++) {
 		const struct loaded *one = &p->list[i];
 
 		if ((one->name && streq(one->name, name)) ||
 		    (one->object->info.soname && streq(one->object->info.soname, name)))
-			return true;
+			return one->object;
 	}
-	return false;
+	return NULL;
 }
 
 /* One search: for `name`, of the kind of `like`. */
@@ -339,10 +340,13 @@ static int close_over(struct libs *l, struct process *p, size_t from, struct err
 		for (size_t n = 0; n < o->info.needed.count; n++) {
 			const char *name = o->info.needed.items[n];
 			struct search s = { l, name, o, o->reason, false, e };
+			const struct object *loaded = find_loaded(p, name);
 			struct object *found = NULL;
 
-			if (is_loaded(p, name))
+			if (loaded) {
+				tree_also(l->tree, loaded->canonical, o->reason, "library %s", name);
 				continue;
+			}
 			int r = search(&s, p, i, &found);
 
 			if (r < 0)
@@ -351,6 +355,7 @@ static int close_over(struct libs *l, struct process *p, size_t from, struct err
 				return error_text(e, ENOENT,
 						  "pack %s/%s: its library %s is in no folder of ld.so",
 						  l->root->path, o->canonical, name);
+			tree_also(l->tree, found->canonical, o->reason, "library %s", name);
 			load(p, found, name, i);
 		}
 	}
@@ -457,6 +462,7 @@ int libs_add_opened(struct libs *l, const char *canonical, const char *name, con
 	r = search(&s, &p, 0, &found);
 	if (r <= 0)
 		return r;
+	tree_also(l->tree, found->canonical, why, "library %s", name);
 	load(&p, found, name, 0);
 	r = close_over(l, &p, 1, e);
 	if (r == 0)

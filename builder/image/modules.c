@@ -189,14 +189,32 @@ static int add_file(struct modules *m, const struct module *module, const char *
 	return tree_add_file(m->tree, path, 0644, source, (uint64_t)st.st_size, why, e);
 }
 
+/* It is there already: who else wanted it. */
+static void add_asked_again(struct modules *m, const struct module *module, const char *as,
+			    const struct reason *because)
+{
+	_cleanup_(free) char *path = xasprintf("lib/modules/%s/%s", m->kernel->version, module->path);
+
+	if (streq(as, module->name))
+		tree_also(m->tree, path, because, "module %s", module->name);
+	else
+		tree_also(m->tree, path, because, "module %s (for %s)", module->name, as);
+}
+
 /* Returns 0, also for a built-in one, which has no file. */
 static int take(struct modules *m, struct kmod_module *mod, const char *as, const struct reason *because,
 		struct error *e)
 {
 	const char *source = kmod_module_get_path(mod), *name = kmod_module_get_name(mod);
 
-	if (!source || map_get(&m->by_name, name))
+	const struct module *known = map_get(&m->by_name, name);
+
+	if (!source)
 		return 0;
+	if (known) {
+		add_asked_again(m, known, as, because);
+		return 0;
+	}
 	const char *below = str_after(source, m->kernel->modules);
 
 	if (!below || *below != '/')

@@ -12,6 +12,7 @@ static void entry_free(struct entry *entry)
 	free(entry->path);
 	free(entry->source);
 	free(entry->data);
+	free(entry->further);
 	free(entry);
 }
 
@@ -29,19 +30,73 @@ void tree_free(struct tree *t)
 	*t = (struct tree) { 0 };
 }
 
-const struct reason *tree_reason(struct tree *t, const struct reason *because, const char *fmt, ...)
+/* Takes over `text`. */
+static const struct reason *make_reason(struct tree *t, const struct reason *because, char *text)
 {
 	struct reason *r = xcalloc(1, sizeof(*r));
-	va_list ap;
 
-	va_start(ap, fmt);
-	if (vasprintf(&r->text, fmt, ap) < 0)
-		abort(); /* as every allocation failure, see base/str.h */
-	va_end(ap);
-	r->because = because;
+	*r = (struct reason) { because, text };
 	t->reasons = xgrow(t->reasons, t->reason_count + 1, &t->reason_capacity, sizeof(struct reason *));
 	t->reasons[t->reason_count++] = r;
 	return r;
+}
+
+__attribute__((format(printf, 1, 0))) static char *format_text(const char *fmt, va_list ap)
+{
+	char *text;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort(); /* as every allocation failure, see base/str.h */
+	return text;
+}
+
+const struct reason *tree_reason(struct tree *t, const struct reason *because, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	char *text = format_text(fmt, ap);
+
+	va_end(ap);
+	return make_reason(t, because, text);
+}
+
+static void add_further(struct entry *entry, const struct reason *why)
+{
+	entry->further = xgrow(entry->further, entry->further_count + 1, &entry->further_capacity,
+			       sizeof(*entry->further));
+	entry->further[entry->further_count++] = why;
+}
+
+/* Only the very same is passed over: others may be the reason of something in turn. */
+static void ask_again(struct entry *entry, const struct reason *why)
+{
+	if (!why || S_ISDIR(entry->mode) || entry->reason == why)
+		return;
+	for (size_t i = 0; i < entry->further_count; i++)
+		if (entry->further[i] == why)
+			return;
+	add_further(entry, why);
+}
+
+void tree_also(struct tree *t, const char *path, const struct reason *because, const char *fmt, ...)
+{
+	struct entry *entry = tree_find(t, path);
+	va_list ap;
+
+	va_start(ap, fmt);
+	_cleanup_(free) char *text = format_text(fmt, ap);
+
+	va_end(ap);
+	if (!entry || S_ISDIR(entry->mode))
+		return;
+	for (size_t i = 0; i <= entry->further_count; i++) {
+		const struct reason *known = i ? entry->further[i - 1] : entry->reason;
+
+		if (known && known->because == because && streq(known->text, text))
+			return;
+	}
+	add_further(entry, make_reason(t, because, TAKE_PTR(text)));
 }
 
 static void add_reason(struct strbuf *b, const struct reason *reason)
@@ -179,12 +234,14 @@ static int add(struct tree *t, struct entry *made, struct error *e)
 		/* The map's key stays the old one's. */
 		free(old->source);
 		free(old->data);
+		free(old->further);
 		free(made->path);
 		made->path = old->path;
 		*old = *made;
 		free(made);
 		return 0;
 	}
+	ask_again(old, made->reason);
 	entry_free(made);
 	return 0;
 }

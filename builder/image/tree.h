@@ -3,7 +3,8 @@
  *
  * Paths are those inside the image. They are given with or without a leading slash and may lead
  * through symbolic links of the tree (/bin/mount where /bin points to usr/bin); the tree keeps
- * each entry under its canonical path, without the slash. Missing folders are made (0755). */
+ * each entry under its canonical path, without the slash. Missing folders are made (0755). What is
+ * there already stays, and gets a further reason. */
 #pragma once
 #include "base/error.h"
 #include "base/str.h"
@@ -25,7 +26,9 @@ struct entry {
 	char *data; /* regular without source: content; symbolic link: where it points */
 	uint64_t size; /* bytes of content or of the link's target */
 	dev_t rdev; /* device nodes */
-	const struct reason *reason;
+	const struct reason *reason; /* the first that asked for it */
+	const struct reason **further; /* those that asked later; none for a folder */
+	size_t further_count, further_capacity;
 };
 
 struct tree {
@@ -41,6 +44,10 @@ DEFINE_CLEANUP(tree, struct tree, tree_free)
 
 const struct reason *tree_reason(struct tree *t, const struct reason *because, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* A further reason, of that text, for the file at this canonical path, which is in the tree already. What
+ * it has already is not taken twice. */
+void tree_also(struct tree *t, const char *path, const struct reason *because, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 /* "profile smb → tool mount.cifs → library libcap-ng.so.0". The caller frees. */
 char *reason_text(const struct reason *reason);
 

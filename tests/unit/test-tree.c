@@ -85,6 +85,37 @@ TEST(the_list_says_why)
 			     "/bin/x\tfile\t0755\t3\tprofile smb → tool x\n");
 }
 
+TEST(who_asks_later_is_remembered)
+{
+	_cleanup_(tree) struct tree t = { 0 };
+	const struct reason *profile = tree_reason(&t, NULL, "profile smb");
+	const struct reason *first = tree_reason(&t, profile, "tool x"),
+			    *later = tree_reason(&t, profile, "helper");
+
+	CHECK_OK(tree_add_data(&t, "/bin/x", 0755, "abc", 3, first, &e));
+	CHECK_OK(tree_add_data(&t, "/bin/x", 0755, "abc", 3, first, &e));
+	CHECK_INT(tree_find(&t, "bin/x")->further_count, 0);
+	CHECK_OK(tree_add_data(&t, "/bin/x", 0755, "abc", 3, later, &e));
+	CHECK_OK(tree_add_data(&t, "/bin/x", 0755, "abc", 3, later, &e));
+	tree_also(&t, "bin/x", profile, "tool %s", "x");
+	tree_also(&t, "bin/x", profile, "tool %s", "y");
+	tree_also(&t, "bin/x", profile, "tool %s", "y");
+	tree_also(&t, "bin", profile, "tool y");
+	tree_also(&t, "nowhere", profile, "tool y");
+	CHECK_INT(tree_find(&t, "bin/x")->further_count, 2);
+	CHECK(tree_find(&t, "bin/x")->reason == first);
+	CHECK(tree_find(&t, "bin/x")->further[0] == later);
+	CHECK_STR(tree_find(&t, "bin/x")->further[1]->text, "tool y");
+	CHECK_INT(tree_find(&t, "bin")->further_count, 0);
+	CHECK(!tree_find(&t, "nowhere"));
+
+	/* What takes its place was asked for by nobody else. */
+	t.replace = true;
+	CHECK_OK(tree_add_data(&t, "/bin/x", 0755, "abcd", 4, later, &e));
+	CHECK(tree_find(&t, "bin/x")->reason == later);
+	CHECK_INT(tree_find(&t, "bin/x")->further_count, 0);
+}
+
 TEST(many_entries)
 {
 	_cleanup_(tree) struct tree t = { 0 };
