@@ -10,7 +10,7 @@ BUILD ?= build
 CFLAGS ?= -O2 -g
 VERSION := 0.1
 
-packages := libarchive blkid fdisk libkmod libelf libzstd zlib libisoburn-1 libisofs-1 \
+packages := libarchive blkid fdisk libkmod libelf libzstd zlib liblz4 liblzma libisoburn-1 libisofs-1 \
 	    libburn-1 libcrypto mount inih jansson
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	    -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wno-missing-field-initializers
@@ -24,7 +24,7 @@ all_ldflags := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Wl,--as-needed
 # that we link goes into the image: out of the static one only what is used is taken.
 static_archive := $(wildcard $(shell $(CC) -print-file-name=libarchive.a))
 libs := $(patsubst -larchive,$(or $(static_archive),-larchive),$(shell pkg-config --libs $(packages))) \
-	$(if $(static_archive),$(shell pkg-config --libs liblzma))
+	-lbz2
 
 sources := $(filter-out builder/main.c,$(wildcard builder/*/*.c))
 objects := $(sources:%.c=$(BUILD)/%.o) $(BUILD)/help.o

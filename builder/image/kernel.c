@@ -1,58 +1,18 @@
 #include "image/kernel.h"
 
-#include "base/fs.h"
+#include "image/kernel_image.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/utsname.h>
-
-/* Offsets of the x86 boot header: Linux, Documentation/arch/x86/boot.rst. */
-enum {
-	boot_magic_at = 0x202, /* "HdrS" */
-	boot_version_at = 0x20e, /* u16: where the version string is, less 0x200 */
-	boot_header_end = 0x210,
-	boot_version_max = 256,
-};
 
 void kernel_free(struct kernel *k)
 {
 	free(k->version);
 	free(k->vmlinuz);
 	free(k->modules);
+	kernel_config_free(&k->config);
 	*k = (struct kernel) { 0 };
-}
-
-int kernel_image_version(const char *path, char **ret, struct error *e)
-{
-	unsigned char header[boot_header_end];
-	char text[boot_version_max + 1] = { 0 };
-	_cleanup_(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return error_errno(e, errno, "open %s", path);
-	ssize_t n = pread_full(fd, header, sizeof(header), 0);
-
-	if (n < 0)
-		return error_errno(e, (int)-n, "read %s", path);
-	if (n < boot_header_end || memcmp(header + boot_magic_at, "HdrS", 4) != 0)
-		return error_text(e, ENOEXEC, "read %s: not an x86 kernel (bzImage)", path);
-	unsigned at = header[boot_version_at] | (unsigned)header[boot_version_at + 1] << 8;
-
-	n = at ? pread_full(fd, text, boot_version_max, (off_t)at + 0x200) : 0;
-	if (n < 0)
-		return error_errno(e, (int)-n, "read %s", path);
-	text[n] = '\0';
-	size_t len = strcspn(text, " ");
-
-	for (size_t i = 0; i < len; i++)
-		if (!isgraph((unsigned char)text[i]) || text[i] == '/')
-			len = 0;
-	if (!len || text[len] != ' ')
-		return error_text(e, ENOEXEC, "read %s: no version in the kernel's header", path);
-	*ret = xstrndup(text, len);
-	return 0;
 }
 
 static bool is_folder(const char *path)
@@ -101,10 +61,18 @@ static int find_installed(const struct root *root, const char *version, const ch
 
 		if (root_walk(root, NULL, path, &w, &ignored) < 0 || !S_ISREG(w.st.st_mode))
 			continue;
-		*ret = (struct kernel) { .version = xstrdup(version),
-					 .vmlinuz = root_host_path(root, w.canonical),
-					 .modules = find_modules(root, version, NULL) };
-		return 0;
+		_cleanup_(free) char *vmlinuz = root_host_path(root, w.canonical);
+		_cleanup_(free) char *held = NULL;
+		int r = kernel_image_version(vmlinuz, &held, e);
+
+		if (r == 0 && !streq(held, version))
+			r = error_text(e, EINVAL, "read %s: it holds kernel %s, not %s", vmlinuz, held,
+				       version);
+		if (r == 0)
+			*ret = (struct kernel) { .version = TAKE_PTR(held),
+						 .vmlinuz = TAKE_PTR(vmlinuz),
+						 .modules = find_modules(root, version, NULL) };
+		return r;
 	}
 	return error_text(
 		e, ENOENT,
@@ -150,7 +118,7 @@ static int find_in_package(const char *deb, struct kernel *ret, struct report *r
 	return r < 0 ? r : find_image(&root, vmlinuz, ret, e);
 }
 
-int kernel_find(const struct root *root, const char *wanted, struct kernel *ret, struct report *report,
+static int find(const struct root *root, const char *wanted, struct kernel *ret, struct report *report,
 		struct error *e)
 {
 	struct utsname u;
@@ -164,4 +132,19 @@ int kernel_find(const struct root *root, const char *wanted, struct kernel *ret,
 	if (uname(&u) < 0)
 		return error_errno(e, errno, "ask for the running kernel's version");
 	return find_installed(root, u.release, "the running", ret, e);
+}
+
+int kernel_find(const struct root *root, const char *wanted, struct kernel *ret, struct report *report,
+		struct error *e)
+{
+	_cleanup_(kernel) struct kernel k = { 0 };
+	int r = find(root, wanted, &k, report, e);
+
+	if (r == 0)
+		r = kernel_config_find(root, k.version, k.vmlinuz, k.modules, &k.config, e);
+	if (r < 0)
+		return r;
+	*ret = k;
+	k = (struct kernel) { 0 };
+	return 0;
 }

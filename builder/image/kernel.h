@@ -1,13 +1,15 @@
-/* The kernel of an image: which one, where its file and its modules are. */
+/* The kernel of an image: which one, where its file and its modules are, how it was configured. */
 #pragma once
 #include "base/error.h"
 #include "base/report.h"
+#include "image/kernel_config.h"
 #include "image/root.h"
 
 struct kernel {
 	char *version; /* as uname -r gives it */
 	char *vmlinuz; /* path on this machine */
 	char *modules; /* path on this machine of lib/modules/VERSION; NULL: it has none */
+	struct kernel_config config;
 };
 void kernel_free(struct kernel *k);
 DEFINE_CLEANUP(kernel, struct kernel, kernel_free)
@@ -16,10 +18,6 @@ DEFINE_CLEANUP(kernel, struct kernel, kernel_free)
  * into a cache folder. */
 int kernel_find(const struct root *root, const char *wanted, struct kernel *ret, struct report *report,
 		struct error *e);
-
-/* The version inside a bzImage (Linux: Documentation/arch/x86/boot.rst, kernel_version). The caller
- * frees `*ret`. */
-int kernel_image_version(const char *path, char **ret, struct error *e);
 
 /* Unpacks the kernel out of a Debian package into the cache folder, unless it is there already, and
  * makes its module indexes. `*ret` is that folder: it has boot/ and lib/modules/. */
