@@ -2,6 +2,7 @@
 
 #include "base/fs.h"
 #include "image/compress.h"
+#include "image/readahead.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -89,17 +90,9 @@ static int write_data(struct packer *p, const struct entry *entry, const void *d
 									    : archive_failed(p, entry->path);
 }
 
-static int pack_source(struct packer *p, const struct entry *entry)
+static int pack_content(struct packer *p, const struct entry *entry, int fd, uint64_t left)
 {
-	_cleanup_(fd) int fd = open(entry->source, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_errno(p->e, errno, "pack %s", entry->source);
-	uint64_t left = (uint64_t)st.st_size;
-	int r = write_header(p, entry, left);
-
-	while (r == 0 && left > 0) {
+	while (left > 0) {
 		ssize_t n = read_full(fd, p->buf, left < block ? left : block);
 
 		if (n < 0)
@@ -107,10 +100,40 @@ static int pack_source(struct packer *p, const struct entry *entry)
 		if (n == 0)
 			return error_text(p->e, EIO, "read %s: it became shorter while it was packed",
 					  entry->source);
-		r = write_data(p, entry, p->buf, (size_t)n);
+		int r = write_data(p, entry, p->buf, (size_t)n);
+
+		if (r < 0)
+			return r;
 		left -= (uint64_t)n;
 	}
-	return r;
+	return 0;
+}
+
+static bool same_state(const struct stat *a, const struct stat *b)
+{
+	return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static int pack_source(struct packer *p, const struct entry *entry)
+{
+	_cleanup_(fd) int fd = open(entry->source, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat before, after;
+
+	if (fd < 0 || fstat(fd, &before) < 0)
+		return error_errno(p->e, errno, "pack %s", entry->source);
+	int r = write_header(p, entry, (uint64_t)before.st_size);
+
+	if (r == 0)
+		r = pack_content(p, entry, fd, (uint64_t)before.st_size);
+	if (r < 0)
+		return r;
+	if (fstat(fd, &after) < 0)
+		return error_errno(p->e, errno, "pack %s", entry->source);
+	/* It would be neither what it was nor what it is. */
+	return same_state(&before, &after)
+		       ? 0
+		       : error_text(p->e, EAGAIN, "pack %s: it changed while it was packed", entry->source);
 }
 
 static int pack_entry(struct packer *p, const struct entry *entry)
@@ -165,8 +188,11 @@ int pack_tree(const struct tree *tree, const struct pack_options *options, int f
 		return r;
 	for (size_t i = 0; i < tree->count; i++)
 		total += tree->entries[i]->size;
+	_cleanup_(readahead) struct readahead *ahead = readahead_start(tree);
+
 	report_begin(report, "packing the image", total);
 	for (size_t i = 0; r == 0 && i < tree->count; i++) {
+		readahead_at(ahead, i);
 		r = pack_entry(&p, tree->entries[i]);
 		done += tree->entries[i]->size;
 		report_progress(report, done);
