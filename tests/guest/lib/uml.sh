@@ -18,7 +18,9 @@ uml_run() {
 		mount -t sysfs sys /sys
 		mountpoint -q /dev || mount -t devtmpfs dev /dev
 		for folder in /tmp /run /mnt; do mount -t tmpfs tmpfs \$folder; done
-		mount -t hostfs none '$SCRATCH' -o '$SCRATCH'
+		# again, as they may lie below one of those
+		for folder in '$TOP' '$BUILD' '$SCRATCH'; do mkdir -p "\$folder" && mount -t hostfs none "\$folder" -o "\$folder"; done
+		mount -o remount,ro '$TOP'
 		mkdir -p /run/root/lib
 		ln -s /usr/lib/uml/modules /run/root/lib/modules
 		printf '#!/bin/sh\nexec /sbin/modprobe -d /run/root "\$@"\n' >/run/modprobe
