@@ -27,6 +27,10 @@ _lifeboat()
 		mapfile -t COMPREPLY < <(compgen -W "cpio" -- "$word")
 		return
 		;;
+	--compress)
+		mapfile -t COMPREPLY < <(compgen -W "zstd xz gzip lz4 none" -- "$word")
+		return
+		;;
 	esac
 	case $command in
 	boot) [ "$COMP_CWORD" -eq 2 ] && mapfile -t COMPREPLY < <(compgen -W "qemu uml" -- "$word") && return ;;

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <jansson.h>
 
-enum { OPTION_FORMAT = CMD_FIRST_OWN };
+enum { OPTION_FORMAT = CMD_FIRST_OWN, OPTION_COMPRESS };
 
 static void print_text(const struct image_result *r, const char *outdir)
 {
@@ -55,20 +55,35 @@ static int print_json(struct cmd *c, const struct image_result *r, const char *o
 	return cmd_done(c);
 }
 
-static int build(struct cmd *c, const char *kernel, const char *format, const char *outdir)
+struct options {
+	const char *kernel, *format, *compress, *outdir; /* NULL: not given */
+};
+
+/* `--compress NAME[:LEVEL]`. A name alone takes that compressor's default level. */
+static int set_compress(struct recovery_conf *conf, const char *given, struct error *e)
+{
+	const char *colon = strchr(given, ':');
+	_cleanup_(free) char *name = xstrndup(given, colon ? (size_t)(colon - given) : strlen(given));
+	int r = recovery_conf_set(conf, "image", "compress", name, e);
+
+	return r < 0 ? r : recovery_conf_set(conf, "image", "level", colon ? colon + 1 : "0", e);
+}
+
+static int build(struct cmd *c, const struct options *o)
 {
 	_cleanup_(recovery_conf) struct recovery_conf conf = { 0 };
 	_cleanup_(image_result) struct image_result result = { 0 };
+	const char *outdir = o->outdir;
 	struct error e;
 
 	if (recovery_conf_load(c->conf_path, &conf, &e) < 0)
 		return cmd_failed(c, &e);
-	if (format) {
-		free(conf.format);
-		conf.format = xstrdup(format);
-	}
+	if (o->format && recovery_conf_set(&conf, "image", "format", o->format, &e) < 0)
+		return cmd_usage(c, "--format: %s", e.text);
+	if (o->compress && set_compress(&conf, o->compress, &e) < 0)
+		return cmd_usage(c, "--compress: %s", e.text);
 	const struct image_request request = {
-		.conf = &conf, .profiles = &c->profiles, .kernel = kernel, .root = "/"
+		.conf = &conf, .profiles = &c->profiles, .kernel = o->kernel, .root = "/"
 	};
 
 	if (image_build(&request, outdir, &result, &c->report, &e) < 0)
@@ -85,22 +100,26 @@ int cmd_build(int argc, char *argv[])
 	static const struct option options[] = { { "kernel", required_argument, NULL, 'k' },
 						 { "output", required_argument, NULL, 'o' },
 						 { "format", required_argument, NULL, OPTION_FORMAT },
+						 { "compress", required_argument, NULL, OPTION_COMPRESS },
 						 CMD_OPTIONS_LONG };
 	_cleanup_(cmd) struct cmd c;
-	const char *kernel = NULL, *format = NULL, *outdir = NULL;
+	struct options o = { 0 };
 	int option, exit_code;
 
 	cmd_begin(&c, argv[0]);
 	while ((option = getopt_long(argc, argv, "k:o:" CMD_OPTIONS_SHORT, options, NULL)) != -1)
 		switch (option) {
 		case 'k':
-			kernel = optarg;
+			o.kernel = optarg;
 			break;
 		case 'o':
-			outdir = optarg;
+			o.outdir = optarg;
 			break;
 		case OPTION_FORMAT:
-			format = optarg;
+			o.format = optarg;
+			break;
+		case OPTION_COMPRESS:
+			o.compress = optarg;
 			break;
 		default:
 			if (!cmd_option(&c, option, &exit_code))
@@ -108,9 +127,7 @@ int cmd_build(int argc, char *argv[])
 		}
 	if (optind < argc)
 		return cmd_usage(&c, "unexpected argument '%s'", argv[optind]);
-	if (!outdir)
+	if (!o.outdir)
 		return cmd_usage(&c, "where to? -o DIR is missing");
-	if (format && !streq(format, "cpio"))
-		return cmd_usage(&c, "unknown format '%s'; expected cpio", format);
-	return build(&c, kernel, format, outdir);
+	return build(&c, &o);
 }

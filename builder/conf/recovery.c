@@ -64,7 +64,7 @@ static int is_format(const char *v)
 
 static int is_compress(const char *v)
 {
-	static const char *const known[] = { "zstd", "gzip", "none" };
+	static const char *const known[] = { "zstd", "xz", "gzip", "lz4", "none" };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (streq(v, known[i]))
@@ -131,7 +131,11 @@ static const struct row rows[] = {
 	  AT(kernel),
 	  "running" },
 	{ "image", { "format", "cpio", is_format }, KIND_TEXT, AT(format), "cpio" },
-	{ "image", { "compress", "zstd, gzip or none", is_compress }, KIND_TEXT, AT(compress), "zstd" },
+	{ "image",
+	  { "compress", "zstd, xz, gzip, lz4 or none", is_compress },
+	  KIND_TEXT,
+	  AT(compress),
+	  "zstd" },
 	{ "image", { "level", "a number from 0 (default) to 22", is_level }, KIND_NUMBER, AT(level), "0" },
 	{ "image", { "overlay", "an absolute path", is_path }, KIND_TEXT, AT(overlay), NULL },
 	{ "image", { "max-initrd", "a size such as 120M", is_size }, KIND_SIZE, AT(max_initrd), "0" },
@@ -257,6 +261,23 @@ int recovery_conf_load(const char *path, struct recovery_conf *ret, struct error
 	*ret = c;
 	c = (struct recovery_conf) { 0 };
 	return 0;
+}
+
+int recovery_conf_set(struct recovery_conf *c, const char *section, const char *key, const char *value,
+		      struct error *e)
+{
+	for (size_t i = 0; i < row_count; i++) {
+		const struct row *row = &rows[i];
+
+		if (!streq(row->section, section) || !streq(row->key.key, key))
+			continue;
+		if (row->key.check(value) < 0)
+			return error_text(e, EINVAL, "bad %s '%s'; expected %s", key, value,
+					  row->key.expected);
+		store(c, row, value);
+		return 0;
+	}
+	return error_text(e, EINVAL, "set %s of [%s]: there is no such key", key, section);
 }
 
 void recovery_conf_free(struct recovery_conf *c)

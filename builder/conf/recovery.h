@@ -12,7 +12,7 @@ struct recovery_conf {
 	struct strlist profiles; /* names below the profile folders */
 	char *kernel; /* "running", a version, a vmlinuz or a .deb */
 	char *format; /* cpio; cramfs and ext2 later */
-	char *compress; /* zstd, gzip, none */
+	char *compress; /* zstd, xz, gzip, lz4, none */
 	unsigned level; /* of the compressor; 0: its default here */
 	char *overlay; /* a site's own overlay folder, or NULL */
 	uint64_t max_initrd; /* bytes; 0: no limit */
@@ -39,5 +39,9 @@ struct recovery_conf {
 
 /* Reads and checks `path`, or the first default place that has one, or takes the defaults. */
 int recovery_conf_load(const char *path, struct recovery_conf *ret, struct error *e);
+/* Sets one key as the file would, for options of the command line. A bad value is -EINVAL:
+ * "bad compress 'foo'; expected …". */
+int recovery_conf_set(struct recovery_conf *c, const char *section, const char *key, const char *value,
+		      struct error *e);
 void recovery_conf_free(struct recovery_conf *c);
 DEFINE_CLEANUP(recovery_conf, struct recovery_conf, recovery_conf_free)

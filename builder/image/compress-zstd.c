@@ -1,16 +1,15 @@
 #include "image/compress.h"
 
+#include "base/parallel.h"
 #include "base/str.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <zstd.h>
 
 enum {
-	/* A worker holds a job and what becomes of it, so these two bound the memory. The library's own choice (8 MB at
+	/* A worker holds a job and what becomes of it, so this bounds the memory. The library's own choice (8 MB at
 	 * the default level) makes images smaller by one part in a thousand. */
 	job_size = 4 << 20,
-	workers_max = 8,
 };
 
 struct state {
@@ -28,15 +27,6 @@ static void zstd_close(void *state)
 	free(s);
 }
 
-/* One for each processor that we may use. */
-static int workers(void)
-{
-	cpu_set_t set;
-	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : workers_max;
-
-	return n < workers_max ? n : workers_max;
-}
-
 static void *zstd_open(unsigned level)
 {
 	struct state *s = xcalloc(1, sizeof(*s));
@@ -46,7 +36,7 @@ static void *zstd_open(unsigned level)
 		int value;
 	} settings[] = {
 		{ ZSTD_c_compressionLevel, (int)level },
-		{ ZSTD_c_nbWorkers, workers() },
+		{ ZSTD_c_nbWorkers, (int)parallel_threads() },
 		{ ZSTD_c_jobSize, job_size },
 		{ ZSTD_c_checksumFlag, 1 },
 	};

@@ -6,13 +6,13 @@
 
 #include <errno.h>
 
-static const struct compressor *const compressors[] = { &compressor_zstd, &compressor_gzip,
-							&compressor_none };
+static const struct compressor *const compressors[] = { &compressor_zstd, &compressor_xz, &compressor_gzip,
+							&compressor_lz4, &compressor_none };
 
 const struct compressor *compressor_find(const char *name, const char **ret_known)
 {
 	if (ret_known)
-		*ret_known = "zstd, gzip or none";
+		*ret_known = "zstd, xz, gzip, lz4 or none";
 	for (size_t i = 0; i < sizeof(compressors) / sizeof(*compressors); i++)
 		if (streq(compressors[i]->name, name))
 			return compressors[i];

@@ -18,7 +18,8 @@ struct compressor {
 		     int (*out)(void *user, const void *data, size_t len), void *user, const char **ret_why);
 	void (*close)(void *state);
 };
-extern const struct compressor compressor_gzip, compressor_none, compressor_zstd;
+extern const struct compressor compressor_gzip, compressor_lz4, compressor_none, compressor_xz,
+	compressor_zstd;
 
 /* NULL when there is none of that name; `*ret_known` (may be NULL) gets the list of those there are. */
 const struct compressor *compressor_find(const char *name, const char **ret_known);
