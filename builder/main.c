@@ -1,7 +1,8 @@
 /* The table of commands. */
 #include "cmd/commands.h"
 
-#include <errno.h>
+#include "base/fs.h"
+
 #include <signal.h>
 #include <stdio.h>
 
@@ -30,6 +31,8 @@ static int overview(FILE *to, int exit_code)
 
 int main(int argc, char *argv[])
 {
+	if (fill_standard_fds() < 0)
+		return EXIT_FAILED; /* there is nowhere to say so */
 	/* A reader that went away shows as a write error, with its message. */
 	(void)signal(SIGPIPE, SIG_IGN); /* a valid number cannot fail */
 	if (argc < 2)

@@ -35,6 +35,19 @@ int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *re
 	return 0;
 }
 
+int fill_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return negative_errno();
+	(void)close(fd); /* nothing was written to it */
+	return 0;
+}
+
 int write_all(int fd, const void *data, size_t len)
 {
 	const char *p = data;

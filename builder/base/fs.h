@@ -12,6 +12,10 @@
  * frees it. `ret_len` may be NULL. Works for /proc and /sys files, whose size is unknown. */
 int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len, struct error *e);
 
+/* Opens /dev/null as whichever of stdin, stdout and stderr is closed, so that no file or disk that is
+ * opened later gets its number, and with it what is printed. Returns 0 or a negative errno. */
+int fill_standard_fds(void);
+
 /* All of it or an error: retries short writes and EINTR. Returns 0 or a negative errno. */
 int write_all(int fd, const void *data, size_t len);
 /* Reads until `len` bytes or the end of the file. Returns the count or a negative errno. */

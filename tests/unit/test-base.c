@@ -50,6 +50,25 @@ TEST(sizes)
 	CHECK_STR(format_size(1536, buf), "1.5 KiB");
 }
 
+TEST(closed_standard_descriptors_are_not_given_to_files)
+{
+	_cleanup_(fd) int said = dup(STDOUT_FILENO);
+
+	CHECK(said > STDERR_FILENO);
+	(void)close(STDIN_FILENO);
+	(void)close(STDOUT_FILENO);
+	(void)close(STDERR_FILENO);
+	int r = fill_standard_fds();
+	int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	bool writable = write(STDERR_FILENO, "x", 1) == 1;
+
+	(void)dup2(said, STDOUT_FILENO); /* for what the checks say */
+	CHECK_INT(r, 0);
+	CHECK(next > STDERR_FILENO);
+	CHECK(writable);
+	(void)close(next); /* read side */
+}
+
 TEST(lists)
 {
 	_cleanup_(strlist) struct strlist l = { 0 };
