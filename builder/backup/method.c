@@ -1,6 +1,8 @@
 /* The table of methods. */
 #include "backup/method.h"
 
+#include "backup/set_private.h"
+
 #include <errno.h>
 
 static const struct method *const methods[] = { &method_dump };
@@ -20,6 +22,14 @@ int set_save_filesystem(struct set_writer *w, const char *name, const char *meth
 	const struct method *m = find(method, e);
 
 	return m ? m->save(w, name, mountpoint, total, report, e) : -EOPNOTSUPP;
+}
+
+int set_check_stream(const struct set *s, const char *name, const char *method, struct error *e)
+{
+	_cleanup_(free) const struct sum **chunks = NULL;
+	size_t count;
+
+	return find(method, e) ? set_stream_chunks(s, name, method, &chunks, &count, e) : -EOPNOTSUPP;
 }
 
 int set_restore_stream(struct set *s, const char *name, const char *method, const char *folder,

@@ -45,6 +45,10 @@ int set_verify(struct set *s, struct report *report, struct error *e);
 /* machine.conf of the set, checked against its sum. The caller frees. */
 int set_machine_conf(struct set *s, char **ret_text, struct error *e);
 
+/* Can this stream be restored at all: the method is known, and every chunk is listed. For before a disk is
+ * written; what is in the chunks is set_verify()'s. */
+int set_check_stream(const struct set *s, const char *name, const char *method, struct error *e);
+
 /* Writes the plain stream NAME.METHOD to `out_fd`, checking every chunk against its sum while it
  * goes by. The caller must treat any error as a failed restore even when the reader was happy. */
 int set_read_stream(struct set *s, const char *name, const char *method, int out_fd, struct report *report,

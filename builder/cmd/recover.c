@@ -81,6 +81,22 @@ static int check_no_streams(const struct machine *m, struct error *e)
 	return 0;
 }
 
+/* Nothing is done that was not shown. */
+static int show(struct session *s, const struct plan *p, struct error *e)
+{
+	bool shown;
+
+	if (s->c->json) {
+		shown = show_plan_json(s->c, p) == EXIT_DONE;
+	} else {
+		show_plan(p, stdout);
+		shown = fflush(stdout) == 0 && !ferror(stdout);
+	}
+	return shown ? 0
+		     : error_text(e, EIO,
+				  "the plan cannot be shown (standard output), so nothing was written");
+}
+
 static int run(struct session *s, struct error *e)
 {
 	const struct apply_options options = { .root = RECOVERY_ROOT,
@@ -101,13 +117,10 @@ static int run(struct session *s, struct error *e)
 		code = recovery_plan(s->r, s->c, &p, e);
 	if (code == 0 && !s->r->set)
 		code = check_no_streams(&p.machine, e);
+	if (code == 0)
+		code = show(s, &p, e);
 	if (code < 0)
 		return code;
-	if (s->c->json)
-		(void)show_plan_json(s->c, &p); /* cmd_done() looks again at the end */
-	else
-		show_plan(&p, stdout);
-	(void)fflush(stdout); /* as above; the plan is read before the question is */
 	code = plan_apply(&p, &options, &s->c->report, e);
 	if (code < 0)
 		return code;

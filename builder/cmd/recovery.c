@@ -68,6 +68,23 @@ static int read_machine(struct recovery *r, struct machine *ret, struct error *e
 	return code < 0 ? code : machine_conf_parse(shown, text, ret, e);
 }
 
+/* A machine.conf may have been edited: what it wants restored must not turn out to be missing when the disks
+ * are empty already. */
+static int check_streams(const struct recovery *r, const struct machine *m, struct error *e)
+{
+	int code = 0;
+
+	for (size_t i = 0; r->set && i < m->count && code == 0; i++) {
+		const struct content *c = &m->devices[i]->content;
+
+		if (c->stream)
+			code = set_check_stream(r->set, c->stream, c->method, e);
+		if (code < 0)
+			error_prefix(e, "restore %s", m->devices[i]->name);
+	}
+	return code;
+}
+
 int recovery_plan(struct recovery *r, struct cmd *c, struct plan *ret, struct error *e)
 {
 	_cleanup_(machine) struct machine machine = { 0 }, present = { 0 };
@@ -80,6 +97,8 @@ int recovery_plan(struct recovery *r, struct cmd *c, struct plan *ret, struct er
 	};
 	int code = read_machine(r, &machine, e);
 
+	if (code == 0)
+		code = check_streams(r, &machine, e);
 	if (code == 0)
 		code = survey_disks(&present, &c->report, e);
 	return code < 0 ? code : plan_make(&machine, &present, &options, ret, e);

@@ -261,6 +261,23 @@ TEST(damage_is_named)
 
 /* ---- writers that end early ---- */
 
+TEST(streams_that_cannot_be_restored_are_known_beforehand)
+{
+	struct error e = { 0 };
+	_cleanup_(place) struct place p = PLACE;
+	_cleanup_(free) char *name = NULL, *missing = NULL;
+	_cleanup_(set) struct set *s = NULL;
+
+	place_make(&p);
+	name = write_set(&p, 1 << 20);
+	missing = xasprintf("box/%s: it holds no stream var.dump", name);
+	CHECK_OK(set_open(&p.target, NULL, NULL, &s, &e));
+	CHECK_OK(set_check_stream(s, "root", "dump", &e));
+	CHECK_ERROR(set_check_stream(s, "var", "dump", &e), missing);
+	CHECK_ERROR(set_check_stream(s, "root", "tape", &e),
+		    "backup method 'tape' is unknown to this version");
+}
+
 TEST(an_aborted_set_leaves_nothing)
 {
 	struct error e = { 0 };
