@@ -61,14 +61,20 @@ static int list_set(int hostfd, const char *shown, const char *host, const char 
 		return 0; /* somebody else's */
 	int r = read_folder(hostfd, name, shown, &files, e);
 
+	/* Another host's backup may rename or remove its set at this moment. */
+	if (r == -ENOENT)
+		return 0;
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < files.count; i++) {
 		_cleanup_(free) char *path = xasprintf("%s/%s", name, files.items[i]);
 		struct stat st;
 
-		if (fstatat(hostfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (fstatat(hostfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			if (errno == ENOENT)
+				continue;
 			return error_errno(e, errno, "read %s/%s", shown, path);
+		}
 		info.size += (uint64_t)st.st_size;
 	}
 	info.host = xstrdup(host);
@@ -157,6 +163,7 @@ int set_open(const struct target *target, const char *host, const char *name, st
 	_cleanup_(set) struct set *s = xcalloc(1, sizeof(*s));
 	_cleanup_(free) char *text = NULL, *path = NULL;
 	struct set_info info = { 0 };
+	size_t len;
 
 	s->dirfd = -1;
 	int r = choose(target, host, name, &info, e);
@@ -170,12 +177,15 @@ int set_open(const struct target *target, const char *host, const char *name, st
 	s->dirfd = openat(target->dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (s->dirfd < 0)
 		return error_errno(e, errno, "open %s/%s", target->shown, path);
-	r = read_file_at(s->dirfd, SUMS_FILE, sums_max, &text, NULL, e);
+	r = read_file_at(s->dirfd, SUMS_FILE, sums_max, &text, &len, e);
 	if (r < 0) {
 		error_prefix(e, "%s", s->shown);
 		return r;
 	}
-	r = sums_parse(text, s->shown, &s->sums, e);
+	/* zeros are what a crash of the server leaves of a file */
+	r = strlen(text) == len
+		    ? sums_parse(text, s->shown, &s->sums, e)
+		    : error_text(e, EBADMSG, "%s/%s: damaged: it holds NUL bytes", s->shown, SUMS_FILE);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(s);
@@ -220,6 +230,8 @@ int set_machine_conf(struct set *s, char **ret_text, struct error *e)
 	if (!streq(hex, sum->hex))
 		return error_text(e, EBADMSG, "%s/%s: damaged: its SHA-256 is %.16s..., not %.16s...",
 				  s->shown, file, hex, sum->hex);
+	if (strlen(text) != len)
+		return error_text(e, EBADMSG, "%s/%s: holds NUL bytes; expected text", s->shown, file);
 	*ret_text = TAKE_PTR(text);
 	return 0;
 }

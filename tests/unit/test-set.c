@@ -278,6 +278,56 @@ TEST(streams_that_cannot_be_restored_are_known_beforehand)
 		    "backup method 'tape' is unknown to this version");
 }
 
+TEST(zeros_at_the_end_of_the_sums_are_damage)
+{
+	struct error e = { 0 };
+	_cleanup_(place) struct place p = PLACE;
+	_cleanup_(free) char *name = NULL, *sums = NULL, *wanted = NULL, *text = NULL;
+	_cleanup_(set) struct set *s = NULL;
+	size_t len;
+
+	place_make(&p);
+	name = write_set(&p, 1 << 20);
+	sums = xasprintf("box/%s/SHA256SUMS", name);
+	wanted = xasprintf("box/%s/SHA256SUMS: damaged: it holds NUL bytes", name);
+	CHECK_OK(read_file_at(p.dir.fd, sums, 1 << 20, &text, &len, &e));
+	/* a whole first line, zeros behind: as a list it would be shorter, not wrong */
+	memset(strchr(text, '\n') + 1, 0, len - (size_t)(strchr(text, '\n') + 1 - text));
+	CHECK_OK(write_file_at(p.dir.fd, sums, 0600, text, len, &e));
+	CHECK_ERROR(set_open(&p.target, NULL, NULL, &s, &e), wanted);
+}
+
+static void *write_and_abort(void *user)
+{
+	struct place *p = user;
+
+	for (int i = 0; i < 200; i++) {
+		struct error e = { 0 };
+		_cleanup_(set_writer) struct set_writer *w = NULL;
+
+		CHECK_OK(set_begin(&p->target, "other", 0, chunk, &w, &quiet, &e));
+		CHECK_OK(set_add_file(w, "machine.conf", "x", 1, &e));
+	}
+	return NULL;
+}
+
+TEST(a_backup_of_another_host_does_not_keep_from_listing)
+{
+	struct error e = { 0 };
+	_cleanup_(place) struct place p = PLACE;
+	_cleanup_(free) char *name = NULL;
+	pthread_t other;
+
+	place_make(&p);
+	name = write_set(&p, 1 << 10);
+	CHECK_INT(pthread_create(&other, NULL, write_and_abort, &p), 0);
+	while (pthread_tryjoin_np(other, NULL) != 0) {
+		_cleanup_(set) struct set *s = NULL;
+
+		CHECK_OK(set_open(&p.target, "box", NULL, &s, &e));
+	}
+}
+
 TEST(an_aborted_set_leaves_nothing)
 {
 	struct error e = { 0 };
