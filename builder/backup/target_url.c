@@ -112,14 +112,14 @@ static const char *parse_authority(char *text, struct target_url *u)
 
 	if (at) {
 		*at = '\0';
-		if (strchr(text, ':'))
-			return "a password does not belong there, but into a credentials file (mode 0600)";
-		if (!*text)
-			return "the user before '@' is missing";
 		const char *why = decode(text);
 
 		if (why)
 			return why;
+		if (strchr(text, ':'))
+			return "a password does not belong there, but into a credentials file (mode 0600)";
+		if (!*text)
+			return "the user before '@' is missing";
 		if (strchr(text, ','))
 			return "a ',' cannot be part of a user name";
 		u->user = xstrdup(text);
@@ -157,12 +157,20 @@ static const char *parse_parts(char *text, struct target_url *u)
 	return why ? why : kind->settle(u);
 }
 
-/* What may be shown of a text that may hold a password. */
+/* The first ':' of a user with a password, plain or as %3A. */
+static const char *find_colon(const char *s)
+{
+	const char *plain = strchr(s, ':'), *coded = strcasestr(s, "%3a");
+
+	return !coded || (plain && plain < coded) ? plain : coded;
+}
+
+/* What may be shown of a text that may hold a password, which may itself hold '@' and '/'. */
 static char *without_password(const char *text)
 {
 	const char *authority = strstr(text, "://");
-	const char *at = authority ? strchr(authority, '@') : NULL;
-	const char *colon = authority ? strchr(authority + 3, ':') : NULL;
+	const char *at = authority ? strrchr(authority, '@') : NULL;
+	const char *colon = authority ? find_colon(authority + 3) : NULL;
 
 	if (!at || !colon || colon > at)
 		return xstrdup(text);

@@ -72,6 +72,15 @@ static const char *const bads[][2] = {
 	  "smb://[user@]host[:port]/share[/folder]" },
 	{ "smb://nas:0/b", "target 'smb://nas:0/b': its port is not a number from 1 to 65535; expected "
 			   "smb://[user@]host[:port]/share[/folder]" },
+	/* whatever is in the password, none of it is shown */
+	{ "smb://ann:p@ss@nas/b",
+	  "target 'smb://ann:...@nas/b': a password does not belong there, but into a "
+	  "credentials file (mode 0600); expected smb://[user@]host[:port]/share[/folder]" },
+	{ "smb://ann:p/ss@nas/b", "target 'smb://ann:...@nas/b': its port is not a number from 1 to 65535; "
+				  "expected smb://[user@]host[:port]/share[/folder]" },
+	{ "smb://ann%3Asecret@nas/b",
+	  "target 'smb://ann:...@nas/b': a password does not belong there, but into a credentials file (mode "
+	  "0600); expected smb://[user@]host[:port]/share[/folder]" },
 	{ "smb://nas:70000/b",
 	  "target 'smb://nas:70000/b': its port is not a number from 1 to 65535; expected "
 	  "smb://[user@]host[:port]/share[/folder]" },
