@@ -135,6 +135,11 @@ static int check_content(const struct check *c, size_t index)
 				 "the file system is bigger than %s (%" PRIu64 " of %" PRIu64
 				 " bytes); expected fewer blocks, or no 'fs.blocks' to fill it",
 				 d->name, size, d->size);
+	if (d->content.used > d->size)
+		return ini_error(c->ini, line_of(c, kind, d->name, "used"), c->e,
+				 "more is used than %s holds (%" PRIu64 " of %" PRIu64
+				 " bytes); expected less",
+				 d->name, d->content.used, d->size);
 	for (size_t i = 0; i < index; i++) {
 		const struct content *a = &c->m->devices[i]->content, *b = &d->content;
 

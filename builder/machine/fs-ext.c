@@ -239,7 +239,10 @@ static uint64_t ext_block_size(const struct content *c)
 
 static uint64_t ext_size(const struct content *c)
 {
-	return content_number(c, "blocks") * ext_block_size(c);
+	uint64_t size;
+
+	return __builtin_mul_overflow(content_number(c, "blocks"), ext_block_size(c), &size) ? UINT64_MAX
+											     : size;
 }
 
 /* v * num / den without overflow for the sizes of disks. */
@@ -290,9 +293,9 @@ static uint64_t resize_limit(const struct content *c)
 		return 0;
 	uint64_t groups = (blocks + per_group - 1) / per_group;
 	uint64_t now = (groups + per_block - 1) / per_block;
-	uint64_t limit = (now + reserved) * per_block * per_group;
+	unsigned __int128 limit = (unsigned __int128)(now + reserved) * per_block * per_group;
 
-	return limit > UINT32_MAX ? 0 : limit;
+	return limit > UINT32_MAX ? 0 : (uint64_t)limit;
 }
 
 /* Adds "FLAG VALUE" when the parameter is set; 0 counts as unset. */

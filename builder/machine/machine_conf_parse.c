@@ -39,6 +39,15 @@ static int check_positive(const char *value)
 	return r < 0 ? r : v == 0 ? -EINVAL : 0;
 }
 
+/* What off_t holds: sums of two of them fit into 64 bits. */
+static int check_bytes(const char *value)
+{
+	uint64_t v;
+	int r = parse_u64(value, &v);
+
+	return r < 0 ? r : v == 0 || v > INT64_MAX ? -EINVAL : 0;
+}
+
 static int check_sector_size(const char *value)
 {
 	return streq(value, "512") || streq(value, "4096") ? 0 : -EINVAL;
@@ -119,7 +128,7 @@ static const struct ini_key disk_keys[] = {
 	{ "wwn", "a text (\\xHH for special bytes)", check_text },
 	{ "bus", "a text", check_text },
 	{ "removable", "yes or no", check_yes_no },
-	{ "size", "a positive number of bytes", check_positive },
+	{ "size", "a positive number of bytes", check_bytes },
 	{ "sector-size", "512 or 4096", check_sector_size },
 	{ "table", "gpt, mbr or none", check_table },
 	{ "table-id", "a text", check_text },
@@ -129,8 +138,8 @@ static const struct ini_key disk_keys[] = {
 static const struct ini_key partition_keys[] = {
 	{ "disk", "a text", check_text },
 	{ "number", "a positive number", check_positive },
-	{ "start", "a positive number of bytes", check_positive },
-	{ "size", "a positive number of bytes", check_positive },
+	{ "start", "a positive number of bytes", check_bytes },
+	{ "size", "a positive number of bytes", check_bytes },
 	{ "type", "a text", check_text },
 	{ "uuid", "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx in hexadecimal digits", check_uuid },
 	{ "name", "a text (\\xHH for special bytes)", check_text },

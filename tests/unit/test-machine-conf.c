@@ -182,7 +182,7 @@ TEST(geometry)
 		      "m:19: sda1 is not on a sector boundary; expected a multiple of 512");
 	CHECK_MISTAKE("size = 1073741824", "size = 262144000",
 		      "m:40: sda2 ends behind its disk sda; expected start + size of at most 262144000");
-	CHECK_MISTAKE("size = 209715200", "size = 18446744073709551104",
+	CHECK_MISTAKE("size = 209715200", "size = 9223372036854775296",
 		      "m:40: sda2 ends behind its disk sda; expected start + size of at most 1073741824");
 	CHECK_MISTAKE("start = 106954752", "start = 104857600",
 		      "m:39: sda2 (104857600 to 314572800) overlaps sda1 (1048576 to 105906176); expected "
@@ -201,6 +201,16 @@ TEST(geometry)
 		"fs.blocks = 25600", "fs.blocks = 25601",
 		"m:34: the file system is bigger than sda1 (104861696 of 104857600 bytes); expected fewer "
 		"blocks, or no 'fs.blocks' to fill it");
+	CHECK_MISTAKE("fs.blocks = 25600", "fs.blocks = 4503599627370497", /* times 4096: 4096 and a carry */
+		      "m:34: the file system is bigger than sda1 (18446744073709551615 of 104857600 bytes); "
+		      "expected fewer blocks, or no 'fs.blocks' to fill it");
+	CHECK_MISTAKE(
+		"used = 1000000", "used = 18446744073709551615",
+		"m:30: more is used than sda1 holds (18446744073709551615 of 104857600 bytes); expected "
+		"less");
+	CHECK_MISTAKE(
+		"size = 1073741824", "size = 9223372036854775808",
+		"m:11: bad value '9223372036854775808' for 'size'; expected a positive number of bytes");
 	CHECK_MISTAKE("table = mbr\ntable-id = 0x1234abcd", "table = gpt",
 		      "m:20: bad value '0x83' for 'type'; expected a GUID");
 }
