@@ -17,11 +17,11 @@ static const struct method *find(const char *name, struct error *e)
 }
 
 int set_save_filesystem(struct set_writer *w, const char *name, const char *method, const char *mountpoint,
-			uint64_t total, struct report *report, struct error *e)
+			dev_t device, uint64_t total, struct report *report, struct error *e)
 {
 	const struct method *m = find(method, e);
 
-	return m ? m->save(w, name, mountpoint, total, report, e) : -EOPNOTSUPP;
+	return m ? m->save(w, name, mountpoint, device, total, report, e) : -EOPNOTSUPP;
 }
 
 int set_check_stream(const struct set *s, const char *name, const char *method, struct error *e)

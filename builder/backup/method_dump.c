@@ -47,13 +47,16 @@ static int make_pipe(int fds[2], struct error *e)
 
 /* The node of the device that is mounted at `mountpoint`. mountinfo may call it /dev/root: the number
  * counts. The caller frees. */
-static int mounted_device(const char *mountpoint, char **ret, struct error *e)
+static int mounted_device(int fd, const char *mountpoint, dev_t device, char **ret, struct error *e)
 {
 	_cleanup_(free) char *text = NULL;
 	struct stat st, node;
 
-	if (stat(mountpoint, &st) < 0)
+	if (fstat(fd, &st) < 0)
 		return error_errno(e, errno, "look at %s", mountpoint);
+	if (st.st_dev != device) /* one mount may lie over another, or be gone by now */
+		return error_text(e, ESTALE, "%s: it is not the file system that the survey found there",
+				  mountpoint);
 	_cleanup_(free) char *uevent =
 		xasprintf("/sys/dev/block/%u:%u/uevent", major(st.st_dev), minor(st.st_dev));
 
@@ -147,7 +150,7 @@ static int dump_device(struct set_writer *w, const char *name, const char *devic
 	return r < 0 ? dump_failed(said, device, e) : check_said(said, device, e);
 }
 
-static int save(struct set_writer *w, const char *name, const char *mountpoint, uint64_t total,
+static int save(struct set_writer *w, const char *name, const char *mountpoint, dev_t number, uint64_t total,
 		struct report *report, struct error *e)
 {
 	_cleanup_(free) char *device = NULL, *what = xasprintf("back up %s", mountpoint);
@@ -156,7 +159,7 @@ static int save(struct set_writer *w, const char *name, const char *mountpoint, 
 
 	if (fd < 0)
 		return error_errno(e, errno, "open %s", mountpoint);
-	int r = mounted_device(mountpoint, &device, e);
+	int r = mounted_device(fd, mountpoint, number, &device, e);
 
 	if (r < 0)
 		return r;

@@ -77,10 +77,10 @@ int set_add_file(struct set_writer *w, const char *name, const void *data, size_
  * and checks the producer's exit status before commit. */
 int set_add_stream(struct set_writer *w, const char *name, const char *method, int in_fd, uint64_t total,
 		   struct report *report, struct error *e);
-/* A mounted file system as the stream NAME.METHOD, with what the method drops (NAME.times). `total`: the
- * bytes that it holds. */
+/* The file system on `device`, mounted at `mountpoint`, as the stream NAME.METHOD, with what the method drops
+ * (NAME.times). `total`: the bytes that it holds. Another one that is mounted there is an error. */
 int set_save_filesystem(struct set_writer *w, const char *name, const char *method, const char *mountpoint,
-			uint64_t total, struct report *report, struct error *e);
+			dev_t device, uint64_t total, struct report *report, struct error *e);
 /* Bytes of all streams so far, before and after compression. */
 void set_written(const struct set_writer *w, uint64_t *ret_plain, uint64_t *ret_packed);
 /* SHA256SUMS last, everything flushed, then the rename. Returns the set's final name in

@@ -155,10 +155,11 @@ static int write_set(struct job *j, struct set_writer *w, char **ret_name, struc
 	int r = add_machine_conf(j, w, e);
 
 	for (size_t i = 0; r == 0 && i < j->machine.count; i++) {
-		const struct content *c = &j->machine.devices[i]->content;
+		const struct device *d = j->machine.devices[i];
+		const struct content *c = &d->content;
 
-		if (chosen(j->machine.devices[i]))
-			r = set_save_filesystem(w, c->stream, c->method, c->mountpoint, c->used,
+		if (chosen(d))
+			r = set_save_filesystem(w, c->stream, c->method, c->mountpoint, d->now.devno, c->used,
 						&j->c->report, e);
 	}
 	if (r == 0)

@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 static int save(const struct target *target, char *argv[], struct report *report, struct error *e)
@@ -17,16 +18,17 @@ static int save(const struct target *target, char *argv[], struct report *report
 	_cleanup_(free) char *name = NULL;
 	const char *host = argv[0], *stream = argv[1], *mountpoint = argv[2];
 	struct statvfs fs;
+	struct stat st;
 	uint64_t chunk;
 
-	if (parse_size(argv[3], &chunk) < 0 || statvfs(mountpoint, &fs) < 0)
+	if (parse_size(argv[3], &chunk) < 0 || statvfs(mountpoint, &fs) < 0 || stat(mountpoint, &st) < 0)
 		return error_text(e, 22, "save: bad chunk size or mount point");
 	int r = set_begin(target, host, 0, chunk, &w, report, e);
 
 	if (r == 0)
 		r = set_add_file(w, "machine.conf", machine, sizeof(machine) - 1, e);
 	if (r == 0)
-		r = set_save_filesystem(w, stream, "dump", mountpoint,
+		r = set_save_filesystem(w, stream, "dump", mountpoint, st.st_dev,
 					(uint64_t)(fs.f_blocks - fs.f_bfree) * fs.f_frsize, report, e);
 	if (r == 0)
 		r = set_add_file(w, "RECOVER.txt", recover, sizeof(recover) - 1, e);

@@ -328,6 +328,20 @@ TEST(a_backup_of_another_host_does_not_keep_from_listing)
 	}
 }
 
+TEST(another_file_system_than_the_one_surveyed_is_not_saved)
+{
+	struct error e = { 0 };
+	_cleanup_(place) struct place p = PLACE;
+	_cleanup_(set_writer) struct set_writer *w = NULL;
+
+	place_make(&p);
+	_cleanup_(free) char *wanted =
+		xasprintf("%s: it is not the file system that the survey found there", p.dir.path);
+
+	CHECK_OK(set_begin(&p.target, "box", 0, chunk, &w, &quiet, &e));
+	CHECK_ERROR(set_save_filesystem(w, "root", "dump", p.dir.path, 0, 0, &quiet, &e), wanted);
+}
+
 TEST(an_aborted_set_leaves_nothing)
 {
 	struct error e = { 0 };
