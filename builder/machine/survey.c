@@ -1,5 +1,6 @@
 #include "machine/survey.h"
 
+#include "base/block.h"
 #include "base/fs.h"
 #include "machine/fs.h"
 #include "machine/identity.h"
@@ -41,35 +42,24 @@ static dev_t node_devno(const struct device *d)
 	return node && stat(node, &st) == 0 && S_ISBLK(st.st_mode) ? st.st_rdev : 0;
 }
 
-/* RAID, LVM, LUKS and their like show as holders in sysfs. */
-static char *find_holder(dev_t devno)
-{
-	_cleanup_(free) char *path = xasprintf("/sys/dev/block/%u:%u/holders", major(devno), minor(devno));
-	DIR *dir = opendir(path);
-	char *holder = NULL;
-
-	if (!dir)
-		return NULL;
-	for (const struct dirent *d; !holder && (d = readdir(dir));)
-		if (d->d_name[0] != '.')
-			holder = xstrdup(d->d_name);
-	(void)closedir(dir); /* only read */
-	return holder;
-}
-
 static char *why_in_use(const struct mounts *mounts, const struct device *d)
 {
 	if (!d->now.devno)
 		return NULL;
 	const char *folder = mounts_folder(mounts, d->now.devno);
-	_cleanup_(free) char *holder = find_holder(d->now.devno);
+	_cleanup_(free) char *sysfs =
+		xasprintf("/sys/dev/block/%u:%u", major(d->now.devno), minor(d->now.devno));
+	_cleanup_(free) char *holder = block_holder(sysfs);
+	_cleanup_(free) char *loop = block_loop("/sys", d->name, d->now.devno);
 
 	if (folder)
 		return xasprintf("%s is mounted at %s", d->name, folder);
 	if (mounts_is_swap(mounts, d->now.devno))
 		return xasprintf("%s is in use as swap", d->name);
 	if (holder)
-		return xasprintf("%s is a part of %s", d->name, holder);
+		return xasprintf("%s is a part of %s", d->name, holder); /* RAID, LVM, LUKS and their like */
+	if (loop)
+		return xasprintf("%s is in use by %s", d->name, loop);
 	return NULL;
 }
 

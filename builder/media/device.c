@@ -1,6 +1,7 @@
 /* Sources: Documentation/ABI/{stable,testing}/sysfs-block* and proc(5) of Linux. */
 #include "media/device.h"
 
+#include "base/block.h"
 #include "base/fs.h"
 
 #include <dirent.h>
@@ -137,27 +138,10 @@ static void identify(const char *folder, const char *name, struct usb_device *d)
 	d->removable = attribute_number(folder, "removable") != 0;
 }
 
-/* The first holder (dm, md, bcache …) of a disk or partition, or NULL. */
-static char *holder_of(const char *folder)
-{
-	_cleanup_(free) char *path = xasprintf("%s/holders", folder);
-	DIR *d = opendir(path);
-	char *found = NULL;
-	const struct dirent *entry;
-
-	if (!d)
-		return NULL;
-	while (!found && (entry = readdir(d)))
-		if (entry->d_name[0] != '.')
-			found = xstrdup(entry->d_name);
-	(void)closedir(d); /* read side */
-	return found;
-}
-
 static char *add_member(struct family *f, const char *folder, const char *name)
 {
 	_cleanup_(free) char *number = attribute(folder, "dev");
-	_cleanup_(free) char *holder = holder_of(folder);
+	_cleanup_(free) char *holder = block_holder(folder);
 
 	strlist_add(&f->names, name);
 	strlist_add(&f->numbers, number ? number : "");
@@ -256,6 +240,22 @@ static char *swapped(const struct family *f, char *swaps)
 	return NULL;
 }
 
+static char *looped(const struct device_roots *roots, const struct family *f)
+{
+	for (size_t i = 0; i < f->names.count; i++) {
+		unsigned major_number = 0, minor_number = 0;
+
+		if (sscanf(f->numbers.items[i], "%u:%u", &major_number, &minor_number) != 2)
+			continue;
+		_cleanup_(free) char *loop =
+			block_loop(roots->sys, f->names.items[i], makedev(major_number, minor_number));
+
+		if (loop)
+			return xasprintf("%s is in use by %s", f->names.items[i], loop);
+	}
+	return NULL;
+}
+
 static int find_use(const struct device_roots *roots, const struct family *f, char **ret_refusal,
 		    struct error *e)
 {
@@ -276,6 +276,8 @@ static int find_use(const struct device_roots *roots, const struct family *f, ch
 			return r;
 		*ret_refusal = tables[i].look(f, text);
 	}
+	if (!*ret_refusal)
+		*ret_refusal = looped(roots, f);
 	return 0;
 }
 

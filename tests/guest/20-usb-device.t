@@ -91,6 +91,12 @@ unchanged "a disk used as swap" swap "is used as swap" usb --yes "$LOOP"
 swapoff "$LOOP"
 drop_disk
 
+new_disk looped
+inner=$(losetup -f --show "$LOOP") || bail "a loop device on a loop device"
+unchanged "a disk that a loop device shows" looped "is in use by ${inner#/dev/}" usb --yes "$LOOP"
+losetup -d "$inner"
+drop_disk
+
 new_disk small $((8 << 20))
 unchanged "a disk that is too small" small "is too small: the stick needs [0-9]+ bytes, it has 8388608" usb --yes "$LOOP"
 drop_disk

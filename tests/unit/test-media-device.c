@@ -161,6 +161,16 @@ TEST(holders_are_refused)
 	check_refusal(&m, 16, "sdb is in use by dm-3");
 }
 
+TEST(loops_are_refused)
+{
+	_cleanup_(machine) struct machine m = make_machine();
+
+	put(&m, "sys/block/loop0/loop/backing_file", "/srv/sdb1\n");
+	check_refusal(&m, 16, NULL);
+	put(&m, "sys/block/loop1/loop/backing_file", "/dev/sdb1\n");
+	check_refusal(&m, 16, "sdb1 is in use by loop1");
+}
+
 TEST(what_cannot_be_looked_up_is_an_error)
 {
 	struct error e = { 0 };

@@ -1,0 +1,57 @@
+/* Sources: Documentation/ABI/testing/sysfs-block and sysfs-block-loop of Linux. */
+#include "base/block.h"
+
+#include "base/fs.h"
+#include "base/str.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+char *block_holder(const char *folder)
+{
+	_cleanup_(free) char *path = xasprintf("%s/holders", folder);
+	DIR *d = opendir(path);
+	char *found = NULL;
+	const struct dirent *entry;
+
+	if (!d)
+		return NULL;
+	while (!found && (entry = readdir(d)))
+		if (entry->d_name[0] != '.')
+			found = xstrdup(entry->d_name);
+	(void)closedir(d); /* read side */
+	return found;
+}
+
+/* False: the loop device has no file, or one that is not this device. */
+static bool is_on(const char *sys, const char *loop, const char *name, dev_t number)
+{
+	_cleanup_(free) char *attribute = xasprintf("%s/block/%s/loop/backing_file", sys, loop);
+	_cleanup_(free) char *text = NULL;
+	struct stat st;
+
+	if (read_file_at(AT_FDCWD, attribute, 65536, &text, NULL, NULL) < 0)
+		return false;
+	text[strcspn(text, "\n")] = '\0';
+	const char *short_name = str_after(text, "/dev/");
+
+	return (short_name && streq(short_name, name)) ||
+	       (stat(text, &st) == 0 && S_ISBLK(st.st_mode) && st.st_rdev == number);
+}
+
+char *block_loop(const char *sys, const char *name, dev_t number)
+{
+	_cleanup_(free) char *path = xasprintf("%s/block", sys);
+	DIR *d = opendir(path);
+	char *found = NULL;
+	const struct dirent *entry;
+
+	if (!d)
+		return NULL;
+	while (!found && (entry = readdir(d)))
+		if (str_after(entry->d_name, "loop") && is_on(sys, entry->d_name, name, number))
+			found = xstrdup(entry->d_name);
+	(void)closedir(d); /* read side */
+	return found;
+}
