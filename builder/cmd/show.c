@@ -52,6 +52,7 @@ static json_t *disk_json(const struct device *d)
 	set_text(o, "table", d->table == TABLE_GPT ? "gpt" : d->table == TABLE_MBR ? "mbr" : "none");
 	set_text(o, "table_id", d->table_id);
 	set_text(o, "in_use", d->now.in_use);
+	set_text(o, "broken", d->now.broken);
 	set_text(o, "holds", d->now.holds);
 	set_content(o, &d->content);
 	return o;
@@ -160,7 +161,10 @@ void show_plan(const struct plan *p, FILE *to)
 		_cleanup_(free) char *shown = d->kind == DEVICE_DISK ? disk_describe(d) : NULL;
 
 		if (shown)
-			(void)fprintf(to, "  %s: %s%s%s\n", shown, d->now.holds ? d->now.holds : "blank",
+			(void)fprintf(to, "  %s: %s%s%s\n", shown,
+				      d->now.broken  ? d->now.broken
+				      : d->now.holds ? d->now.holds
+						     : "blank",
 				      d->now.in_use ? "; in use: " : "", d->now.in_use ? d->now.in_use : "");
 	}
 	(void)fprintf(to, "Who takes whose place:\n");

@@ -62,14 +62,20 @@ static void device_free(struct device *d)
 	free(d->part_uuid);
 	free(d->part_name);
 	free(d->now.in_use);
+	free(d->now.broken);
 	free(d->now.holds);
 	free(d);
 }
 
+void machine_cut(struct machine *m, size_t count)
+{
+	while (m->count > count)
+		device_free(m->devices[--m->count]);
+}
+
 void machine_free(struct machine *m)
 {
-	for (size_t i = 0; i < m->count; i++)
-		device_free(m->devices[i]);
+	machine_cut(m, 0);
 	free(m->devices);
 	free(m->hostname);
 	free(m->arch);
@@ -138,9 +144,10 @@ char *disk_fingerprint(const struct machine *m, const struct device *disk)
 	const struct disk_identity *id = &disk->identity;
 	struct strbuf b = { 0 };
 
-	strbuf_printf(&b, "%s %s %s %s %llu %u %d %s %s", or_none(id->path), or_none(id->model),
+	strbuf_printf(&b, "%s %s %s %s %llu %u %d %s %s %s", or_none(id->path), or_none(id->model),
 		      or_none(id->serial), or_none(id->wwn), (unsigned long long)disk->size,
-		      disk->sector_size, disk->table, or_none(disk->table_id), or_none(disk->now.holds));
+		      disk->sector_size, disk->table, or_none(disk->table_id), or_none(disk->now.holds),
+		      or_none(disk->now.broken));
 	fingerprint_content(&b, &disk->content);
 	for (size_t i = 0; i < m->count; i++) {
 		const struct device *d = m->devices[i];

@@ -54,6 +54,7 @@ struct content {
 struct presence {
 	dev_t devno; /* 0: not known */
 	char *in_use; /* "mounted at /home": why it cannot be touched; NULL when it can */
+	char *broken; /* "read /dev/sdb: Input/output error": why nothing is known of a disk; NULL */
 	char *holds; /* "gpt table, ext4, swap": what is on it, in words; NULL when it is blank */
 };
 
@@ -96,6 +97,8 @@ DEFINE_CLEANUP(machine, struct machine, machine_free)
 
 /* Appends a zeroed device; the machine owns it. */
 struct device *machine_add(struct machine *m, enum device_kind kind, const char *name);
+/* Removes all devices but the first `count`. */
+void machine_cut(struct machine *m, size_t count);
 struct device *machine_find(const struct machine *m, const char *name);
 
 /* The disk that a device lies on: itself, or its partition's parent. */

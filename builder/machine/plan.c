@@ -118,6 +118,8 @@ static char *why_not(const struct mapper *w, const struct device *old, const str
 		return xstrdup("is a rescue medium (label LIFEBOAT)");
 	if (disk->now.in_use)
 		return xasprintf("is in use: %s", disk->now.in_use);
+	if (disk->now.broken)
+		return xasprintf("cannot be used: %s", disk->now.broken);
 	if (disk->identity.read_only)
 		return xstrdup("is read-only");
 	if (disk->identity.removable && choice == BY_FIT)

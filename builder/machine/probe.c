@@ -71,6 +71,10 @@ static int probe_partition(int disk_fd, struct device *d, struct error *e)
 {
 	if (d->content.kind == CONTENT_EXTENDED)
 		return 0;
+	if (d->start > d->parent->size || d->size > d->parent->size - d->start) {
+		d->content.type = xstrdup("a partition that ends behind its disk");
+		return 0;
+	}
 	_cleanup_(free) char *node = device_node(d);
 	_cleanup_(fd) int fd = open(node, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	bool own = fd >= 0;

@@ -85,6 +85,20 @@ static void find_use(const struct machine *m, struct device *disk, const struct 
 		disk->now.in_use = xasprintf("%s is held by another program or mount", disk->name);
 }
 
+/* A disk that cannot be read, or whose table nobody understands, must not keep the others from being
+ * used: it may be the one that died. */
+static void look_at_disk(struct machine *m, struct device *disk, const struct mounts *mounts)
+{
+	size_t count = m->count;
+	struct error why;
+
+	if (probe_disk(m, disk, &why) < 0) {
+		machine_cut(m, count);
+		disk->now.broken = xstrdup(why.text);
+	}
+	find_use(m, disk, mounts);
+}
+
 static int scan(struct machine *m, const struct mounts *mounts, struct error *e)
 {
 	_cleanup_(fd) int block_fd = open("/sys/block", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -99,9 +113,7 @@ static int scan(struct machine *m, const struct mounts *mounts, struct error *e)
 
 		r = identify_disk(block_fd, disk, e);
 		if (r == 0)
-			r = probe_disk(m, disk, e);
-		if (r == 0)
-			find_use(m, disk, mounts);
+			look_at_disk(m, disk, mounts);
 	}
 	return r;
 }
@@ -119,7 +131,9 @@ int survey_disks(struct machine *ret, struct report *report, struct error *e)
 	for (size_t i = 0; i < m.count; i++)
 		if (m.devices[i]->kind == DEVICE_DISK)
 			report_debug(report, "%s: %s", m.devices[i]->name,
-				     m.devices[i]->now.holds ? m.devices[i]->now.holds : "blank");
+				     m.devices[i]->now.broken  ? m.devices[i]->now.broken
+				     : m.devices[i]->now.holds ? m.devices[i]->now.holds
+							       : "blank");
 	*ret = m;
 	m = (struct machine) { 0 };
 	return 0;
@@ -134,7 +148,7 @@ static bool belongs(const struct machine *m, const struct device *disk, const st
 	bool guest = disk->identity.removable || (disk->identity.bus && streq(disk->identity.bus, "usb"));
 	const char *folder, *options;
 
-	if (!disk->now.holds)
+	if (!disk->now.holds && !disk->now.broken)
 		return false;
 	for (size_t i = 0; i < m->count && guest; i++) {
 		const struct device *d = m->devices[i];
@@ -166,8 +180,9 @@ static void leave_out_others(struct machine *m, const struct mounts *mounts, str
 		}
 		if (d->kind == DEVICE_DISK)
 			report_warn(report, "%s is left out: %s", d->identity.path,
-				    d->now.holds ? "it can be taken away, and fstab does not name it"
-						 : "it is blank");
+				    d->now.holds || d->now.broken
+					    ? "it can be taken away, and fstab does not name it"
+					    : "it is blank");
 		others.devices =
 			xgrow(others.devices, others.count + 1, &others.capacity, sizeof(struct device *));
 		others.devices[others.count++] = d;
@@ -249,7 +264,9 @@ static int describe_contents(struct machine *m, const struct mounts *mounts, str
 	for (size_t i = 0; i < m->count && r == 0; i++) {
 		struct device *d = m->devices[i];
 
-		if (d->content.type)
+		if (d->now.broken)
+			r = error_text(e, EIO, "%s", d->now.broken);
+		else if (d->content.type)
 			r = describe_content(m, d, mounts, report, e);
 		else if (d->kind == DEVICE_PARTITION && d->content.kind == CONTENT_NONE)
 			report_warn(report, "%s holds nothing that is known: recovery leaves it empty",

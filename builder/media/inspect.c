@@ -59,17 +59,23 @@ static int describe_partitions(int fd, const char *name, struct strlist *ret, st
 	if (!p || blkid_probe_set_device(p, fd, 0, 0) < 0 || blkid_probe_enable_partitions(p, 1) < 0)
 		return error_errno(e, errno ? errno : ENOMEM, "read the partition table of %s", name);
 	blkid_partlist list = blkid_probe_get_partitions(p);
+	uint64_t end = (uint64_t)blkid_probe_get_size(p);
 
 	for (int i = 0; list && i < blkid_partlist_numof_partitions(list); i++) {
 		blkid_partition part = blkid_partlist_get_partition(list, i);
 		_cleanup_(free) char *child =
 			xasprintf("%s%s%d", name, between, blkid_partition_get_partno(part));
+		uint64_t start = (uint64_t)blkid_partition_get_start(part) * 512;
+		uint64_t size = (uint64_t)blkid_partition_get_size(part) * 512;
 		bool known;
 
 		if (blkid_partition_is_extended(part))
 			continue;
-		int r = describe_area(fd, (uint64_t)blkid_partition_get_start(part) * 512,
-				      (uint64_t)blkid_partition_get_size(part) * 512, child, ret, &known, e);
+		if (start > end || size > end - start) { /* the table was copied from a larger disk */
+			strlist_addf(ret, "%s ends behind the disk", child);
+			continue;
+		}
+		int r = describe_area(fd, start, size, child, ret, &known, e);
 
 		if (r < 0)
 			return r;

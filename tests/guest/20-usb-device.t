@@ -50,6 +50,10 @@ ok "JSON on stdout" usb --yes --json "$LOOP"
 is "the hash in it is the stick's" "$(usb --yes --json "$LOOP" 2>/dev/null | sed -n 's/.*"sha256": "\(.*\)",/\1/p')" \
 	"$(sha256sum stick.img | cut -d ' ' -f 1)"
 
+# the one entry of an MBR: type 0x83 from sector 2048 on, 512 MiB long
+printf '\0\0\0\0\203\0\0\0\0\010\0\0\0\0\020\0' | dd of="$LOOP" bs=1 seek=446 conv=notrunc status=none
+ok "a partition that ends behind the disk is no obstacle" usb --yes "$LOOP"
+
 # ---- consent ----
 unchanged "nobody there to ask" disk "nobody is here to ask; use --yes" usb "$LOOP"
 console_open script -qefc "$LIFEBOAT usb --image image $LOOP" /dev/null

@@ -104,6 +104,21 @@ TEST(the_same_disk_in_use_is_not_replaced_by_another)
 						     "vdb1 is mounted at /x");
 }
 
+TEST(a_disk_that_cannot_be_read_is_no_target_and_no_obstacle)
+{
+	_cleanup_(machine) struct machine present = { 0 }, alone = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+
+	add_present(&present, "vda", 10 * GIB, NULL, NULL)->now.broken = xstrdup("read /dev/vda: it is dead");
+	add_present(&present, "vdb", 10 * GIB, NULL, NULL);
+	CHECK_OK(make(&present, true, NULL, &p));
+	check_mapping(&p, "vdb", "the only blank disk that fits");
+	add_present(&alone, "vda", 10 * GIB, "OLD", NULL)->now.broken = xstrdup("read /dev/vda: it is dead");
+	CHECK_ERROR(make(&alone, false, "sda=vda", &p), "vda (serial OLD, 10.0 GiB) cannot take the place of "
+							"sda (M, serial OLD, 10.0 GiB): it cannot "
+							"be used: read /dev/vda: it is dead");
+}
+
 TEST(the_best_fit)
 {
 	{

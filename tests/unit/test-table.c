@@ -1,6 +1,7 @@
 /* Partition tables on plain files: written, read back, and seen by sfdisk as they should be. */
 #include "base/fs.h"
 #include "base/proc.h"
+#include "machine/probe.h"
 #include "machine/table.h"
 #include "tap.h"
 
@@ -94,6 +95,25 @@ static void round_trip(const struct machine *m)
 	write_to_file(&again);
 	twice = dump(disk->identity.path);
 	CHECK_STR(twice, once);
+}
+
+/* The table of a larger disk was copied, or the disk lies about its size. */
+TEST(a_partition_that_ends_behind_its_disk_is_told_not_read)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	_cleanup_(machine) struct machine m = { 0 }, found = { 0 };
+
+	CHECK_OK(tempdir_make(&t, &e));
+	_cleanup_(free) char *path = xasprintf("%s/disk", t.path);
+
+	add_disk(&m, path, 64 * mib, 512, TABLE_MBR, "0x12345678");
+	add_partition(&m, 1, 2 * mib, 32 * mib, "0x83");
+	write_to_file(&m);
+	CHECK_INT(truncate(path, 16 * mib), 0);
+	struct device *disk = add_disk(&found, path, 16 * mib, 512, TABLE_NONE, NULL);
+
+	CHECK_OK(probe_disk(&found, disk, &e));
+	CHECK_STR(disk->now.holds, "mbr table, a partition that ends behind its disk");
 }
 
 TEST(gpt_with_everything)
