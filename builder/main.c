@@ -35,6 +35,8 @@ int main(int argc, char *argv[])
 		return EXIT_FAILED; /* there is nowhere to say so */
 	/* A reader that went away shows as a write error, with its message. */
 	(void)signal(SIGPIPE, SIG_IGN); /* a valid number cannot fail */
+	/* So does a file that may not grow any more (`ulimit -f`). */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2)
 		return overview(stderr, EXIT_USAGE);
 	if (streq(argv[1], "--help") || streq(argv[1], "-h") || streq(argv[1], "help"))

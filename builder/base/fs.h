@@ -24,19 +24,23 @@ ssize_t read_full(int fd, void *data, size_t len);
 ssize_t pread_full(int fd, void *data, size_t len, off_t offset);
 int pwrite_all(int fd, const void *data, size_t len, off_t offset);
 
-/* An output that appears whole or not at all: written as a temporary next to its goal, flushed
- * and renamed by outfile_commit(); the clean-up removes what was not committed. */
+/* An output that appears whole or not at all: flushed and given its name by outfile_commit(); the clean-up
+ * throws away what was not committed, a signal does so too, and what a kill leaves where files cannot be
+ * without a name (FAT, SMB, NFS) the next outfile_open() of the same goal removes. */
 struct outfile {
 	int fd; /* write here */
 	int dirfd; /* owned: the folder of the goal */
-	char *goal, *temp; /* names in that folder; NULL when there is nothing (left) to do */
+	int leftover; /* base/leftover.h */
+	char *goal, *temp; /* names in that folder; `temp` is NULL while the file has none */
 	char *shown; /* the path as the caller gave it, for messages */
 };
-#define OUTFILE_NONE                  \
-	{                             \
-		.fd = -1, .dirfd = -1 \
+#define OUTFILE_NONE                                  \
+	{                                             \
+		.fd = -1, .dirfd = -1, .leftover = -1 \
 	}
 int outfile_open(int dirfd, const char *path, mode_t mode, struct outfile *ret, struct error *e);
+/* -ENOSPC, with the numbers, when the file system has less than `need` bytes for us. `what` is to be made. */
+int outfile_check_space(const struct outfile *f, const char *what, uint64_t need, struct error *e);
 int outfile_commit(struct outfile *f, struct error *e);
 void outfile_abort(struct outfile *f);
 DEFINE_CLEANUP(outfile, struct outfile, outfile_abort)
@@ -50,14 +54,16 @@ int mkdir_parents_at(int dirfd, const char *path, mode_t mode, struct error *e);
 /* `rm -rf`: follows no link, crosses no mount. Missing is fine. */
 int remove_tree_at(int dirfd, const char *path, struct error *e);
 
-/* A private folder below $TMPDIR (or /var/tmp), removed with all that is in it. */
+/* A private folder below $TMPDIR (or /var/tmp), removed with all that is in it: by the clean-up, by a signal, or
+ * by the next tempdir_make() after a kill (it is locked as long as this program runs). */
 struct tempdir {
 	char *path; /* NULL when there is none */
 	int fd;
+	int leftover; /* base/leftover.h */
 };
-#define TEMPDIR_NONE                   \
-	{                              \
-		.path = NULL, .fd = -1 \
+#define TEMPDIR_NONE                                   \
+	{                                              \
+		.path = NULL, .fd = -1, .leftover = -1 \
 	}
 int tempdir_make(struct tempdir *ret, struct error *e);
 void tempdir_remove(struct tempdir *t);

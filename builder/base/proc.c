@@ -58,6 +58,7 @@ static int child_setup(const struct proc_options *o, int said_fd, pid_t parent)
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
 		return negative_errno();
 	(void)signal(SIGPIPE, SIG_DFL); /* a valid number cannot fail */
+	(void)signal(SIGXFSZ, SIG_DFL);
 	if (!o->interactive) {
 		/* dump(8) and its like open /dev/tty to ask; without a terminal they fail instead */
 		if (setsid() < 0)

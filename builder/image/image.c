@@ -46,10 +46,30 @@ static uint64_t ram_needed(const struct image_draft *d, uint64_t tree)
 	return tree + larger + kernel_unpacked * d->result.kernel_size + working_memory;
 }
 
+static struct pack_options pack_options(const struct image_draft *d)
+{
+	const struct recovery_conf *c = d->request->conf;
+
+	return (struct pack_options) { c->compress, c->level, d->mtime };
+}
+
+/* Before the first byte of the first file: a build that cannot end well ends here. */
+static int check_space(const struct image_draft *d, const char *outdir, const struct outfile *out,
+		       struct error *e)
+{
+	const struct pack_options options = pack_options(d);
+	_cleanup_(free) char *what = xasprintf("the image in %s", outdir);
+	struct stat st;
+
+	if (stat(d->kernel.vmlinuz, &st) < 0)
+		return error_errno(e, errno, "open %s", d->kernel.vmlinuz);
+	return outfile_check_space(out, what, (uint64_t)st.st_size + pack_least_size(&d->tree, &options), e);
+}
+
 static int write_initrd(struct image_draft *d, struct outfile *out, struct error *e)
 {
 	const struct recovery_conf *c = d->request->conf;
-	const struct pack_options options = { c->compress, c->level, d->mtime };
+	const struct pack_options options = pack_options(d);
 	struct stat st;
 	struct pack_totals totals;
 	int r = pack_tree(&d->tree, &options, out->fd, out->shown, &totals, d->report, e);
@@ -110,6 +130,8 @@ static int output_phase(struct image_draft *d, const char *outdir, struct error 
 		bool secret = d->result.holds_secrets && outputs[i].write == write_initrd;
 
 		r = outfile_open(AT_FDCWD, path, secret ? 0600 : 0644, &files[i], e);
+		if (r == 0 && i == 0)
+			r = check_space(d, outdir, &files[i], e);
 		if (r == 0)
 			r = outputs[i].write(d, &files[i], e);
 	}

@@ -19,6 +19,9 @@ struct pack_totals {
 	uint64_t memory; /* bytes of RAM that the unpacked tree takes in a tmpfs */
 };
 
+/* Fewer bytes than this a packed tree does not have: refuse early where there is no room for them. */
+uint64_t pack_least_size(const struct tree *tree, const struct pack_options *options);
+
 /* Writes to `fd`. `shown` names it in errors. Sizes of entries are those that the files have now. */
 int pack_tree(const struct tree *tree, const struct pack_options *options, int fd, const char *shown,
 	      struct pack_totals *ret, struct report *report, struct error *e);

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 /* Boot loader files as Debian installs them. */
 static const struct {
@@ -187,19 +186,4 @@ uint32_t content_serial(const struct content *c)
 	uint32_t serial = (uint32_t)strtoul(digits, NULL, 16);
 
 	return serial ? serial : 1;
-}
-
-int media_check_space(int dirfd, const char *shown, uint64_t need, struct error *e)
-{
-	struct statvfs fs;
-	char wanted[SIZE_TEXT_MAX], there[SIZE_TEXT_MAX];
-
-	if (fstatvfs(dirfd, &fs) < 0)
-		return error_errno(e, errno, "look for room for %s", shown);
-	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
-
-	if (need <= room)
-		return 0;
-	return error_text(e, ENOSPC, "make %s: it needs %s and its folder has %s free", shown,
-			  format_size(need, wanted), format_size(room, there));
 }

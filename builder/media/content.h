@@ -42,7 +42,3 @@ char *media_boot_message(const struct medium_request *request, enum media_firmwa
 
 /* README.TXT, with the line ends that every system's editor understands. The caller frees. */
 char *media_readme(const struct medium_request *request, uint64_t epoch);
-
-/* -ENOSPC with the numbers when the folder behind `dirfd` has no room for `need` bytes more.
- * `shown` is what is to be made there. */
-int media_check_space(int dirfd, const char *shown, uint64_t need, struct error *e);

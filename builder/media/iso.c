@@ -299,7 +299,7 @@ int iso_write_file(const struct medium_request *request, const char *path, uint6
 
 	j.fat = fat.fd;
 	j.out = out.fd;
-	r = media_check_space(out.dirfd, path, 2 * fat_size + (4 << 20), e);
+	r = outfile_check_space(&out, path, 2 * fat_size + (4 << 20), e);
 	if (r < 0)
 		return r;
 	if (ftruncate(fat.fd, (off_t)fat_size) < 0)

@@ -82,7 +82,7 @@ int usb_write_file(const struct medium_request *request, const char *path, uint6
 		return r;
 	uint64_t size = partition_start + (uint64_t)layout.sectors * sector;
 
-	r = media_check_space(out.dirfd, path, size, e);
+	r = outfile_check_space(&out, path, size, e);
 	if (r < 0)
 		return r;
 	report_debug(report, "%s: %s of FAT%d", path, format_size(size, text), layout.fat32 ? 32 : 16);

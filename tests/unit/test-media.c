@@ -114,19 +114,6 @@ TEST(mbr_bytes)
 	CHECK(memcmp(mbr + 451, "\xfe\xff\xff", 3) == 0);
 }
 
-TEST(too_little_room_is_said_with_the_numbers)
-{
-	struct error e = { 0 };
-	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
-
-	CHECK_OK(tempdir_make(&t, &e));
-	CHECK_OK(media_check_space(t.fd, "rescue.img", 4096, &e));
-	CHECK_INT(media_check_space(t.fd, "rescue.img", 1ULL << 50, &e), -ENOSPC);
-
-	CHECK(strstr(e.text, "make rescue.img: it needs 1.0 PiB and its folder has ") == e.text);
-	CHECK(strstr(e.text, " free"));
-}
-
 /* FAT16 up to some 250 MiB, FAT32 above; both with a number of clusters that nobody mistakes. */
 TEST(fat_layout_is_never_ambiguous)
 {
