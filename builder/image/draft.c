@@ -3,6 +3,7 @@
 #include "image/compress.h"
 #include "image/generate.h"
 #include "image/overlay.h"
+#include "image/share.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -171,7 +172,7 @@ static int overlay_phase(struct image_draft *d, struct error *e)
 	d->result.holds_secrets = d->result.secrets.count > 0;
 	tree_sort(&d->tree);
 	d->result.files = d->tree.count;
-	return r;
+	return r < 0 ? r : tree_share_duplicates(&d->tree, e);
 }
 
 static int kernel_phase(struct image_draft *d, struct error *e)

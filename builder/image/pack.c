@@ -36,7 +36,6 @@ struct packer {
 	struct compress out;
 	struct pack_totals totals;
 	time_t mtime;
-	int64_t inode;
 	char *buf;
 	struct report *report;
 	struct error *e;
@@ -63,14 +62,16 @@ static int archive_failed(struct packer *p, const char *path)
 static int write_header(struct packer *p, const struct entry *entry, uint64_t size)
 {
 	struct archive_entry *h = archive_entry_clear(p->header);
+	const struct entry *content = entry->same_as ? entry->same_as : entry;
+	unsigned links = S_ISDIR(entry->mode) ? 2 : content->links > 1 ? content->links : 1;
 
 	archive_entry_set_pathname(h, entry->path);
 	archive_entry_set_mode(h, entry->mode);
 	archive_entry_set_mtime(h, p->mtime, 0);
 	archive_entry_set_uid(h, 0);
 	archive_entry_set_gid(h, 0);
-	archive_entry_set_ino64(h, ++p->inode);
-	archive_entry_set_nlink(h, S_ISDIR(entry->mode) ? 2 : 1);
+	archive_entry_set_ino64(h, (int64_t)content->index + 1);
+	archive_entry_set_nlink(h, links);
 	archive_entry_set_dev(h, 0);
 	archive_entry_set_rdevmajor(h, major(entry->rdev));
 	archive_entry_set_rdevminor(h, minor(entry->rdev));
@@ -79,7 +80,10 @@ static int write_header(struct packer *p, const struct entry *entry, uint64_t si
 		archive_entry_set_symlink(h, entry->data);
 	if (archive_write_header(p->archive, h) != ARCHIVE_OK)
 		return archive_failed(p, entry->path);
-	p->totals.memory += inode_cost + (size + page - 1) / page * page;
+	/* The init's copy into a tmpfs goes in parts, and links between two parts become files. */
+	uint64_t held = entry->same_as ? entry->size : size;
+
+	p->totals.memory += inode_cost + (held + page - 1) / page * page;
 	p->totals.content += S_ISREG(entry->mode) ? size : 0;
 	return 0;
 }
@@ -138,6 +142,8 @@ static int pack_source(struct packer *p, const struct entry *entry)
 
 static int pack_entry(struct packer *p, const struct entry *entry)
 {
+	if (entry->same_as)
+		return write_header(p, entry, 0);
 	if (entry->source)
 		return pack_source(p, entry);
 	int r = write_header(p, entry, entry->size);

@@ -310,6 +310,8 @@ void tree_sort(struct tree *t)
 {
 	if (t->count)
 		qsort(t->entries, t->count, sizeof(struct entry *), by_path);
+	for (size_t i = 0; i < t->count; i++)
+		t->entries[i]->index = i;
 }
 
 static const char *type_name(mode_t mode)

@@ -26,6 +26,9 @@ struct entry {
 	char *data; /* regular without source: content; symbolic link: where it points */
 	uint64_t size; /* bytes of content or of the link's target */
 	dev_t rdev; /* device nodes */
+	size_t index; /* its place in a sorted tree */
+	const struct entry *same_as; /* this later one carries the content of both; NULL: it has its own */
+	unsigned links; /* of the one that carries the content: how many names it has; 0 is 1 */
 	const struct reason *reason; /* the first that asked for it */
 	const struct reason **further; /* those that asked later; none for a folder */
 	size_t further_count, further_capacity;
@@ -70,7 +73,7 @@ int tree_add_link(struct tree *t, const char *path, const char *target, const st
 int tree_add_device(struct tree *t, const char *path, mode_t mode, dev_t rdev, const struct reason *why,
 		    struct error *e);
 
-/* By path, bytewise: every folder comes before what is in it. */
+/* By path, bytewise: every folder comes before what is in it. Numbers the entries. */
 void tree_sort(struct tree *t);
 /* One line per entry: path, type, octal mode, size, reason chain; separated by tabs. */
 void tree_list(const struct tree *t, struct strbuf *ret);

@@ -1,6 +1,8 @@
 /* What becomes of a tree: bytes that depend on it alone, and one line where a file or the disk fails. */
 #include "image/pack.h"
+#include "image/share.h"
 #include "base/fs.h"
+#include "base/proc.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -173,6 +175,49 @@ TEST(a_full_disk_is_told)
 	_cleanup_(fd) int full = open("/dev/full", O_WRONLY);
 
 	CHECK_ERROR(pack(&b, "zstd", full), "write out: No space left on device");
+}
+
+/* Whoever unpacks it makes links of them again, and each name has the content. */
+TEST(shared_files_become_hard_links)
+{
+	static const char *const readers[][6] = { { "bsdtar", "-x", "-f", "../out" },
+						  { "cpio", "-i", "--quiet" },
+						  { "busybox", "cpio", "-i" } };
+	_cleanup_(tempdir) struct tempdir dir = TEMPDIR_NONE;
+	_cleanup_(tree) struct tree t = { 0 };
+	static const char *const names[] = { "usr/a", "usr/b", "usr/c" };
+	const struct pack_options options = { "none", 0, 1 };
+	struct pack_totals totals;
+
+	CHECK_OK(tempdir_make(&dir, &e));
+	for (size_t i = 0; i < 3; i++)
+		CHECK_OK(tree_add_data(&t, names[i], 0644, "one content", 11, NULL, &e));
+	tree_sort(&t);
+	CHECK_OK(tree_share_duplicates(&t, &e));
+	_cleanup_(fd) int out = openat(dir.fd, "out", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+	CHECK_OK(pack_tree(&t, &options, out, "out", &totals, &quiet, &e));
+	CHECK_INT(totals.content, 11);
+	for (size_t i = 0; i < sizeof(readers) / sizeof(*readers); i++) {
+		_cleanup_(free) char *folder = xasprintf("%s/%zu", dir.path, i);
+		const struct proc_options here = { .cwd = folder, .stdin_fd = out };
+		struct stat first, st;
+
+		CHECK(mkdir(folder, 0700) == 0 && lseek(out, 0, SEEK_SET) == 0);
+		CHECK_OK(proc_run(readers[i], &here, &e));
+		for (size_t k = 0; k < 3; k++) {
+			_cleanup_(free) char *path = xasprintf("%s/%s", folder, names[k]);
+			_cleanup_(free) char *text = NULL;
+
+			CHECK_OK(read_file_at(AT_FDCWD, path, 100, &text, NULL, &e));
+			CHECK_STR(text, "one content");
+			CHECK(stat(path, &st) == 0);
+			if (k == 0)
+				first = st;
+			CHECK_INT(st.st_ino, first.st_ino);
+			CHECK_INT(st.st_nlink, 3);
+		}
+	}
 }
 
 TAP_MAIN()

@@ -1,4 +1,5 @@
-#include "image/tree.h"
+#include "image/share.h"
+#include "base/fs.h"
 #include "tap.h"
 
 #include <sys/stat.h>
@@ -129,6 +130,66 @@ TEST(many_entries)
 	tree_sort(&t);
 	for (size_t i = 1; i < t.count; i++)
 		CHECK(strcmp(t.entries[i - 1]->path, t.entries[i]->path) < 0);
+}
+
+static const struct entry *shared(const struct tree *t, const char *path)
+{
+	return tree_find(t, path)->same_as;
+}
+
+TEST(programs_of_one_content_are_one_file)
+{
+	_cleanup_(tree) struct tree t = { 0 };
+
+	add(&t, "/usr/lib/c", "same");
+	add(&t, "/usr/lib/a", "same");
+	add(&t, "/usr/lib/b", "other");
+	add(&t, "/usr/lib/d", "four");
+	add(&t, "/usr/lib/e", "same");
+	CHECK_OK(tree_add_data(&t, "/usr/bin/x", 0755, "same", 4, NULL, &e)); /* another mode */
+	add(&t, "/usr/lib/empty", "");
+	add(&t, "/usr/lib/empty2", "");
+	add(&t, "/etc/one", "same"); /* somebody may edit it */
+	tree_sort(&t);
+	CHECK_OK(tree_share_duplicates(&t, &e));
+	/* The last one carries the content. */
+	CHECK(shared(&t, "usr/lib/a") == tree_find(&t, "usr/lib/e"));
+	CHECK(shared(&t, "usr/lib/c") == tree_find(&t, "usr/lib/e"));
+	CHECK(!shared(&t, "usr/lib/e"));
+	CHECK_INT(tree_find(&t, "usr/lib/e")->links, 3);
+	CHECK(!shared(&t, "usr/lib/b") && !shared(&t, "usr/lib/d") && !shared(&t, "usr/bin/x"));
+	CHECK(!shared(&t, "usr/lib/empty") && !shared(&t, "etc/one"));
+}
+
+TEST(hard_links_of_the_machine_stay)
+{
+	_cleanup_(tempdir) struct tempdir dir = TEMPDIR_NONE;
+	_cleanup_(tree) struct tree t = { 0 };
+
+	CHECK_OK(tempdir_make(&dir, &e));
+	CHECK_OK(write_file_at(dir.fd, "one", 0644, "text", 4, &e));
+	CHECK_OK(write_file_at(dir.fd, "copy", 0644, "text", 4, &e));
+	CHECK(linkat(dir.fd, "one", dir.fd, "two", 0) == 0);
+	_cleanup_(free) char *one = xasprintf("%s/one", dir.path);
+	_cleanup_(free) char *two = xasprintf("%s/two", dir.path);
+	_cleanup_(free) char *copy = xasprintf("%s/copy", dir.path);
+
+	CHECK_OK(tree_add_file(&t, "/etc/a", 0644, one, 4, NULL, &e));
+	CHECK_OK(tree_add_file(&t, "/etc/b", 0644, copy, 4, NULL, &e));
+	CHECK_OK(tree_add_file(&t, "/etc/c", 0644, two, 4, NULL, &e));
+	tree_sort(&t);
+	CHECK_OK(tree_share_duplicates(&t, &e));
+	CHECK(shared(&t, "etc/a") == tree_find(&t, "etc/c"));
+	CHECK(!shared(&t, "etc/b"));
+}
+
+TEST(a_file_that_is_gone_is_told_when_it_is_compared)
+{
+	_cleanup_(tree) struct tree t = { 0 };
+
+	CHECK_OK(tree_add_file(&t, "/usr/lib/a", 0644, "/no/such/file", 4, NULL, &e));
+	tree_sort(&t);
+	CHECK_ERROR(tree_share_duplicates(&t, &e), "pack /no/such/file: No such file or directory");
 }
 
 TAP_MAIN()
