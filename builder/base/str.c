@@ -158,6 +158,19 @@ void strlist_add_words(struct strlist *l, const char *words)
 	}
 }
 
+void strlist_add_parts(struct strlist *l, const char *s, char between)
+{
+	for (;;) {
+		const char *end = strchrnul(s, between);
+
+		if (end > s)
+			strlist_take(l, xstrndup(s, (size_t)(end - s)));
+		if (!*end)
+			return;
+		s = end + 1;
+	}
+}
+
 bool strlist_has(const struct strlist *l, const char *s)
 {
 	for (size_t i = 0; i < l->count; i++)

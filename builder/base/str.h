@@ -53,6 +53,7 @@ void strlist_add(struct strlist *l, const char *s);
 void strlist_take(struct strlist *l, char *s); /* owns `s` from here on */
 void strlist_addf(struct strlist *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void strlist_add_words(struct strlist *l, const char *words); /* split at white space */
+void strlist_add_parts(struct strlist *l, const char *s, char between); /* split at that, none is empty */
 bool strlist_has(const struct strlist *l, const char *s);
 void strlist_add_once(struct strlist *l, const char *s);
 void strlist_sort(struct strlist *l); /* by bytes */

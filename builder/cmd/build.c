@@ -7,7 +7,7 @@
 
 enum { OPTION_FORMAT = CMD_FIRST_OWN, OPTION_COMPRESS };
 
-static void print_text(const struct image_result *r, const char *outdir)
+static void print_text(const struct image_result *r, const char *outdir, bool verbose)
 {
 	char kernel[SIZE_TEXT_MAX], initrd[SIZE_TEXT_MAX], unpacked[SIZE_TEXT_MAX], ram[SIZE_TEXT_MAX];
 
@@ -25,6 +25,8 @@ static void print_text(const struct image_result *r, const char *outdir)
 	for (size_t i = 0; i < r->phase_count; i++)
 		printf("%s%s %.2f", i ? ", " : "", r->phases[i].name, r->phases[i].seconds);
 	printf(")\n");
+	for (size_t i = 0; verbose && i < r->promises.count; i++)
+		printf("the image %s\n", r->promises.items[i]);
 	for (size_t i = 0; i < r->secrets.count; i++)
 		printf("secret inside: %s; only its owner can read initrd.img\n", r->secrets.items[i]);
 }
@@ -32,18 +34,21 @@ static void print_text(const struct image_result *r, const char *outdir)
 static int print_json(struct cmd *c, const struct image_result *r, const char *outdir)
 {
 	struct error e;
-	json_t *phases = json_object(), *secrets = json_array();
+	json_t *phases = json_object(), *secrets = json_array(), *promises = json_array();
 
 	for (size_t i = 0; i < r->phase_count; i++)
 		(void)json_object_set_new(phases, r->phases[i].name, json_real(r->phases[i].seconds));
 	for (size_t i = 0; i < r->secrets.count; i++)
 		(void)json_array_append_new(secrets, json_string(r->secrets.items[i]));
+	for (size_t i = 0; i < r->promises.count; i++)
+		(void)json_array_append_new(promises, json_string(r->promises.items[i]));
 	/* A member that could not be made makes json_pack fail, and with it json_dumpf. */
-	json_t *all = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "folder", outdir, "kernel",
-				r->kernel_version, "kernel_size", (json_int_t)r->kernel_size, "initrd_size",
-				(json_int_t)r->initrd_size, "unpacked_size", (json_int_t)r->unpacked_size,
-				"ram_needed", (json_int_t)r->ram_needed, "files", (json_int_t)r->files,
-				"seconds", phases, "secrets", secrets);
+	json_t *all =
+		json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "folder", outdir, "kernel",
+			  r->kernel_version, "kernel_size", (json_int_t)r->kernel_size, "initrd_size",
+			  (json_int_t)r->initrd_size, "unpacked_size", (json_int_t)r->unpacked_size,
+			  "ram_needed", (json_int_t)r->ram_needed, "files", (json_int_t)r->files, "seconds",
+			  phases, "secrets", secrets, "promises", promises);
 	int failed = json_dumpf(all, stdout, JSON_INDENT(2));
 
 	json_decref(all);
@@ -91,7 +96,7 @@ static int build(struct cmd *c, const struct options *o)
 	if (c->json)
 		return print_json(c, &result, outdir);
 	if (c->report.verbosity > VERBOSITY_QUIET)
-		print_text(&result, outdir);
+		print_text(&result, outdir, c->report.verbosity == VERBOSITY_VERBOSE);
 	return cmd_done(c);
 }
 

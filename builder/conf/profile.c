@@ -1,13 +1,9 @@
 #include "conf/profile.h"
 
-#include "base/fs.h"
 #include "conf/ini.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
-
-enum { max_profile = 1 << 20 };
 
 static int is_text(const char *v)
 {
@@ -43,6 +39,11 @@ static const struct item_key item_keys[] = {
 	{ "firmware", "names", ITEM_FIRMWARE, true },
 	{ "files", "required", ITEM_FILE, true },
 	{ "files", "optional", ITEM_FILE_OPTIONAL, true },
+	{ "promise", "tools", ITEM_TOOL, true },
+	{ "promise", "applets", ITEM_APPLET, true },
+	{ "promise", "modules", ITEM_MODULE, true },
+	{ "promise", "libraries", ITEM_LIBRARY, true },
+	{ "promise", "files", ITEM_FILE, true },
 };
 
 static const struct ini_schema schemas[] = {
@@ -69,6 +70,14 @@ static const struct ini_schema schemas[] = {
 	  (const struct ini_key[]) { { "required", "absolute paths", is_text },
 				     { "optional", "absolute paths", is_text },
 				     { NULL } } },
+	{ "promise", true,
+	  (const struct ini_key[]) { { "tools", "names or paths of programs", is_text },
+				     { "applets", "commands of busybox", is_text },
+				     { "modules", "names of modules", is_text },
+				     { "libraries", "file names of libraries", is_text },
+				     { "files", "absolute paths", is_text },
+				     { "packages", "names of packages", is_text },
+				     { NULL } } },
 	{ "link", true,
 	  (const struct ini_key[]) { { "target", "where the link points", is_target }, { NULL } } },
 	{ NULL },
@@ -80,7 +89,8 @@ static void add_item(struct profile *p, struct profile_item item)
 	p->items[p->count++] = item;
 }
 
-static void take_words(struct profile *p, const struct item_key *key, const struct ini_entry *entry)
+static void take_words(struct profile *p, const struct item_key *key, const struct ini_entry *entry,
+		       unsigned promise)
 {
 	_cleanup_(strlist) struct strlist words = { 0 };
 
@@ -92,7 +102,8 @@ static void take_words(struct profile *p, const struct item_key *key, const stru
 	for (size_t i = 0; i < words.count; i++)
 		add_item(p, (struct profile_item) { .kind = key->kind,
 						    .value = xstrdup(words.items[i]),
-						    .line = entry->line });
+						    .line = entry->line,
+						    .promise = promise });
 }
 
 /* Paths and folders are checked here, where the line is known. */
@@ -109,8 +120,37 @@ static int check_item(const struct profile *p, const struct profile_item *item, 
 	return 0;
 }
 
-static int take_section(struct profile *p, const struct ini_section *s, struct error *e)
+/* Returns its number. */
+static unsigned add_promise(struct profile *p, const struct ini_section *s)
 {
+	const char *packages = ini_get(s, "packages");
+
+	p->promises = xgrow(p->promises, p->promise_count + 1, &p->promise_capacity, sizeof(*p->promises));
+	p->promises[p->promise_count++] =
+		(struct promise) { xstrdup(s->name), packages ? xstrdup(packages) : NULL };
+	return (unsigned)p->promise_count;
+}
+
+/* A promise that needs nothing could not be broken; a library is opened by a tool. */
+static int check_promise(const struct ini *ini, const struct ini_section *s, struct error *e)
+{
+	if (!ini_get(s, "tools") && ini_get(s, "libraries"))
+		return ini_error(ini, s->line, e, "[promise %s] has libraries but no tools that open them",
+				 s->name);
+	if (s->count == 0 || (s->count == 1 && ini_get(s, "packages")))
+		return ini_error(ini, s->line, e, "[promise %s] needs nothing; expected tools, modules …",
+				 s->name);
+	return 0;
+}
+
+static int take_section(struct profile *p, const struct ini *ini, const struct ini_section *s,
+			struct error *e)
+{
+	bool is_promise = streq(s->kind, "promise");
+	int r = is_promise ? check_promise(ini, s, e) : 0;
+
+	if (r < 0)
+		return r;
 	if (streq(s->kind, "profile")) {
 		const char *description = ini_get(s, "description"), *requires = ini_get(s, "requires");
 
@@ -120,6 +160,7 @@ static int take_section(struct profile *p, const struct ini_section *s, struct e
 		return 0;
 	}
 	size_t from = p->count;
+	unsigned promise = is_promise ? add_promise(p, s) : 0;
 
 	for (size_t i = 0; i < s->count; i++) {
 		const struct ini_entry *entry = &s->entries[i];
@@ -131,15 +172,11 @@ static int take_section(struct profile *p, const struct ini_section *s, struct e
 							    .line = entry->line });
 		for (size_t k = 0; k < sizeof(item_keys) / sizeof(*item_keys); k++)
 			if (streq(item_keys[k].section, s->kind) && streq(item_keys[k].key, entry->key))
-				take_words(p, &item_keys[k], entry);
+				take_words(p, &item_keys[k], entry, promise);
 	}
-	for (size_t i = from; i < p->count; i++) {
-		int r = check_item(p, &p->items[i], e);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (size_t i = from; r == 0 && i < p->count; i++)
+		r = check_item(p, &p->items[i], e);
+	return r;
 }
 
 int profile_parse(const char *name, const char *file, const char *text, struct profile *ret, struct error *e)
@@ -151,7 +188,7 @@ int profile_parse(const char *name, const char *file, const char *text, struct p
 	if (r == 0)
 		r = ini_check(&ini, schemas, e);
 	for (size_t i = 0; r == 0 && i < ini.count; i++)
-		r = take_section(&p, &ini.sections[i], e);
+		r = take_section(&p, &ini, &ini.sections[i], e);
 	if (r < 0)
 		return r;
 	*ret = p;
@@ -159,74 +196,17 @@ int profile_parse(const char *name, const char *file, const char *text, struct p
 	return 0;
 }
 
-/* A site's own profile hides ours of the same name. */
-static char *profile_path(const char *folder, const char *name)
+const struct promise *profile_promise(const struct profile *p, const struct profile_item *item)
 {
-	if (strchr(name, '/'))
-		return xstrdup(name);
-	_cleanup_(free) char *site = xasprintf("%s/%s.conf", PROFILE_FOLDER_SITE, name);
-
-	if (access(site, F_OK) == 0)
-		return TAKE_PTR(site);
-	return xasprintf("%s/%s.conf", folder, name);
+	return item->promise ? &p->promises[item->promise - 1] : NULL;
 }
 
-static bool is_loaded(const struct profiles *p, const char *name)
+bool profile_promises(const struct profile *p, const char *promise)
 {
-	for (size_t i = 0; i < p->count; i++)
-		if (streq(p->list[i].name, name))
+	for (size_t i = 0; i < p->promise_count; i++)
+		if (streq(p->promises[i].name, promise))
 			return true;
 	return false;
-}
-
-/* `chain` holds the profiles that are being read: one that requires itself would not end. */
-static int load(struct profiles *all, const char *folder, const char *name, struct strlist *chain,
-		struct error *e)
-{
-	if (is_loaded(all, name) || strlist_has(chain, name))
-		return 0;
-	_cleanup_(free) char *path = profile_path(folder, name);
-	_cleanup_(free) char *text = NULL;
-	_cleanup_(profile) struct profile p = { 0 };
-	const char *from = chain->count ? chain->items[chain->count - 1] : NULL;
-
-	if (access(path, F_OK) < 0 && errno == ENOENT)
-		return error_text(e, ENOENT, "no profile '%s'%s%s (looked for %s)", name,
-				  from ? ", required by profile " : "", from ? from : "", path);
-	int r = read_file_at(AT_FDCWD, path, max_profile, &text, NULL, e);
-
-	if (r == 0)
-		r = profile_parse(name, path, text, &p, e);
-	if (r < 0)
-		return r;
-	strlist_add(chain, name);
-	for (size_t i = 0; i < p.requires.count; i++) {
-		r = load(all, folder, p.requires.items[i], chain, e);
-		if (r < 0)
-			return r;
-	}
-	free(chain->items[--chain->count]);
-	chain->items[chain->count] = NULL;
-	all->list = xgrow(all->list, all->count + 1, &all->capacity, sizeof(*all->list));
-	all->list[all->count++] = p;
-	p = (struct profile) { 0 };
-	return 0;
-}
-
-int profiles_load(const char *folder, const struct strlist *names, struct profiles *ret, struct error *e)
-{
-	_cleanup_(profiles) struct profiles all = { 0 };
-
-	for (size_t i = 0; i < names->count; i++) {
-		_cleanup_(strlist) struct strlist chain = { 0 };
-		int r = load(&all, folder, names->items[i], &chain, e);
-
-		if (r < 0)
-			return r;
-	}
-	*ret = all;
-	all = (struct profiles) { 0 };
-	return 0;
 }
 
 int profile_error(const struct profile *p, const struct profile_item *item, int code, struct error *e,
@@ -249,6 +229,11 @@ void profile_free(struct profile *p)
 		free(p->items[i].target);
 	}
 	free(p->items);
+	for (size_t i = 0; i < p->promise_count; i++) {
+		free(p->promises[i].name);
+		free(p->promises[i].packages);
+	}
+	free(p->promises);
 	strlist_free(&p->requires);
 	free(p->name);
 	free(p->file);

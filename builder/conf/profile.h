@@ -19,13 +19,23 @@ enum profile_item_kind {
 	ITEM_FILE, /* a path; missing: the build fails */
 	ITEM_FILE_OPTIONAL,
 	ITEM_LINK, /* `value` is the link's path, `target` where it points */
+	ITEM_LIBRARY, /* of a promise: its first tool opens it by this name */
+	ITEM_APPLET, /* of a promise: a command of busybox */
 };
 
 struct profile_item {
 	enum profile_item_kind kind;
-	char *value;
+	char *value; /* where one is required: "A|B" is satisfied by A or else by B */
 	char *target; /* ITEM_LINK only */
 	unsigned line;
+	unsigned promise; /* which one needs it, counted from 1; 0: none */
+};
+
+/* What an image with this profile can do. Its needs are items like the others, so they are packed as well;
+ * that the finished tree keeps it is looked at once more (image/promise.h). */
+struct promise {
+	char *name; /* "can mount nfs4" */
+	char *packages; /* what to install when something is missing, or NULL */
 };
 
 struct profile {
@@ -35,6 +45,8 @@ struct profile {
 	struct strlist requires; /* names of other profiles */
 	struct profile_item *items;
 	size_t count, capacity;
+	struct promise *promises;
+	size_t promise_count, promise_capacity;
 };
 
 /* All profiles of an image, each once, a required one before the one that requires it. */
@@ -56,6 +68,14 @@ DEFINE_CLEANUP(profile, struct profile, profile_free)
 /* Reads the profiles `names` and all that they require. A name without a slash is NAME.conf in
  * PROFILE_FOLDER_SITE or `folder`; one with a slash is the path of a profile. */
 int profiles_load(const char *folder, const struct strlist *names, struct profiles *ret, struct error *e);
+
+/* The promise that the item is for, or NULL. */
+const struct promise *profile_promise(const struct profile *p, const struct profile_item *item);
+bool profile_promises(const struct profile *p, const char *promise);
+
+/* Names of all profiles in PROFILE_FOLDER_SITE and `folder` that promise this; those that cannot be read are
+ * passed over. */
+void profiles_that_promise(const char *folder, const char *promise, struct strlist *ret);
 
 /* "FILE:LINE: text" as -`code`: what the item asks for cannot be had. */
 int profile_error(const struct profile *p, const struct profile_item *item, int code, struct error *e,

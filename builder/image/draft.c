@@ -3,6 +3,7 @@
 #include "image/compress.h"
 #include "image/generate.h"
 #include "image/overlay.h"
+#include "image/promise.h"
 #include "image/share.h"
 
 #include <errno.h>
@@ -175,6 +176,15 @@ static int overlay_phase(struct image_draft *d, struct error *e)
 	return r < 0 ? r : tree_share_duplicates(&d->tree, e);
 }
 
+/* The tree is complete: does it do what its profiles say? */
+static int promises_phase(struct image_draft *d, struct error *e)
+{
+	_cleanup_(free) char *modules = xasprintf("lib/modules/%s", d->kernel.version);
+	_cleanup_(view) struct view view = { .tree = &d->tree, .modules = modules };
+
+	return promises_check(&d->profiles, &view, d->kernel.modules, &d->result.promises, e);
+}
+
 static int kernel_phase(struct image_draft *d, struct error *e)
 {
 	const struct image_request *q = d->request;
@@ -192,11 +202,9 @@ int image_draft(const struct image_request *request, struct image_draft **ret, s
 	static const struct {
 		const char *name;
 		int (*run)(struct image_draft *d, struct error *e);
-	} phases[] = { { "select", select_phase },
-		       { "kernel", kernel_phase },
-		       { "tools", userland_phase },
-		       { "modules", modules_phase },
-		       { "overlay", overlay_phase } };
+	} phases[] = { { "select", select_phase },   { "kernel", kernel_phase },
+		       { "tools", userland_phase },  { "modules", modules_phase },
+		       { "overlay", overlay_phase }, { "promises", promises_phase } };
 	_cleanup_(image_draft) struct image_draft *d = xcalloc(1, sizeof(*d));
 
 	d->request = request;

@@ -16,6 +16,7 @@ void image_result_free(struct image_result *r)
 {
 	free(r->kernel_version);
 	strlist_free(&r->secrets);
+	strlist_free(&r->promises);
 	*r = (struct image_result) { 0 };
 }
 

@@ -31,6 +31,8 @@ struct image_result {
 	size_t files;
 	bool holds_secrets; /* the initrd was made with mode 0600 */
 	struct strlist secrets; /* which files those are */
+	struct strlist
+		promises; /* of its profiles: "can mount nfs4"; all were looked at in the finished tree */
 	struct image_phase phases[8];
 	size_t phase_count;
 };

@@ -42,21 +42,71 @@ static int add_this_program(const struct asked *a, struct error *e)
 	return r < 0 ? r : 1;
 }
 
+/* "A|B": A, or else B. `add` returns as modules_add() does; so does this. */
+static int add_first(const struct asked *a,
+		     int (*add)(const struct asked *a, const char *name, struct error *e), struct error *e)
+{
+	_cleanup_(strlist) struct strlist names = { 0 };
+	int r = 0;
+
+	strlist_add_parts(&names, a->item->value, '|');
+	for (size_t i = 0; r == 0 && i < names.count; i++)
+		r = add(a, names.items[i], e);
+	return r;
+}
+
+static int add_tool(const struct asked *a, const char *name, struct error *e)
+{
+	return tools_add(a->s->tools, name, a->why, e);
+}
+
+static int add_file(const struct asked *a, const char *name, struct error *e)
+{
+	return tools_add_file(a->s->tools, name, a->why, e);
+}
+
+static int add_module(const struct asked *a, const char *name, struct error *e)
+{
+	return modules_add(a->s->modules, name, a->why, e);
+}
+
+/* Opened by the first tool of its promise, which is there already: tools come first. */
+static int add_library(const struct asked *a, const char *name, struct error *e)
+{
+	_cleanup_(strlist) struct strlist tools = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; !tools.count && i < a->profile->count; i++) {
+		const struct profile_item *other = &a->profile->items[i];
+
+		if (other->kind == ITEM_TOOL && other->promise == a->item->promise)
+			strlist_add_parts(&tools, other->value, '|');
+	}
+	for (size_t i = 0; r == 0 && i < tools.count; i++)
+		r = tools_add_library(a->s->tools, tools.items[i], name, a->why, e);
+	return r;
+}
+
 /* Returns 1 when it was had, 0 when not. */
 static int add_userland_item(const struct asked *a, struct error *e)
 {
 	switch (a->item->kind) {
 	case ITEM_TOOL:
 	case ITEM_TOOL_OPTIONAL:
-		return tools_add(a->s->tools, a->item->value, a->why, e);
+		return add_first(a, add_tool, e);
 	case ITEM_THIS_PROGRAM:
 		return add_this_program(a, e);
 	case ITEM_FILE:
 	case ITEM_FILE_OPTIONAL:
-		return tools_add_file(a->s->tools, a->item->value, a->why, e);
+		return add_first(a, add_file, e);
 	default:
 		return 1;
 	}
+}
+
+static int add_library_item(const struct asked *a, struct error *e)
+{
+	return a->item->kind == ITEM_LIBRARY ? add_first(a, add_library, e) : 1;
 }
 
 static int add_machine(const struct asked *a, struct error *e)
@@ -91,8 +141,9 @@ static int add_module_item(const struct asked *a, struct error *e)
 	switch (a->item->kind) {
 	case ITEM_MODULE:
 	case ITEM_MODULE_OPTIONAL:
+		return add_first(a, add_module, e);
 	case ITEM_MODULE_ALIAS:
-		return modules_add(a->s->modules, a->item->value, a->why, e);
+		return add_module(a, a->item->value, e);
 	case ITEM_MODULE_CLASS:
 		return modules_add_class(a->s->modules, a->item->value, a->why, e);
 	case ITEM_FIRMWARE:
@@ -104,26 +155,40 @@ static int add_module_item(const struct asked *a, struct error *e)
 	}
 }
 
+/* What to do about an item that cannot be had. The caller frees. */
+static char *next_step(const struct asked *a)
+{
+	const struct promise *p = profile_promise(a->profile, a->item);
+	_cleanup_(free) char *step = a->item->kind == ITEM_MODULE ? xstrdup("take another kernel")
+				     : p && p->packages ? xasprintf("install package %s", p->packages)
+							: xstrdup("install it");
+
+	return xasprintf("%s%s%s; %s, or drop profile '%s'", p ? ", and '" : "", p ? p->name : "",
+			 p ? "' needs it" : "", step, a->profile->name);
+}
+
 /* Nothing was found for the item: fatal for some kinds. */
 static int missing(const struct asked *a, struct error *e)
 {
 	const struct profile_item *item = a->item;
 	const char *root = a->s->tools->root->path;
+	_cleanup_(free) char *next = next_step(a);
 
 	switch (item->kind) {
 	case ITEM_TOOL:
-		return profile_error(a->profile, item, ENOENT, e,
-				     "tool '%s' is not on this machine%s%s; install it, or drop profile '%s'",
-				     item->value, *root ? ": " : "", root, a->profile->name);
+	case ITEM_LIBRARY:
+		return profile_error(a->profile, item, ENOENT, e, "%s '%s' is not on this machine%s%s%s",
+				     item->kind == ITEM_TOOL ? "tool" : "library", item->value,
+				     *root ? ": " : "", root, next);
 	case ITEM_FILE:
-		return profile_error(a->profile, item, ENOENT, e, "file %s%s does not exist", root,
-				     item->value);
+		return profile_error(a->profile, item, ENOENT, e, "file %s%s does not exist%s", root,
+				     item->value, next);
 	case ITEM_MODULE:
 		if (!a->s->modules->context)
 			return 0; /* the kernel has no modules at all: that was said */
 		return profile_error(a->profile, item, ENOENT, e,
-				     "kernel %s has no module '%s', nor is it built in",
-				     a->s->modules->kernel->version, item->value);
+				     "kernel %s has no module '%s', nor is it built in%s",
+				     a->s->modules->kernel->version, item->value, next);
 	default:
 		report_debug(a->s->report, "%s:%u: nothing here for '%s'", a->profile->file, item->line,
 			     item->value);
@@ -192,7 +257,9 @@ int select_userland(struct selection *s, struct error *e)
 
 	if (r == 0)
 		r = for_each_item(s, add_link_item, e);
-	return r < 0 ? r : for_each_item(s, add_userland_item, e);
+	if (r == 0)
+		r = for_each_item(s, add_userland_item, e);
+	return r < 0 ? r : for_each_item(s, add_library_item, e);
 }
 
 int select_modules(struct selection *s, struct error *e)

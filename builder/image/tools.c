@@ -191,6 +191,17 @@ int tools_add(struct tools *t, const char *name, const struct reason *because, s
 	return r < 0 ? r : 1;
 }
 
+int tools_add_library(struct tools *t, const char *tool, const char *name, const struct reason *because,
+		      struct error *e)
+{
+	_cleanup_(walk) struct walk w = { 0 };
+	int r = find(t, tool, &w, e);
+
+	if (r > 0)
+		r = libs_add_opened(&t->libs, w.canonical, name, because, e);
+	return r;
+}
+
 /* --- files --- */
 
 static int add_file(struct tools *t, const char *path, bool through_link, const struct reason *because,

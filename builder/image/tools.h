@@ -27,6 +27,11 @@ int tools_add_needs(struct tools *t, const char *canonical, const struct reason 
 /* Adds a file, or a folder with all that is in it. Returns 1, or 0 when it is not there. */
 int tools_add_file(struct tools *t, const char *path, const struct reason *because, struct error *e);
 
+/* Adds the library `name` that the program `tool`, which is in the tree, opens while it runs. Returns 1, or 0 when
+ * there is no such program or no such library. */
+int tools_add_library(struct tools *t, const char *tool, const char *name, const struct reason *because,
+		      struct error *e);
+
 /* What a tool or library calls, opens or reads without saying so in its headers. */
 enum helper_kind { HELPER_TOOL, HELPER_LIBRARY, HELPER_FILE };
 struct helper {

@@ -388,7 +388,8 @@ TEST(a_missing_module_is_pointed_at)
 	lab_make(&lab);
 	put(&lab, "data/profiles/test.conf", "[modules]\nrequired = nonesuch\n");
 	_cleanup_(free) char *want = xasprintf(
-		"%s/profiles/test.conf:2: kernel 6.6.6-lab has no module 'nonesuch', nor is it built in",
+		"%s/profiles/test.conf:2: kernel 6.6.6-lab has no module 'nonesuch', nor is it built in; "
+		"take another kernel, or drop profile 'test'",
 		lab.data);
 
 	CHECK_ERROR(build(&lab, "out", &result), want);
@@ -569,6 +570,79 @@ TEST(an_installed_kernel_by_its_version)
 	lab.kernel = xstrdup("6.6.6-lab");
 	CHECK_OK(build(&lab, "out", &result));
 	CHECK_INT(result.kernel_size, 0xa00);
+}
+
+TEST(promises_are_packed_and_told)
+{
+	_cleanup_(lab) struct lab lab;
+	_cleanup_(image_result) struct image_result result = { 0 }, none = { 0 };
+	_cleanup_(strbuf) struct strbuf list = { 0 };
+
+	lab_make(&lab);
+	put_module(&lab, MODULES "net/card.ko", NULL, NULL, "");
+	index_modules(&lab);
+	put(&lab, "root/etc/thing", "x");
+	put_mode(&lab, "root/usr/bin/second", 0755, "#!/bin/script\n");
+	put_mode(&lab, "root/usr/bin/script", 0755, "#!/bin/script\n");
+	compile(&lab, "root/usr/bin/script", "-nostartfiles -static -Wl,-e,0");
+	put(&lab, "data/profiles/test.conf",
+	    "[promise can work]\ntools = first|second\nmodules = card inside\nfiles = /etc/thing\n");
+	CHECK_OK(build(&lab, "out", &result));
+	CHECK_INT(result.promises.count, 1);
+	CHECK_STR(result.promises.items[0], "can work");
+	list_initrd(&lab, "out/initrd.img", &list);
+	check_line(&list, "usr/bin/second 100755");
+	check_line(&list, "etc/thing 100644");
+
+	/* A site's overlay goes on top, also where it does harm. */
+	put_mode(&lab, "site/bin/second", 0644, "ours\n");
+	lab.conf.overlay = inside(&lab, "site");
+	_cleanup_(free) char *want = xasprintf("%s/profiles/test.conf:2: the image does not keep 'can work': "
+					       "tool first is not in it; mend the "
+					       "overlay or drop profile 'test'",
+					       lab.data);
+
+	CHECK_ERROR(build(&lab, "out2", &none), want);
+	CHECK(!exists(&lab, "out2/initrd.img"));
+}
+
+TEST(what_a_promise_needs_and_nobody_has)
+{
+	static const struct {
+		const char *need, *said;
+	} cases[] = {
+		{ "tools = a|b",
+		  "tool 'a|b' is not on this machine: %s, and 'can work' needs it; install package "
+		  "abc, or drop profile 'test'" },
+		{ "tools = script\nlibraries = libx.so", "library 'libx.so' is not on this machine: %s, and "
+							 "'can work' needs it; install package abc, or "
+							 "drop profile 'test'" },
+		{ "files = /etc/none",
+		  "file %s/etc/none does not exist, and 'can work' needs it; install package "
+		  "abc, or drop profile 'test'" },
+		{ "modules = nonesuch",
+		  "kernel 6.6.6-lab has no module 'nonesuch', nor is it built in, and 'can "
+		  "work' needs it; take another kernel, or drop profile 'test'" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_(lab) struct lab lab;
+		struct image_result result;
+
+		lab_make(&lab);
+		_cleanup_(free) char *text = xasprintf(
+			"[promise can work]\npackages = abc\n%s\n[link /bin/sh]\ntarget = busybox\n",
+			cases[i].need);
+		const char *gap = strstr(cases[i].said, "%s");
+		_cleanup_(free) char *want =
+			xasprintf("%s/profiles/test.conf:%d: %.*s%s%s", lab.data,
+				  strchr(cases[i].need, '\n') ? 4 : 3, gap ? (int)(gap - cases[i].said) : 0,
+				  cases[i].said, gap ? lab.root : "", gap ? gap + 2 : cases[i].said);
+
+		put(&lab, "data/profiles/test.conf", text);
+		CHECK_ERROR(build(&lab, "out", &result), want);
+		check_no_output(&lab);
+	}
 }
 
 TAP_MAIN()

@@ -44,6 +44,51 @@ TEST(mistakes_are_pointed_at)
 		    "x.conf:2: '/kernel'; expected a folder such as kernel/drivers/ata");
 }
 
+TEST(a_promise_is_a_list_of_needs)
+{
+	_cleanup_(profile) struct profile p = { 0 };
+
+	CHECK_OK(profile_parse("x", "x.conf",
+			       "[tools]\nrequired = ls\n[promise can mount nfs4]\ntools = mount.nfs a|b\n"
+			       "modules = nfsv4\nlibraries = liba.so\nfiles = /etc/rpc\napplets = ping\n"
+			       "packages = nfs-common\n[promise can do more]\nfiles = /etc/more\n",
+			       &p, &e));
+	CHECK_INT(p.promise_count, 2);
+	CHECK_STR(p.promises[0].name, "can mount nfs4");
+	CHECK_STR(p.promises[0].packages, "nfs-common");
+	CHECK_INT(p.count, 8);
+	CHECK(!profile_promise(&p, &p.items[0]));
+	CHECK(profile_promise(&p, &p.items[1]) == &p.promises[0]);
+	CHECK_STR(p.items[2].value, "a|b");
+	CHECK_INT(p.items[3].kind, ITEM_MODULE);
+	CHECK_INT(p.items[3].line, 5);
+	CHECK_INT(p.items[4].kind, ITEM_LIBRARY);
+	CHECK_INT(p.items[6].kind, ITEM_APPLET);
+	CHECK(profile_promise(&p, &p.items[7]) == &p.promises[1]);
+	CHECK(profile_promises(&p, "can do more") && !profile_promises(&p, "can do"));
+}
+
+TEST(mistakes_in_promises_are_pointed_at)
+{
+	struct profile p;
+
+	CHECK_ERROR(profile_parse("x", "x.conf", "[promise]\ntools = a\n", &p, &e),
+		    "x.conf:1: section [promise]; expected [promise NAME]");
+	CHECK_ERROR(profile_parse("x", "x.conf", "[promise a]\ntool = a\n", &p, &e),
+		    "x.conf:2: unknown key 'tool' in [promise]; expected one of: tools, applets, modules, "
+		    "libraries, "
+		    "files, packages");
+	CHECK_ERROR(profile_parse("x", "x.conf", "[promise a]\npackages = p\n", &p, &e),
+		    "x.conf:1: [promise a] needs nothing; expected tools, modules …");
+	CHECK_ERROR(profile_parse("x", "x.conf", "\n[promise a]\nlibraries = p\n", &p, &e),
+		    "x.conf:2: [promise a] has libraries but no tools that open them");
+	CHECK_ERROR(profile_parse("x", "x.conf", "[promise a]\nfiles = p\n", &p, &e),
+		    "x.conf:2: 'p'; expected an absolute path");
+	CHECK_ERROR(
+		profile_parse("x", "x.conf", "[promise a]\nfiles = /p\n[promise a]\nfiles = /q\n", &p, &e),
+		"x.conf:3: section [promise a] is there twice; first on line 1");
+}
+
 static void put(const struct tempdir *t, const char *name, const char *text)
 {
 	CHECK_OK(write_file_at(t->fd, name, 0644, text, strlen(text), &e));
@@ -85,7 +130,9 @@ TEST(a_profile_that_is_nowhere)
 /* Those that come with Lifeboat. */
 TEST(our_own_profiles_are_right)
 {
-	static const char *const names[] = { "minimal",      "smb",         "nfs",     "uefi",
+	static const char *const names[] = { "minimal",      "smb",         "nfs",     "ssh",
+					     "lvm",          "raid",        "luks",    "xfs",
+					     "btrfs",        "uefi",        "wifi",    "keyboard",
 					     "this-machine", "storage-all", "net-all", "any-machine" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {

@@ -1,0 +1,67 @@
+#include "image/view.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+/* busybox keeps the names of its commands as one table of NUL-terminated strings in ascending order (its
+ * include/applet_tables.h, written by applets/applet_tables.c). The table has no label: it is the longest run
+ * of such strings in the file, and longer than any that comes about by chance. */
+enum { least_applets = 20 };
+
+/* The end of the name at `p`, its NUL; NULL when there is no name. */
+static const char *name_end(const char *p, const char *end)
+{
+	const char *start = p;
+
+	while (p < end && (islower((unsigned char)*p) || isdigit((unsigned char)*p) || strchr("[_-.", *p)) &&
+	       *p)
+		p++;
+	return p > start && p < end && !*p ? p : NULL;
+}
+
+/* Where the run of ascending names that begins at `p` ends; `*ret_count` names. */
+static const char *run_end(const char *p, const char *end, size_t *ret_count)
+{
+	const char *last = NULL, *after;
+
+	for (*ret_count = 0; (after = name_end(p, end)) && (!last || strcmp(last, p) < 0); ++*ret_count) {
+		last = p;
+		p = after + 1;
+	}
+	return p;
+}
+
+static void find_table(struct view *v)
+{
+	const char *end = v->busybox + v->busybox_len;
+	size_t most = least_applets, count;
+
+	for (const char *p = v->busybox; p < end;) {
+		const char *after = run_end(p, end, &count);
+
+		if (count > most) {
+			v->applets = p;
+			v->applets_end = after;
+			most = count;
+		}
+		p = after > p ? after : p + 1;
+	}
+}
+
+int view_applet(struct view *v, const char *name, struct error *e)
+{
+	if (!v->busybox) {
+		const struct entry *entry = view_find_tool(v, "busybox");
+		int r = entry ? view_read(entry, &v->busybox, &v->busybox_len, e)
+			      : error_text(e, ENOENT, "tool busybox, which has the command %s, is not in it",
+					   name);
+
+		if (r < 0)
+			return r;
+		find_table(v);
+	}
+	for (const char *p = v->applets; p && p < v->applets_end; p += strlen(p) + 1)
+		if (streq(p, name))
+			return 0;
+	return error_text(e, ENOENT, "its busybox has no command %s", name);
+}
