@@ -168,6 +168,8 @@ static int overlay_phase(struct image_draft *d, struct error *e)
 		r = overlay_add(&d->tools, ours, true, &d->result.secrets, e);
 	if (r == 0 && d->request->conf->overlay)
 		r = overlay_add(&d->tools, d->request->conf->overlay, false, &d->result.secrets, e);
+	if (r == 0)
+		r = libs_finish(&d->tools.libs, e);
 	if (r == 0 && !tree_find(&d->tree, "init"))
 		r = error_text(e, ENOENT, "make the image: %s has no init", ours);
 	d->result.holds_secrets = d->result.secrets.count > 0;

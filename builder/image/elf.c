@@ -6,6 +6,13 @@
 #include <gelf.h>
 #include <sys/stat.h>
 
+/* Far above what real files have; nobody gets more memory than that from us. */
+enum { max_dynamic = 1 << 18, max_notes = 1 << 20, max_text = 1 << 16, first_read = 256 };
+
+/* systemd's "dlopen() Metadata for ELF Files", uapi-group.org: a note of this owner and type. */
+#define DLOPEN_NOTE_OWNER "FDO"
+enum { dlopen_note_type = 0x407c0c0a };
+
 static void cleanup_elf(Elf **elf)
 {
 	if (*elf)
@@ -19,11 +26,14 @@ void elf_info_free(struct elf_info *info)
 	free(info->rpath);
 	free(info->runpath);
 	strlist_free(&info->needed);
+	strlist_free(&info->auxiliary);
+	strlist_free(&info->dlopen_notes);
 	*info = (struct elf_info) { 0 };
 }
 
 /* One file while it is read. */
 struct reader {
+	int fd;
 	Elf *elf;
 	GElf_Ehdr header;
 	size_t segments;
@@ -87,27 +97,47 @@ static int find_address(const struct reader *r, uint64_t address, uint64_t *ret_
 	return broken(r, "an address is in no segment");
 }
 
-static int read_interpreter(const struct reader *r, const GElf_Phdr *segment, struct elf_info *info)
+/* The text at `offset`, which ends within `limit` bytes. Only as much as is needed is read: tables of
+ * strings may be large, or say that they are. */
+static int read_text(const struct reader *r, uint64_t offset, uint64_t limit, const char *what, char **ret)
 {
-	const Elf_Data *d =
-		elf_getdata_rawchunk(r->elf, (int64_t)segment->p_offset, segment->p_filesz, ELF_T_BYTE);
+	char buf[first_read];
+	size_t size = limit < sizeof(buf) ? limit : sizeof(buf);
+	ssize_t n = pread_full(r->fd, buf, size, (off_t)offset);
 
-	if (!d || d->d_size < 2 || !memchr(d->d_buf, '\0', d->d_size))
-		return broken(r, "the interpreter's name has no end");
-	info->interpreter = xstrdup(d->d_buf);
+	if (n < 0)
+		return error_errno(r->e, (int)-n, "read %s", r->shown);
+	if (memchr(buf, '\0', (size_t)n)) {
+		*ret = xstrdup(buf);
+		return 0;
+	}
+	size = limit < max_text ? limit : max_text;
+	_cleanup_(free) char *longer = xmalloc(size);
+
+	n = pread_full(r->fd, longer, size, (off_t)offset);
+	if (n < 0)
+		return error_errno(r->e, (int)-n, "read %s", r->shown);
+	if (!memchr(longer, '\0', (size_t)n))
+		return broken(r, what);
+	*ret = TAKE_PTR(longer);
 	return 0;
 }
 
-/* The dynamic section's string table. */
-struct strings {
-	const char *data;
-	size_t size;
-};
-
-static const char *get_string(const struct strings *s, uint64_t at)
+static int read_interpreter(const struct reader *r, const GElf_Phdr *segment, struct elf_info *info)
 {
-	return at < s->size && memchr(s->data + at, '\0', s->size - at) ? s->data + at : NULL;
+	free(TAKE_PTR(info->interpreter)); /* a file with two of them has the last one */
+	int result = read_text(r, segment->p_offset, segment->p_filesz, "the interpreter's name has no end",
+			       &info->interpreter);
+
+	if (result == 0 && !*info->interpreter)
+		result = broken(r, "the interpreter has no name");
+	return result;
 }
+
+/* Where the dynamic section's strings are in the file. */
+struct strings {
+	uint64_t offset, size;
+};
 
 static int find_strings(const struct reader *r, Elf_Data *dynamic, size_t count, struct strings *ret)
 {
@@ -130,49 +160,72 @@ static int find_strings(const struct reader *r, Elf_Data *dynamic, size_t count,
 		return result;
 	if (size > left)
 		return broken(r, "the string table is cut");
-	const Elf_Data *d = elf_getdata_rawchunk(r->elf, (int64_t)offset, size, ELF_T_BYTE);
-
-	if (!d)
-		return broken(r, elf_errmsg(-1));
-	*ret = (struct strings) { d->d_buf, d->d_size };
+	*ret = (struct strings) { offset, size };
 	return 0;
 }
 
 static int take_dynamic(const struct reader *r, const GElf_Dyn *dyn, const struct strings *strings,
 			struct elf_info *info)
 {
-	char **single = dyn->d_tag == DT_SONAME    ? &info->soname
-			: dyn->d_tag == DT_RPATH   ? &info->rpath
-			: dyn->d_tag == DT_RUNPATH ? &info->runpath
-						   : NULL;
+	char **single = NULL;
+	struct strlist *list = NULL;
+	_cleanup_(free) char *text = NULL;
 
-	if (dyn->d_tag != DT_NEEDED && !single)
+	switch (dyn->d_tag) {
+	case DT_NEEDED:
+	case DT_FILTER:
+		list = &info->needed;
+		break;
+	case DT_AUXILIARY:
+		list = &info->auxiliary;
+		break;
+	case DT_SONAME:
+		single = &info->soname;
+		break;
+	case DT_RPATH:
+		single = &info->rpath;
+		break;
+	case DT_RUNPATH:
+		single = &info->runpath;
+		break;
+	case DT_FLAGS_1:
+		info->nodeflib = dyn->d_un.d_val & DF_1_NODEFLIB;
 		return 0;
-	const char *text = get_string(strings, dyn->d_un.d_val);
-
-	if (!text)
+	default:
+		return 0;
+	}
+	if (dyn->d_un.d_val >= strings->size)
 		return broken(r, "a name lies outside of the string table");
-	if (!single) {
-		strlist_add(&info->needed, text);
+	int result = read_text(r, strings->offset + dyn->d_un.d_val, strings->size - dyn->d_un.d_val,
+			       "a name has no end", &text);
+
+	if (result < 0)
+		return result;
+	if (list) {
+		strlist_take(list, TAKE_PTR(text));
 	} else {
 		free(*single);
-		*single = xstrdup(text);
+		*single = TAKE_PTR(text);
 	}
 	return 0;
 }
 
 static int read_dynamic(const struct reader *r, const GElf_Phdr *segment, struct elf_info *info)
 {
-	Elf_Data *dynamic =
-		elf_getdata_rawchunk(r->elf, (int64_t)segment->p_offset, segment->p_filesz, ELF_T_DYN);
 	struct strings strings = { 0 };
 	GElf_Dyn dyn;
+
+	if (segment->p_filesz > max_dynamic)
+		return broken(r, "its dynamic section is larger than any real one");
+	Elf_Data *dynamic =
+		elf_getdata_rawchunk(r->elf, (int64_t)segment->p_offset, segment->p_filesz, ELF_T_DYN);
 
 	if (!dynamic)
 		return broken(r, elf_errmsg(-1));
 	size_t count = segment->p_filesz / gelf_fsize(r->elf, ELF_T_DYN, 1, EV_CURRENT);
 	int result = find_strings(r, dynamic, count, &strings);
 
+	info->dynamic = true;
 	for (size_t i = 0; result == 0 && i < count && gelf_getdyn(dynamic, (int)i, &dyn); i++) {
 		if (dyn.d_tag == DT_NULL)
 			break;
@@ -181,10 +234,34 @@ static int read_dynamic(const struct reader *r, const GElf_Phdr *segment, struct
 	return result;
 }
 
+/* Notes that are no notes end the reading: nothing depends on them. */
+static int read_notes(const struct reader *r, const GElf_Phdr *segment, struct elf_info *info)
+{
+	GElf_Nhdr note;
+	size_t name, text;
+
+	if (segment->p_filesz > max_notes)
+		return broken(r, "its notes are larger than any real ones");
+	Elf_Data *notes = elf_getdata_rawchunk(r->elf, (int64_t)segment->p_offset, segment->p_filesz,
+					       segment->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
+
+	if (!notes)
+		return broken(r, elf_errmsg(-1));
+	for (size_t at = 0; (at = gelf_getnote(notes, at, &note, &name, &text)) > 0;) {
+		const char *data = notes->d_buf;
+
+		if (note.n_type != dlopen_note_type || note.n_namesz != sizeof(DLOPEN_NOTE_OWNER) ||
+		    memcmp(data + name, DLOPEN_NOTE_OWNER, sizeof(DLOPEN_NOTE_OWNER)) != 0)
+			continue;
+		strlist_take(&info->dlopen_notes, xstrndup(data + text, note.n_descsz));
+	}
+	return 0;
+}
+
 static int read_segments(const struct reader *r, struct elf_info *info)
 {
 	GElf_Phdr segment;
-	int result = check_segments(r);
+	int result = 0;
 
 	for (size_t i = 0; result == 0 && i < r->segments; i++) {
 		if (!gelf_getphdr(r->elf, (int)i, &segment))
@@ -193,6 +270,8 @@ static int read_segments(const struct reader *r, struct elf_info *info)
 			result = read_interpreter(r, &segment, info);
 		else if (segment.p_type == PT_DYNAMIC && segment.p_filesz)
 			result = read_dynamic(r, &segment, info);
+		else if (segment.p_type == PT_NOTE && segment.p_filesz)
+			result = read_notes(r, &segment, info);
 	}
 	return result;
 }
@@ -201,17 +280,20 @@ int elf_read(int fd, const char *shown, struct elf_info *ret, struct error *e)
 {
 	char magic[SELFMAG];
 	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_errno(e, errno, "read %s", shown);
+	if (!S_ISREG(st.st_mode))
+		return 0;
 	ssize_t n = pread_full(fd, magic, sizeof(magic), 0);
 
 	if (n < 0)
 		return error_errno(e, (int)-n, "read %s", shown);
 	if (n < SELFMAG || memcmp(magic, ELFMAG, SELFMAG) != 0)
 		return 0;
-	if (fstat(fd, &st) < 0)
-		return error_errno(e, errno, "read %s", shown);
 	if (elf_version(EV_CURRENT) == EV_NONE)
 		return error_text(e, ENOTSUP, "read %s: libelf is too old", shown);
-	struct reader r = { .shown = shown, .e = e, .file_size = (uint64_t)st.st_size };
+	struct reader r = { .fd = fd, .shown = shown, .e = e, .file_size = (uint64_t)st.st_size };
 	/* Not mapped: a file that shrinks while we read it must be an error, not a signal. */
 	_cleanup_(elf) Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
 	_cleanup_(elf_info) struct elf_info info = { 0 };
@@ -222,8 +304,14 @@ int elf_read(int fd, const char *shown, struct elf_info *ret, struct error *e)
 		return r.file_size < sizeof(Elf64_Ehdr) ? truncated(&r, sizeof(Elf64_Ehdr))
 							: broken(&r, elf_errmsg(-1));
 	info.class = gelf_getclass(elf);
+	info.data = r.header.e_ident[EI_DATA];
+	info.type = r.header.e_type;
 	info.machine = r.header.e_machine;
-	int result = read_segments(&r, &info);
+	info.flags = r.header.e_flags;
+	int result = check_segments(&r);
+
+	if (result == 0 && (info.type == ET_EXEC || info.type == ET_DYN))
+		result = read_segments(&r, &info);
 
 	if (result < 0)
 		return result;

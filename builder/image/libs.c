@@ -1,430 +1,114 @@
 #include "image/libs.h"
 
-#include "base/fs.h"
-
-#include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <fnmatch.h>
-#include <dirent.h>
-
-enum { max_conf = 1 << 20, max_includes = 8 };
-
-/* --- ld.so.conf --- */
-
-static int read_conf(struct libs *l, const char *path, unsigned depth, struct error *e);
-
-/* `include PATTERN`: the pattern's last part may hold wildcards; names are taken in byte order. */
-static int include(struct libs *l, const char *pattern, unsigned depth, struct error *e)
-{
-	const char *slash = strrchr(pattern, '/');
-	_cleanup_(free) char *folder = slash ? xstrndup(pattern, (size_t)(slash - pattern)) : xstrdup("/etc");
-	_cleanup_(walk) struct walk w = { 0 };
-	_cleanup_(strlist) struct strlist names = { 0 };
-	struct error ignored;
-	int r = 0;
-
-	if (root_walk(l->root, NULL, folder, &w, &ignored) < 0)
-		return 0; /* as ldconfig: nothing matches */
-	int fd = openat(l->root->fd, *w.canonical ? w.canonical : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!d)
-		return error_errno(e, errno, "read folder %s%s", l->root->path, folder);
-	for (const struct dirent *entry; (entry = readdir(d));)
-		if (fnmatch(slash ? slash + 1 : pattern, entry->d_name, FNM_PERIOD) == 0)
-			strlist_add(&names, entry->d_name);
-	(void)closedir(d); /* read side */
-	strlist_sort(&names);
-	for (size_t i = 0; r == 0 && i < names.count; i++) {
-		_cleanup_(free) char *path = xasprintf("%s/%s", folder, names.items[i]);
-
-		r = read_conf(l, path, depth + 1, e);
-	}
-	return r;
-}
-
-static int read_conf(struct libs *l, const char *path, unsigned depth, struct error *e)
-{
-	_cleanup_(walk) struct walk w = { 0 };
-	_cleanup_(free) char *text = NULL;
-	struct error ignored;
-
-	if (depth > max_includes)
-		return error_errno(e, ELOOP, "read %s%s", l->root->path, path);
-	if (root_walk(l->root, NULL, path, &w, &ignored) < 0)
-		return 0; /* there need not be any */
-	int r = read_file_at(l->root->fd, w.canonical, max_conf, &text, NULL, e);
-
-	for (char *rest = text, *line; r == 0 && (line = strsep(&rest, "\n"));) {
-		line[strcspn(line, "#")] = '\0';
-		line = str_strip(line);
-		const char *pattern = str_after(line, "include");
-
-		if (pattern && (*pattern == ' ' || *pattern == '\t'))
-			r = include(l, pattern + strspn(pattern, " \t"), depth, e);
-		else if (*line == '/')
-			strlist_add_once(&l->conf, line);
-	}
-	return r;
-}
 
 int libs_open(const struct root *root, struct tree *tree, struct libs *ret, struct error *e)
 {
-	_cleanup_(libs) struct libs l = { .root = root, .tree = tree };
-	int r = read_conf(&l, "/etc/ld.so.conf", 0, e);
+	struct libs l = { .tree = tree };
+	int r = linker_open(root, tree, &l.linker, e);
 
 	if (r < 0)
 		return r;
 	*ret = l;
-	l = (struct libs) { 0 };
 	return 0;
 }
 
 void libs_close(struct libs *l)
 {
+	linker_close(&l->linker);
 	for (size_t i = 0; i < l->count; i++) {
-		free(l->objects[i]->canonical);
-		elf_info_free(&l->objects[i]->info);
-		free(l->objects[i]);
+		free((char *)l->cached[i].name);
+		free((char *)l->cached[i].path);
 	}
-	free(l->objects);
-	strlist_free(&l->conf);
-	map_free(&l->by_path);
-	map_free(&l->by_name);
-	strlist_free(&l->names);
+	free(l->cached);
+	strlist_free(&l->keys);
+	map_free(&l->by_key);
 	*l = (struct libs) { 0 };
 }
 
-/* --- one object --- */
+/* --- the image's ld.so.cache --- */
 
-/* Reads each file once. */
-static int get_object(struct libs *l, const char *canonical, struct object **ret, struct error *e)
+static int remember(struct libs *l, const struct loaded *got, struct error *e)
 {
-	struct object *known = map_get(&l->by_path, canonical);
+	_cleanup_(free) char *key = xasprintf("%x %s", (unsigned)got->cache_flags, got->name);
 
-	if (known) {
-		*ret = known;
+	if (map_get(&l->by_key, key))
 		return 0;
-	}
-	_cleanup_(free) char *shown = root_host_path(l->root, canonical);
-	_cleanup_(fd) int fd = openat(l->root->fd, canonical, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	if (fd < 0)
-		return error_errno(e, errno, "open %s", shown);
-	struct elf_info info = { 0 };
-	int r = elf_read(fd, shown, &info, e);
-
-	if (r < 0)
-		return r;
-	struct object *o = xcalloc(1, sizeof(*o));
-
-	*o = (struct object) { .canonical = xstrdup(canonical), .info = info, .is_elf = r == 1 };
-	l->objects = xgrow(l->objects, l->count + 1, &l->capacity, sizeof(struct object *));
-	l->objects[l->count++] = o;
-	map_put(&l->by_path, o->canonical, o);
-	*ret = o;
+	if (!got->cache_flags)
+		return error_text(e, ENOTSUP,
+				  "pack %s: only ld.so.conf leads to it, and what ld.so.cache calls its kind "
+				  "is not known here; run ldconfig",
+				  got->object->shown);
+	l->cached = xgrow(l->cached, l->count + 1, &l->capacity, sizeof(*l->cached));
+	l->cached[l->count++] = (struct ldcache_entry) { .name = xstrdup(got->name),
+							 .path = xstrdup(got->place->path),
+							 .flags = got->cache_flags };
+	strlist_take(&l->keys, TAKE_PTR(key));
+	map_put(&l->by_key, l->keys.items[l->keys.count - 1], l);
 	return 0;
 }
 
-/* --- one process: what the loader would have mapped --- */
-
-struct loaded {
-	const struct object *object;
-	const char *name; /* as it was asked for; NULL: the program itself */
-	size_t by; /* index of the one that asked; its own index for the program */
-};
-struct process {
-	struct loaded *list;
-	size_t count, capacity;
-};
-
-static void process_free(struct process *p)
+int libs_finish(struct libs *l, struct error *e)
 {
-	free(p->list);
-}
-DEFINE_CLEANUP(process, struct process, process_free)
+	_cleanup_(strbuf) struct strbuf data = { 0 };
 
-static void load(struct process *p, const struct object *object, const char *name, size_t by)
-{
-	p->list = xgrow(p->list, p->count + 1, &p->capacity, sizeof(*p->list));
-	p->list[p->count++] = (struct loaded) { object, name, by };
-}
-
-/* The object that a name stands for already, or NULL. */
-static const struct object *find_loaded(const struct process *p, const char *name)
-{
-	for (size_t i = 0; i < p->count; i++) {
-		const struct loaded *one = &p->list[i];
-
-		if ((one->name && streq(one->name, name)) ||
-		    (one->object->info.soname && streq(one->object->info.soname, name)))
-			return one->object;
-	}
-	return NULL;
-}
-
-/* One search: for `name`, of the kind of `like`. */
-struct search {
-	struct libs *l;
-	const char *name;
-	const struct object *like;
-	const struct reason *why; /* of what asks for it */
-	bool from_conf;
-	struct error *e;
-};
-
-/* Looks for FOLDER/NAME. Returns 1 when it is there and of the right kind: it is in the tree then. */
-static int try_folder(const struct search *s, const char *folder, struct object **ret)
-{
-	_cleanup_(free) char *path = xasprintf("%s/%s", folder, s->name);
-	_cleanup_(walk) struct walk w = { 0 };
-	struct error ignored;
-	struct object *o;
-
-	if (root_walk(s->l->root, s->l->tree, path, &w, &ignored) < 0 || !S_ISREG(w.st.st_mode))
+	if (!l->count)
 		return 0;
-	int r = get_object(s->l, w.canonical, &o, s->e);
-
-	if (r < 0)
-		return r;
-	if (!o->is_elf || o->info.class != s->like->info.class || o->info.machine != s->like->info.machine)
-		return 0;
-	if (!o->reason) {
-		o->reason = tree_reason(s->l->tree, s->why, "library %s", s->name);
-		o->from_conf = s->from_conf;
-	}
-	r = tree_add_walk(s->l->tree, s->l->root, &w, o->reason, s->e);
-	if (r < 0)
-		return r;
-	*ret = o;
-	return 1;
+	ldcache_format(l->cached, l->count, &data);
+	return tree_add_data(l->tree, "etc/ld.so.cache", 0644, data.data, data.len,
+			     tree_reason(l->tree, NULL, "the loader finds libraries by name"), e);
 }
 
-/* Replaces $ORIGIN by the object's folder. NULL: the folder holds a token that is not known. */
-static char *expand(const char *folder, const struct object *o)
+/* --- into the tree --- */
+
+static int add_library(struct libs *l, const struct reason *why, const char *name, const struct loaded *got,
+		       struct error *e)
 {
-	static const char *const tokens[] = { "${ORIGIN}", "$ORIGIN" };
-	struct strbuf b = { 0 };
-
-	strbuf_puts(&b, "");
-	for (const char *p = folder; *p;) {
-		const char *after = str_after(p, tokens[0]);
-
-		after = after ? after : str_after(p, tokens[1]);
-		if (after) {
-			const char *slash = strrchr(o->canonical, '/');
-
-			strbuf_printf(&b, "/%.*s", slash ? (int)(slash - o->canonical) : 0, o->canonical);
-			p = after;
-			continue;
-		}
-		if (*p == '$') {
-			strbuf_free(&b);
-			return NULL;
-		}
-		strbuf_add(&b, p++, 1);
-	}
-	return b.data;
-}
-
-/* A colon-separated DT_RPATH or DT_RUNPATH of `o`. */
-static int try_path(const struct search *s, const char *path, const struct object *o, struct object **ret)
-{
-	_cleanup_(free) char *copy = xstrdup(path);
-
-	for (char *rest = copy, *folder; (folder = strsep(&rest, ":"));) {
-		_cleanup_(free) char *full = expand(folder, o);
-
-		if (!full || full[0] != '/') /* relative ones would depend on who calls */
-			continue;
-		int r = try_folder(s, full, ret);
-
-		if (r != 0)
-			return r;
-	}
-	return 0;
-}
-
-static const char *triplet(const struct object *o)
-{
-	switch (o->info.machine) {
-	case EM_X86_64:
-		return o->info.class == ELFCLASS64 ? "x86_64-linux-gnu" : "x86_64-linux-gnux32";
-	case EM_386:
-		return "i386-linux-gnu";
-	case EM_AARCH64:
-		return "aarch64-linux-gnu";
-	case EM_ARM:
-		return "arm-linux-gnueabihf";
-	default:
-		return NULL;
-	}
-}
-
-/* The folders that the loaders of the distributions have built in. Libraries of the wrong kind
- * are passed over, so that /lib64 and /lib may stand in one list. */
-static int try_default(const struct search *s, struct object **ret)
-{
-	static const char *const folders[] = { "/lib/%",     "/usr/lib/%", "/lib64",
-					       "/usr/lib64", "/lib",       "/usr/lib" };
-	const char *multiarch = triplet(s->like);
-
-	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
-		size_t n = strcspn(folders[i], "%");
-		bool with = folders[i][n] != '\0';
-
-		if ((with && !multiarch) || (strstr(folders[i], "64") && s->like->info.class != ELFCLASS64))
-			continue;
-		_cleanup_(free) char *folder = xasprintf("%.*s%s", (int)n, folders[i], with ? multiarch : "");
-		int r = try_folder(s, folder, ret);
-
-		if (r != 0)
-			return r;
-	}
-	return 0;
-}
-
-/* What every object finds: ld.so.conf and the defaults. Asked for often, so the answer is kept. */
-static int try_general(struct search *s, struct object **ret)
-{
-	struct object *known = map_get(&s->l->by_name, s->name);
-	int r = 0;
-
-	if (known && known->info.class == s->like->info.class &&
-	    known->info.machine == s->like->info.machine) {
-		*ret = known;
-		return 1;
-	}
-	s->from_conf = true;
-	for (size_t i = 0; r == 0 && i < s->l->conf.count; i++)
-		r = try_folder(s, s->l->conf.items[i], ret);
-	s->from_conf = false;
-	if (r == 0)
-		r = try_default(s, ret);
-	if (r == 1 && !known) {
-		strlist_add(&s->l->names, s->name);
-		map_put(&s->l->by_name, s->l->names.items[s->l->names.count - 1], *ret);
-	}
-	return r;
-}
-
-/* ld.so(8)'s order, for what the object at index `by` asks. 1, 0 (nowhere) or a negative errno. */
-static int search(struct search *s, const struct process *p, size_t by, struct object **ret)
-{
-	const struct object *asking = p->list[by].object;
-	int r = 0;
-
-	if (strchr(s->name, '/'))
-		return s->name[0] == '/' ? try_folder(s, "", ret) : 0;
-	if (!asking->info.runpath)
-		for (size_t i = by;; i = p->list[i].by) {
-			const struct object *o = p->list[i].object;
-
-			if (o->info.rpath && !o->info.runpath)
-				r = try_path(s, o->info.rpath, o, ret);
-			if (r != 0 || p->list[i].by == i)
-				break;
-		}
-	else
-		r = try_path(s, asking->info.runpath, asking, ret);
-	return r != 0 ? r : try_general(s, ret);
-}
-
-/* Takes in what the objects from index `from` on need, and what those need. */
-static int close_over(struct libs *l, struct process *p, size_t from, struct error *e)
-{
-	for (size_t i = from; i < p->count; i++) {
-		const struct object *o = p->list[i].object;
-
-		for (size_t n = 0; n < o->info.needed.count; n++) {
-			const char *name = o->info.needed.items[n];
-			struct search s = { l, name, o, o->reason, false, e };
-			const struct object *loaded = find_loaded(p, name);
-			struct object *found = NULL;
-
-			if (loaded) {
-				tree_also(l->tree, loaded->canonical, o->reason, "library %s", name);
-				continue;
-			}
-			int r = search(&s, p, i, &found);
-
-			if (r < 0)
-				return r;
-			if (r == 0)
-				return error_text(e, ENOENT,
-						  "pack %s/%s: its library %s is in no folder of ld.so",
-						  l->root->path, o->canonical, name);
-			tree_also(l->tree, found->canonical, o->reason, "library %s", name);
-			load(p, found, name, i);
-		}
-	}
-	return 0;
-}
-
-/* Links beside the C library for what only ld.so.conf finds. */
-static int link_conf_libraries(struct libs *l, const struct process *p, struct error *e)
-{
-	const struct object *libc = map_get(&l->by_name, "libc.so.6");
-
-	for (size_t i = 0; libc && i < p->count; i++) {
-		const struct loaded *one = &p->list[i];
-
-		if (!one->object->from_conf || !one->name)
-			continue;
-		const char *slash = strrchr(libc->canonical, '/');
-		_cleanup_(free) char *link = xasprintf("%.*s/%s", slash ? (int)(slash - libc->canonical) : 0,
-						       libc->canonical, one->name);
-		_cleanup_(free) char *target = xasprintf("/%s", one->object->canonical);
-		_cleanup_(walk) struct walk w = { 0 };
-		struct error ignored;
-
-		/* Debian's ld.so.conf names the default folders as well. */
-		if (root_walk(l->root, l->tree, link, &w, &ignored) == 0 &&
-		    streq(w.canonical, one->object->canonical))
-			continue;
-		if (tree_find(l->tree, link))
-			return error_text(e, EEXIST, "pack library %s: both /%s and %s are needed", one->name,
-					  link, target);
-		int r = tree_add_link(l->tree, link, target,
-				      tree_reason(l->tree, one->object->reason, "found without ld.so.cache"),
+	if (!got->object->reason)
+		got->object->reason = tree_reason(l->tree, why, "library %s", name);
+	if (got->place && !got->place->in_tree) {
+		int r = tree_add_walk(l->tree, l->linker.objects.root, &got->place->walk, got->object->reason,
 				      e);
 
 		if (r < 0)
 			return r;
+		got->place->in_tree = true;
 	}
-	return 0;
+	tree_also(l->tree, got->object->canonical, why, "library %s", name);
+	return got->by_name ? remember(l, got, e) : 0;
 }
 
-/* The program itself and its loader, which is a library of that process as well. */
-static int start_process(struct libs *l, struct object *program, struct process *p, struct error *e)
+static int add_edge(void *context, const struct loaded *by, const char *name, const struct loaded *got,
+		    struct error *e)
 {
-	_cleanup_(free) char *canonical = NULL;
-	const char *interpreter = program->info.interpreter;
-	struct object *loader;
+	if (!got->object)
+		return error_text(e, ENOENT, "pack %s: its library %s is in no folder of ld.so",
+				  by->object->shown, name);
+	return add_library(context, by->object->reason, name, got, e);
+}
 
-	load(p, program, NULL, 0);
-	if (!interpreter)
+/* The interpreter is a library of its process as well. */
+static int add_interpreter(struct libs *l, const struct process *p, struct error *e)
+{
+	const struct object *program = p->list[0].object;
+	const char *name = program->info.interpreter;
+
+	if (!name)
 		return 0;
-	const struct reason *why = tree_reason(l->tree, program->reason, "interpreter %s", interpreter);
-	int r = tree_add_from_root(l->tree, l->root, interpreter, why, &canonical, e);
+	const struct reason *why = tree_reason(l->tree, program->reason, "interpreter %s", name);
+	int r = tree_add_from_root(l->tree, l->linker.objects.root, name, why, NULL, e);
 
-	if (r >= 0)
-		r = get_object(l, canonical, &loader, e);
-	if (r < 0) {
-		error_prefix(e, "pack %s/%s", l->root->path, program->canonical);
-		return r;
-	}
-	if (!loader->reason)
-		loader->reason = why;
-	load(p, loader, interpreter, 0);
-	return 0;
+	if (r < 0)
+		error_prefix(e, "pack %s", program->shown);
+	else if (p->list[1].object && !p->list[1].object->reason)
+		p->list[1].object->reason = why;
+	return r;
 }
 
 static int get_program(struct libs *l, const char *canonical, const struct reason *why, struct object **ret,
 		       struct error *e)
 {
-	int r = get_object(l, canonical, ret, e);
+	int r = objects_get(&l->linker.objects, canonical, ret, e);
 
 	if (r == 0 && !(*ret)->reason)
 		(*ret)->reason = why;
@@ -439,11 +123,11 @@ int libs_add_needed(struct libs *l, const char *canonical, const struct reason *
 
 	if (r < 0 || !program->is_elf)
 		return r;
-	r = start_process(l, program, &p, e);
+	r = process_start(&l->linker, program, &p, e);
 	if (r == 0)
-		r = close_over(l, &p, 0, e);
+		r = add_interpreter(l, &p, e);
 	if (r == 0)
-		r = link_conf_libraries(l, &p, e);
+		r = process_close(&p, 0, add_edge, l, e);
 	return r < 0 ? r : 1;
 }
 
@@ -451,21 +135,20 @@ int libs_add_opened(struct libs *l, const char *canonical, const char *name, con
 		    struct error *e)
 {
 	_cleanup_(process) struct process p = { 0 };
-	struct object *opener, *found = NULL;
+	struct object *opener;
 	int r = get_program(l, canonical, why, &opener, e);
 
 	if (r < 0 || !opener->is_elf)
 		return r;
-	load(&p, opener, NULL, 0);
-	struct search s = { l, name, opener, why, false, e };
-
-	r = search(&s, &p, 0, &found);
-	if (r <= 0)
+	r = process_start(&l->linker, opener, &p, e);
+	if (r < 0)
 		return r;
-	tree_also(l->tree, found->canonical, why, "library %s", name);
-	load(&p, found, name, 0);
-	r = close_over(l, &p, 1, e);
+	ssize_t i = process_find(&p, 0, name, e);
+
+	if (i < 0 || !p.list[i].object)
+		return i < 0 ? (int)i : 0;
+	r = add_library(l, why, name, &p.list[i], e);
 	if (r == 0)
-		r = link_conf_libraries(l, &p, e);
+		r = process_close(&p, (size_t)i, add_edge, l, e);
 	return r < 0 ? r : 1;
 }

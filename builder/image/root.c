@@ -79,6 +79,15 @@ static int follow(struct progress *p, const char *target)
 	return 0;
 }
 
+/* What stands at a canonical path: the tree's before the root's. 0, or a negative errno. */
+static int look_at(const struct root *root, const struct entry *ours, const char *path, struct stat *ret)
+{
+	if (!ours)
+		return fstatat(root->fd, path, ret, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	*ret = (struct stat) { .st_mode = ours->mode, .st_size = (off_t)ours->size };
+	return 0;
+}
+
 /* Looks at `done`, which was just reached by its last part. 0, or a negative errno. */
 static int look(const struct root *root, const struct tree *tree, struct progress *p, struct walk *w)
 {
@@ -87,8 +96,10 @@ static int look(const struct root *root, const struct tree *tree, struct progres
 
 	if (ours && S_ISLNK(ours->mode))
 		return follow(p, ours->data);
-	if (fstatat(root->fd, p->done.data, &w->st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
+	int r = look_at(root, ours, p->done.data, &w->st);
+
+	if (r < 0)
+		return r;
 	if (!S_ISLNK(w->st.st_mode))
 		return !S_ISDIR(w->st.st_mode) && p->at[strspn(p->at, "/")] ? -ENOTDIR : 0;
 	ssize_t n = readlinkat(root->fd, p->done.data, target, sizeof(target) - 1);
@@ -132,8 +143,11 @@ int root_walk(const struct root *root, const struct tree *tree, const char *path
 			return error_errno(e, -r, "read %s/%s", root->path, shown);
 	}
 	/* A path that ends in ".." stands on a folder that was not looked at. */
-	if (p.done.len && fstatat(root->fd, p.done.data, &w.st, AT_SYMLINK_NOFOLLOW) < 0)
-		return error_errno(e, errno, "read %s/%s", root->path, shown);
+	int r = p.done.len ? look_at(root, tree ? tree_find(tree, p.done.data) : NULL, p.done.data, &w.st)
+			   : 0;
+
+	if (r < 0)
+		return error_errno(e, -r, "read %s/%s", root->path, shown);
 	w.canonical = TAKE_PTR(p.done.data);
 	*ret = w;
 	w = (struct walk) { 0 };

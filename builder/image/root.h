@@ -21,13 +21,13 @@ DEFINE_CLEANUP(root, struct root, root_close)
 /* Where a path of the root really leads, and the links that it goes through. */
 struct walk {
 	char *canonical; /* without leading slash */
-	struct stat st; /* of what is there */
+	struct stat st; /* type, permissions and size of what is there */
 	struct strlist links; /* pairs: canonical path of a link, its target */
 };
 void walk_free(struct walk *w);
 DEFINE_CLEANUP(walk, struct walk, walk_free)
 
-/* Follows `path`. A link that the tree has already (one of our own making) goes before the root's.
+/* Follows `path`. What the tree has already (out of an overlay, or made by us) goes before the root's.
  * -ENOENT, -ENOTDIR and -ELOOP are filled into `e` as well; `tree` may be NULL. */
 int root_walk(const struct root *root, const struct tree *tree, const char *path, struct walk *ret,
 	      struct error *e);

@@ -116,8 +116,10 @@ static int add_helpers_of(struct tools *t, const char *name, const char *canonic
 /* Libraries that came in since the last time. Each may bring more of them. */
 static int add_library_helpers(struct tools *t, struct error *e)
 {
-	while (t->helped < t->libs.count) {
-		const struct object *o = t->libs.objects[t->helped++];
+	const struct objects *objects = &t->libs.linker.objects;
+
+	while (t->helped < objects->count) {
+		const struct object *o = objects->list[t->helped++];
 
 		if (!o->info.soname || !o->reason)
 			continue;

@@ -10,7 +10,7 @@ struct tools {
 	struct tree *tree; /* caller's */
 	struct report *report; /* caller's */
 	struct libs libs;
-	size_t helped; /* how many of libs.objects went through the helper table */
+	size_t helped; /* how many of the objects went through the helper table */
 };
 int tools_open(const struct root *root, struct tree *tree, struct report *report, struct tools *ret,
 	       struct error *e);
