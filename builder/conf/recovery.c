@@ -257,6 +257,8 @@ int recovery_conf_load(const char *path, struct recovery_conf *ret, struct error
 			return r;
 		c.path = xstrdup(path);
 		take_values(&c, &ini);
+		c.ini = ini;
+		ini = (struct ini)INI_NONE;
 	}
 	*ret = c;
 	c = (struct recovery_conf) { 0 };
@@ -280,6 +282,25 @@ int recovery_conf_set(struct recovery_conf *c, const char *section, const char *
 	return error_text(e, EINVAL, "set %s of [%s]: there is no such key", key, section);
 }
 
+int recovery_conf_error(const struct recovery_conf *c, const char *section, const char *key, int code,
+			struct error *e, const char *fmt, ...)
+{
+	const struct ini_entry *entry = NULL;
+	_cleanup_(free) char *text = NULL;
+	va_list ap;
+
+	for (size_t i = 0; !entry && i < c->ini.count; i++)
+		if (streq(c->ini.sections[i].kind, section))
+			entry = ini_entry(&c->ini.sections[i], key);
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort(); /* as every allocation failure, see base/str.h */
+	va_end(ap);
+	if (entry)
+		return error_text(e, code, "%s:%u: %s", c->path, entry->line, text);
+	return error_text(e, code, "%s: %s", c->path ? c->path : "recovery.conf", text);
+}
+
 void recovery_conf_free(struct recovery_conf *c)
 {
 	for (size_t i = 0; i < row_count; i++) {
@@ -291,5 +312,6 @@ void recovery_conf_free(struct recovery_conf *c)
 			strlist_free(at);
 	}
 	free(c->path);
+	ini_free(&c->ini);
 	*c = (struct recovery_conf) { 0 };
 }

@@ -2,12 +2,14 @@
 #pragma once
 #include "base/error.h"
 #include "base/str.h"
+#include "conf/ini.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct recovery_conf {
 	char *path; /* the file it came from; NULL: none was found, these are the defaults */
+	struct ini ini; /* that file, for the lines of recovery_conf_error() */
 	/* [image] */
 	struct strlist profiles; /* names below the profile folders */
 	char *kernel; /* "running", a version, a vmlinuz or a .deb */
@@ -43,5 +45,8 @@ int recovery_conf_load(const char *path, struct recovery_conf *ret, struct error
  * "bad compress 'foo'; expected …". */
 int recovery_conf_set(struct recovery_conf *c, const char *section, const char *key, const char *value,
 		      struct error *e);
+/* "FILE:LINE: text" as -`code`: something is wrong with what this key says, or with not saying it. */
+int recovery_conf_error(const struct recovery_conf *c, const char *section, const char *key, int code,
+			struct error *e, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 void recovery_conf_free(struct recovery_conf *c);
 DEFINE_CLEANUP(recovery_conf, struct recovery_conf, recovery_conf_free)

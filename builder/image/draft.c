@@ -2,6 +2,7 @@
 
 #include "image/compress.h"
 #include "image/generate.h"
+#include "image/needs.h"
 #include "image/overlay.h"
 #include "image/promise.h"
 #include "image/share.h"
@@ -128,7 +129,7 @@ static int select_phase(struct image_draft *d, struct error *e)
 	r = profiles_load(folder, names, &d->profiles, e);
 	if (r == 0)
 		r = root_open(q->root ? q->root : "/", &d->root, e);
-	return r;
+	return r < 0 ? r : needs_check(q->conf, &d->root, &d->profiles, folder, e);
 }
 
 static int userland_phase(struct image_draft *d, struct error *e)

@@ -7,3 +7,7 @@ int hardware_loaded(const struct root *root, struct strlist *ret, struct error *
 
 /* The modaliases of all devices, each once, sorted. */
 int hardware_modaliases(const struct root *root, struct strlist *ret, struct error *e);
+
+/* What its file systems and volumes are, each once: names of file systems out of fstab and the mounts, "swap", "lvm",
+ * "lvm thin pool", "luks", "raid", and "uefi" when its firmware is that. Removable media do not count. */
+int hardware_storage(const struct root *root, struct strlist *ret, struct error *e);

@@ -1,0 +1,161 @@
+/* Promises that recovery.conf's target and this machine need, on made-up roots. */
+#include "image/hardware.h"
+#include "image/needs.h"
+#include "base/fs.h"
+#include "tap.h"
+
+#include <fcntl.h>
+
+static struct error e;
+
+struct lab {
+	struct tempdir dir;
+	struct root root;
+	char *folder;
+};
+
+static void lab_free(struct lab *lab)
+{
+	root_close(&lab->root);
+	free(lab->folder);
+	tempdir_remove(&lab->dir);
+}
+DEFINE_CLEANUP(lab, struct lab, lab_free)
+
+static void put(const struct lab *lab, const char *path, const char *text)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_(free) char *parent = xstrndup(path, (size_t)(slash - path));
+
+	CHECK_OK(mkdir_parents_at(lab->dir.fd, parent, 0755, &e));
+	CHECK_OK(write_file_at(lab->dir.fd, path, 0644, text, strlen(text), &e));
+}
+
+static void lab_make(struct lab *lab)
+{
+	*lab = (struct lab) { .dir = TEMPDIR_NONE, .root = ROOT_NONE };
+	CHECK_OK(tempdir_make(&lab->dir, &e));
+	put(lab, "profiles/plain.conf", "[tools]\nrequired = a\n");
+	put(lab, "profiles/here.conf", "[modules]\nmachine = yes\n");
+	put(lab, "profiles/smb.conf", "[promise can mount smb3]\ntools = a\n");
+	put(lab, "profiles/old.conf", "[promise can mount nfs3]\ntools = a\n");
+	put(lab, "profiles/both.conf",
+	    "[promise can mount nfs3]\ntools = a\n[promise can mount nfs4]\ntools = a\n");
+	put(lab, "profiles/lvm.conf", "[promise can open lvm]\ntools = a\n");
+	put(lab, "profiles/ext.conf",
+	    "[promise can make ext4]\ntools = a\n[promise can make swap]\ntools = a\n");
+	put(lab, "root/x/x", "");
+	lab->folder = xasprintf("%s/profiles", lab->dir.path);
+	_cleanup_(free) char *root = xasprintf("%s/root", lab->dir.path);
+
+	CHECK_OK(root_open(root, &lab->root, &e));
+}
+
+/* `conf`: recovery.conf's text; `names`: the chosen profiles. */
+static int check(const struct lab *lab, const char *conf, const char *names)
+{
+	_cleanup_(recovery_conf) struct recovery_conf c = { 0 };
+	_cleanup_(profiles) struct profiles profiles = { 0 };
+	_cleanup_(strlist) struct strlist list = { 0 };
+	_cleanup_(free) char *path = xasprintf("%s/r.conf", lab->dir.path);
+
+	CHECK_OK(write_file_at(lab->dir.fd, "r.conf", 0644, conf, strlen(conf), &e));
+	CHECK_OK(recovery_conf_load(path, &c, &e));
+	strlist_add_words(&list, names);
+	CHECK_OK(profiles_load(lab->folder, &list, &profiles, &e));
+	return needs_check(&c, &lab->root, &profiles, lab->folder, &e);
+}
+
+static const char smb[] = "[backup]\n\ntarget = smb://nas/rescue\n",
+		  nfs[] = "[backup]\ntarget = nfs://nas/rescue\n";
+
+TEST(a_target_needs_who_can_reach_it)
+{
+	_cleanup_(lab) struct lab lab;
+
+	lab_make(&lab);
+	CHECK_OK(check(&lab, "", "plain"));
+	CHECK_OK(check(&lab, "[backup]\ntarget = file:///mnt/x\n", "plain"));
+	CHECK_OK(check(&lab, smb, "plain smb"));
+	CHECK_OK(check(&lab, nfs, "old"));
+	_cleanup_(free) char *no_smb =
+		xasprintf("%s/r.conf:3: target smb://nas/rescue: no chosen profile promises 'can mount "
+			  "smb3'; add profile smb",
+			  lab.dir.path);
+	_cleanup_(free) char *no_nfs =
+		xasprintf("%s/r.conf:2: target nfs://nas/rescue: no chosen profile promises 'can mount "
+			  "nfs4'; add profile both",
+			  lab.dir.path);
+
+	CHECK_ERROR(check(&lab, smb, "plain both"), no_smb);
+	CHECK_ERROR(check(&lab, nfs, "plain smb"), no_nfs);
+}
+
+static void check_storage(const struct lab *lab, const char *want)
+{
+	_cleanup_(strlist) struct strlist found = { 0 };
+
+	CHECK_OK(hardware_storage(&lab->root, &found, &e));
+	_cleanup_(free) char *text = found.count ? strlist_join(&found, ",") : xstrdup("");
+
+	CHECK_STR(text, want);
+}
+
+TEST(what_a_machine_is_made_of)
+{
+	_cleanup_(lab) struct lab lab;
+
+	lab_make(&lab);
+	check_storage(&lab, "");
+	put(&lab, "root/etc/fstab",
+	    "# comment\nUUID=1 / ext4 defaults 0 1\nUUID=2 none swap sw 0 0\nLABEL=x /data xfs noauto 0 2\n"
+	    "tmpfs /tmp tmpfs rw 0 0\nshort line\n/dev/sda3 /srv btrfs defaults");
+	check_storage(&lab, "ext4,swap,btrfs");
+	put(&lab, "root/proc/mounts",
+	    "/dev/sda1 / ext4 rw 0 0\n/dev/sda2 /boot/efi vfat rw 0 0\n/dev/sdb1 /media/stick exfat rw 0 0\n"
+	    "/dev/loop0 /snap/x squashfs ro 0 0\nnas:/x /srv nfs4 rw 0 0\n/dev/sdc1 /run/media/me/x f2fs rw "
+	    "0 0\n");
+	put(&lab, "root/proc/swaps",
+	    "Filename\tType\tSize\n/dev/zram0 partition 100 0 5\n/swapfile file 100 0 -2\n");
+	check_storage(&lab, "ext4,swap,btrfs,vfat");
+	put(&lab, "root/etc/fstab", "");
+	check_storage(&lab, "ext4,vfat");
+	put(&lab, "root/proc/swaps", "Filename\tType\tSize\n/dev/dm-1\tpartition\t100\t0\t-2\n");
+	put(&lab, "root/sys/block/dm-0/dm/uuid", "CRYPT-LUKS2-0123-root\n");
+	put(&lab, "root/sys/block/dm-1/dm/uuid", "LVM-abcd\n");
+	put(&lab, "root/sys/block/sda/size", "1\n");
+	put(&lab, "root/sys/block/md127/md/level", "raid1\n");
+	put(&lab, "root/sys/firmware/efi/x", "");
+	_cleanup_(strlist) struct strlist found = { 0 };
+
+	CHECK_OK(hardware_storage(&lab.root, &found, &e));
+	CHECK_INT(found.count, 7);
+	CHECK(strlist_has(&found, "luks") && strlist_has(&found, "lvm") && strlist_has(&found, "raid"));
+	CHECK(strlist_has(&found, "uefi") && strlist_has(&found, "swap"));
+	put(&lab, "root/sys/block/dm-2/dm/uuid", "LVM-abcd-tpool\n");
+	CHECK_OK(hardware_storage(&lab.root, &found, &e));
+	CHECK(strlist_has(&found, "lvm thin pool"));
+}
+
+TEST(this_machine_needs_who_can_make_it_anew)
+{
+	_cleanup_(lab) struct lab lab;
+
+	lab_make(&lab);
+	put(&lab, "root/etc/fstab", "UUID=1 / ext3 defaults 0 1\n");
+	put(&lab, "root/sys/block/dm-1/dm/uuid", "LVM-abcd\n");
+	CHECK_OK(check(&lab, "", "plain")); /* not about this machine */
+	CHECK_OK(check(&lab, "", "here lvm ext"));
+	CHECK_ERROR(check(&lab, "", "here lvm"),
+		    "this machine has ext3: no chosen profile promises 'can make ext4'; add "
+		    "profile ext, or drop profile here");
+	CHECK_ERROR(check(&lab, "", "here ext"),
+		    "this machine has lvm: no chosen profile promises 'can open lvm'; add "
+		    "profile lvm, or drop profile here");
+	put(&lab, "root/sys/block/dm-1/dm/uuid", "CRYPT-LUKS1-abcd\n");
+	CHECK_ERROR(check(&lab, "", "here ext"),
+		    "this machine has luks: no chosen profile promises 'can open luks'; write "
+		    "one that does (lifeboat-profile(5)), or drop profile here");
+}
+
+TAP_MAIN()
