@@ -108,6 +108,11 @@ static int is_target(const char *v)
 	return -EINVAL;
 }
 
+static int is_host_keys(const char *v)
+{
+	return streq(v, "fresh") || streq(v, "machine") ? 0 : -EINVAL;
+}
+
 static int is_path(const char *v)
 {
 	return v[0] == '/' ? 0 : -EINVAL;
@@ -168,6 +173,9 @@ static const struct row rows[] = {
 	  "tty0 ttyS0,115200" },
 	{ "console", { "keymap", "auto, none or a keymap's name", is_words }, KIND_TEXT, AT(keymap), "auto" },
 	{ "console", { "menu-timeout", "seconds, 0 to 3600", is_number }, KIND_TEXT, AT(menu_timeout), "5" },
+	{ "ssh", { "authorized-keys", "an absolute path", is_path }, KIND_TEXT, AT(authorized_keys), NULL },
+	{ "ssh", { "host-keys", "fresh or machine", is_host_keys }, KIND_TEXT, AT(host_keys), "fresh" },
+	{ "wifi", { "config", "an absolute path", is_path }, KIND_TEXT, AT(wifi_config), NULL },
 	{ "recover", { "unattended", "yes or no", is_bool }, KIND_BOOL, AT(unattended), "no" },
 };
 enum { row_count = sizeof(rows) / sizeof(*rows) };

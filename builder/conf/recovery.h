@@ -31,6 +31,10 @@ struct recovery_conf {
 	struct strlist consoles; /* kernel console= values, the last is /dev/console */
 	char *keymap; /* auto: this machine's; or a keymap name; or none */
 	char *menu_timeout; /* seconds of the boot menu */
+	/* [ssh] into the rescue system, [wifi] out of it */
+	char *authorized_keys; /* a file with public keys; NULL: that of this machine's root */
+	char *host_keys; /* "fresh" at each boot, or those of the "machine" */
+	char *wifi_config; /* a mode 0600 file as wpa_supplicant.conf(5) has it, or NULL */
 	/* [recover] */
 	bool unattended; /* the stick recovers by itself, onto blank or known disks only */
 };

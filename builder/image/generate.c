@@ -1,6 +1,8 @@
 #include "image/generate.h"
 
 #include "base/fs.h"
+#include "image/access.h"
+#include "image/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -100,24 +102,16 @@ static int add_conf(const struct generator *g, struct error *e)
 				"the configuration that it was made with", e);
 }
 
-/* The credentials of the share. Refused when others on this machine could read them. */
+/* The credentials of the share. */
 static int add_credentials(const struct generator *g, struct strlist *secrets, const char **ret_path,
 			   struct error *e)
 {
-	const char *path = g->conf->credentials;
 	_cleanup_(strbuf) struct strbuf text = { 0 };
-	struct stat st;
 
 	*ret_path = "";
-	if (!path || !g->conf->pack_secrets)
+	if (!g->conf->credentials || !g->conf->pack_secrets)
 		return 0;
-	if (stat(path, &st) < 0)
-		return error_errno(e, errno, "read credentials %s", path);
-	if (st.st_mode & 077)
-		return error_text(e, EPERM,
-				  "read credentials %s: others can read it (mode %04o); do: chmod 600 %s",
-				  path, (unsigned)st.st_mode & 07777, path);
-	int r = read_file_at(AT_FDCWD, path, max_file, &text.data, &text.len, e);
+	int r = secret_read("credentials", g->conf->credentials, &text, e);
 
 	if (r == 0)
 		r = add_text(g, CREDENTIALS_PATH, 0600, &text, "pack-secrets = yes", e);
@@ -210,6 +204,8 @@ int generate_files(const struct generator *g, struct strlist *secrets, struct er
 		r = add_credentials(g, secrets, &credentials, e);
 	if (r == 0)
 		r = add_keymap(g, &keymap, e);
+	if (r == 0)
+		r = access_add(g->conf, g->root, g->tree, secrets, e);
 	if (r < 0)
 		return r;
 	generate_env(g, keymap, credentials, &env);

@@ -137,7 +137,7 @@ TEST(recovery_conf_points_at_mistakes)
 		    "ADDRESS/PREFIX");
 	CHECK_ERROR(load("[bakcup]\ntarget = x\n", &c), "/tmp/lifeboat-test-recovery.conf:1: unknown section "
 							"[bakcup]; expected one of: [image], [network], "
-							"[backup], [console], [recover]");
+							"[backup], [console], [ssh], [wifi], [recover]");
 }
 
 TAP_MAIN()
