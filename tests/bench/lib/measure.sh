@@ -1,0 +1,45 @@
+# Functions for figures: what a command takes, the best of several runs, kept in $work/runs.
+# shellcheck shell=bash
+
+: "${work:?}"
+
+# measure NAME COMMAND…: seconds and the memory of its largest process. Two runs of a name: the better one counts.
+measure() {
+	local name=$1 begun ended
+	shift
+	begun=$EPOCHREALTIME
+	/usr/bin/time -q -o "$work/peak" -f %M "$@" >"$work/said" 2>&1 || {
+		tail -n 20 "$work/said" >&2
+		echo "bench: $name failed: $*" >&2
+		exit 1
+	}
+	ended=$EPOCHREALTIME
+	printf '%s\t%s\t%s\n' "$name" "$(awk -v a="$begun" -v b="$ended" 'BEGIN { printf "%.3f", b - a }')" \
+		"$(cat "$work/peak")" >>"$work/runs"
+}
+
+# measure_cold NAME COMMAND…: the same with nothing in the page cache, as NAME-cold. Needs root.
+measure_cold() {
+	local name=$1
+	shift
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	measure "$name-cold" "$@"
+}
+
+# best NAME: the least seconds of its runs. peak NAME: the most memory, in MB.
+best() { awk -F '\t' -v n="$1" '$1 == n && (b == "" || $2 < b) { b = $2 } END { if (b == "") b = "null"; print b }' "$work/runs"; }
+peak() { awk -F '\t' -v n="$1" '$1 == n && $3 > p { p = $3 } END { printf "%.0f\n", p / 1000 }' "$work/runs"; }
+
+# ratio A B: A / B
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf (a / b < 10 ? "%.2f" : "%.0f"), a / b }'; }
+
+# processes NAME COMMAND…: how many processes and threads it starts: the first process after it, in a name space of
+# their own, has the next number. Needs root.
+processes() {
+	local last
+	shift
+	# shellcheck disable=SC2016 # the inner shell's own
+	last=$(unshare --pid --fork --mount-proc sh -c '"$@" >/dev/null 2>&1; sh -c "echo \$\$"; :' sh "$@")
+	echo $((last - 2))
+}
