@@ -1,9 +1,12 @@
-/* Kernel modules through libkmod: by name, by folder, by alias; with their hard and soft
- * dependencies and the firmware that they name. The kernel's own indexes are read in place; the
- * image gets indexes of its own, which name only what is packed. */
+/* Kernel modules: by name, by folder, by alias; with their hard and soft dependencies and the firmware that
+ * they name. The kernel's own indexes are read in place; the image gets indexes of its own, which name only
+ * what is packed. Compressed modules go in unpacked: every kernel and every modprobe can load them then, and
+ * an image that is compressed as a whole is smaller with them. */
 #pragma once
 #include "base/report.h"
+#include "image/firmware.h"
 #include "image/kernel.h"
+#include "image/moddep.h"
 #include "image/root.h"
 
 struct kmod_ctx;
@@ -15,13 +18,16 @@ struct modules {
 	struct tree *tree; /* caller's */
 	struct report *report; /* caller's */
 	struct kmod_ctx *context; /* NULL: the kernel has no modules */
-	struct module **list; /* owned, in the order they were taken */
-	size_t count, capacity;
-	struct map by_name;
+	struct moddep dep; /* all modules that the kernel has */
+	struct module *all; /* beside each of dep.list: what we know about it */
+	uint32_t *taken; /* places in both, in the order in which they were taken */
+	size_t taken_count, read_count; /* how many of them have been read */
+	char *folder; /* lib/modules/VERSION as the tree has it */
 	const struct strlist *except; /* folders whose modules modules_add() passes over, or NULL; caller's */
-	char *dep; /* modules.dep as it is, for the search by folder; NULL until needed */
+	struct firmware firmware;
 	struct strlist missing_firmware; /* names that no firmware folder has */
 };
+/* The tree has its links to folders (lib → usr/lib) by now. */
 int modules_open(const struct root *root, const struct kernel *kernel, struct tree *tree,
 		 struct report *report, struct modules *ret, struct error *e);
 void modules_close(struct modules *m);
@@ -35,8 +41,9 @@ int modules_add_class(struct modules *m, const char *folder, const struct reason
 /* Adds a file of /lib/firmware or its update folders. Returns 1, or 0 when there is none. */
 int modules_add_firmware(struct modules *m, const char *name, const struct reason *because, struct error *e);
 
+/* Reads what was taken, adds all that it needs (modules, firmware), and the indexes that modprobe reads. A
+ * module that is not there, is broken or is for another kernel is an error. */
+int modules_finish(struct modules *m, const struct reason *because, struct error *e);
+
 /* True when a module of this name is packed (built-in ones are not). */
 bool modules_has(const struct modules *m, const char *name);
-
-/* Adds the indexes that modprobe reads, made by depmod(8) of this machine for what was taken. */
-int modules_finish(struct modules *m, const struct reason *because, struct error *e);

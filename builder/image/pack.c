@@ -2,6 +2,7 @@
 
 #include "base/fs.h"
 #include "image/compress.h"
+#include "image/content.h"
 #include "image/readahead.h"
 
 #include <archive.h>
@@ -121,10 +122,12 @@ static bool same_state(const struct stat *a, const struct stat *b)
 
 static int pack_source(struct packer *p, const struct entry *entry)
 {
-	_cleanup_(fd) int fd = open(entry->source, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	_cleanup_(fd) int fd = content_open(entry, p->e);
 	struct stat before, after;
 
-	if (fd < 0 || fstat(fd, &before) < 0)
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &before) < 0)
 		return error_errno(p->e, errno, "pack %s", entry->source);
 	int r = write_header(p, entry, (uint64_t)before.st_size);
 

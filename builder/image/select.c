@@ -265,12 +265,6 @@ int select_userland(struct selection *s, struct error *e)
 int select_modules(struct selection *s, struct error *e)
 {
 	int r = for_each_item(s, add_module_item, e);
-	const struct strlist *missing_firmware = &s->modules->missing_firmware;
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < missing_firmware->count; i++)
-		report_debug(s->report, "firmware %s, which a packed module names, is not in /lib/firmware",
-			     missing_firmware->items[i]);
-	return modules_finish(s->modules, NULL, e);
+	return r < 0 ? r : modules_finish(s->modules, NULL, e);
 }

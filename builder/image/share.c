@@ -1,6 +1,7 @@
 #include "image/share.h"
 
 #include "base/digest.h"
+#include "image/content.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,12 +62,10 @@ static int read_digest(struct candidate *c, struct error *e)
 		digest_hex(d, c->digest);
 		return 0;
 	}
-	_cleanup_(fd) int fd = open(entry->source, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	_cleanup_(fd) int fd = content_open(entry, e);
 	uint64_t len;
 
-	if (fd < 0)
-		return error_errno(e, errno, "read %s", entry->source);
-	return digest_fd(fd, entry->source, c->digest, &len, e);
+	return fd < 0 ? fd : digest_fd(fd, entry->source, c->digest, &len, e);
 }
 
 /* 1 when both may be one file in the image, 0 when not. */

@@ -260,14 +260,26 @@ int tree_add_folder(struct tree *t, const char *path, mode_t permissions, const 
 	return add(t, make(path, S_IFDIR | permissions, why), e);
 }
 
-int tree_add_file(struct tree *t, const char *path, mode_t permissions, const char *source, uint64_t size,
-		  const struct reason *why, struct error *e)
+static int add_source(struct tree *t, struct entry *entry, const char *source, uint64_t size, struct error *e)
 {
-	struct entry *entry = make(path, S_IFREG | permissions, why);
-
 	entry->source = xstrdup(source);
 	entry->size = size;
 	return add(t, entry, e);
+}
+
+int tree_add_file(struct tree *t, const char *path, mode_t permissions, const char *source, uint64_t size,
+		  const struct reason *why, struct error *e)
+{
+	return add_source(t, make(path, S_IFREG | permissions, why), source, size, e);
+}
+
+int tree_add_packed(struct tree *t, const char *path, mode_t permissions, const char *source, uint64_t size,
+		    const struct reason *why, struct error *e)
+{
+	struct entry *entry = make(path, S_IFREG | permissions, why);
+
+	entry->packed = true;
+	return add_source(t, entry, source, size, e);
 }
 
 int tree_add_data(struct tree *t, const char *path, mode_t permissions, const void *data, size_t len,

@@ -23,6 +23,7 @@ struct entry {
 	char *path; /* canonical, without leading slash */
 	mode_t mode; /* type and permissions */
 	char *source; /* regular: read from this path of this machine; NULL: `data` is the content */
+	bool packed; /* `source` is compressed, and goes in unpacked: content_open() */
 	char *data; /* regular without source: content; symbolic link: where it points */
 	uint64_t size; /* bytes of content or of the link's target */
 	dev_t rdev; /* device nodes */
@@ -65,6 +66,9 @@ int tree_add_folder(struct tree *t, const char *path, mode_t permissions, const 
 		    struct error *e);
 int tree_add_file(struct tree *t, const char *path, mode_t permissions, const char *source, uint64_t size,
 		  const struct reason *why, struct error *e);
+/* The same for a source that goes in unpacked; `size` is what it has then. */
+int tree_add_packed(struct tree *t, const char *path, mode_t permissions, const char *source, uint64_t size,
+		    const struct reason *why, struct error *e);
 int tree_add_data(struct tree *t, const char *path, mode_t permissions, const void *data, size_t len,
 		  const struct reason *why, struct error *e);
 int tree_add_link(struct tree *t, const char *path, const char *target, const struct reason *why,

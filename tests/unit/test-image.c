@@ -81,7 +81,8 @@ static void put_module(const struct lab *lab, const char *path, const char *expo
 	_cleanup_(strbuf) struct strbuf text = { 0 };
 
 	strbuf_printf(&text,
-		      "const char info[] __attribute__((section(\".modinfo\"))) = \"license=GPL\\0%s\";\n",
+		      "const char info[] __attribute__((section(\".modinfo\"))) = "
+		      "\"license=GPL\\0vermagic=6.6.6-lab SMP \\0%s\";\n",
 		      info);
 	if (exports)
 		strbuf_printf(
