@@ -6,7 +6,36 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+/* An attribute of a device, or of what it lies in (`name` "../dev"); NULL: there is none. */
+static char *attribute_of(dev_t number, const char *name)
+{
+	_cleanup_(free) char *path = xasprintf("/sys/dev/block/%u:%u/%s", major(number), minor(number), name);
+	char *text = NULL;
+
+	return read_file_at(AT_FDCWD, path, 64, &text, NULL, NULL) < 0 ? NULL : text;
+}
+
+unsigned block_partition(dev_t number)
+{
+	_cleanup_(free) char *text = attribute_of(number, "partition");
+	unsigned partition;
+
+	return text && sscanf(text, "%u", &partition) == 1 ? partition : 0;
+}
+
+dev_t block_disk(dev_t number)
+{
+	_cleanup_(free) char *text = attribute_of(number, block_partition(number) ? "../dev" : "dev");
+	unsigned major_number, minor_number;
+
+	if (!text || sscanf(text, "%u:%u", &major_number, &minor_number) != 2)
+		return 0;
+	return makedev(major_number, minor_number);
+}
 
 char *block_holder(const char *folder)
 {

@@ -2,6 +2,11 @@
 #pragma once
 #include <sys/types.h>
 
+/* The whole disk that a device number lies on (through partitions), by sysfs; 0 when it is none. */
+dev_t block_disk(dev_t number);
+/* Which partition of its disk a device number is; 0 when it is none. */
+unsigned block_partition(dev_t number);
+
 /* The first holder of the disk or partition whose sysfs folder this is: dm-0, md127, bcache0 …; NULL when there
  * is none. The caller frees. */
 char *block_holder(const char *folder);

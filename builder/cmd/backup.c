@@ -2,10 +2,10 @@
 #include "cmd/commands.h"
 
 #include "backup/set.h"
+#include "base/block.h"
 #include "cmd/by_hand.h"
 #include "cmd/target_arg.h"
 #include "machine/machine_conf.h"
-#include "machine/plan.h"
 #include "machine/survey.h"
 
 #include <errno.h>
@@ -88,9 +88,9 @@ static int check_target(struct job *j, struct error *e)
 			return error_text(e, EINVAL,
 					  "%s lies on %s, which is to be backed up: choose another disk",
 					  j->target.shown, d->content.mountpoint);
-		dev_t disk = disk_of_device(st.st_dev);
+		dev_t disk = block_disk(st.st_dev);
 
-		if (disk && disk == disk_of_device(j->target.disk))
+		if (disk && disk == block_disk(j->target.disk))
 			report_warn(&j->c->report,
 				    "%s lies on the same disk as %s, and is lost together with it",
 				    j->target.shown, d->content.mountpoint);

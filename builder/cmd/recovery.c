@@ -1,5 +1,6 @@
 #include "cmd/recovery.h"
 
+#include "base/block.h"
 #include "base/fs.h"
 #include "cmd/target_arg.h"
 #include "machine/machine_conf.h"
@@ -88,7 +89,7 @@ static int check_streams(const struct recovery *r, const struct machine *m, stru
 int recovery_plan(struct recovery *r, struct cmd *c, struct plan *ret, struct error *e)
 {
 	_cleanup_(machine) struct machine machine = { 0 }, present = { 0 };
-	dev_t backup = r->target.disk ? disk_of_device(r->target.disk) : 0;
+	dev_t backup = r->target.disk ? block_disk(r->target.disk) : 0;
 	const struct plan_options options = {
 		.map = &r->map,
 		.forbidden = &backup,

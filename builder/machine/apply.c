@@ -15,7 +15,7 @@ struct run {
 	const struct apply_options *options;
 	struct report *report;
 	struct recovered root; /* the file systems that are mounted so far */
-	int *fds; /* by mapping: the disk, held exclusively from the wiping to the table; or -1 */
+	int *fds; /* by mapping: the disk, until the table is written exclusively; or -1 */
 	bool checked; /* the gate was passed and the disks are the planned ones */
 };
 
@@ -105,15 +105,27 @@ static int run_table(struct run *run, const struct step *s, struct error *e)
 	return r < 0 ? r : disk_release(&run->plan->machine, s->device, s->node, &run->fds[i], e);
 }
 
+/* The programs below get a name, not a descriptor. */
+static int check_node(const struct run *run, const struct step *s, struct error *e)
+{
+	const struct device *d = s->device;
+
+	return disk_check_node(run->fds[mapping_index(run, device_disk(d))], s->node,
+			       d->kind == DEVICE_PARTITION ? d->number : 0, e);
+}
+
 static int run_make(struct run *run, const struct step *s, struct error *e)
 {
-	(void)run; /* all is in the step */
-	return fs_find(s->device->content.type)->make(s->node, &s->device->content, e);
+	int r = check_node(run, s, e);
+
+	return r < 0 ? r : fs_find(s->device->content.type)->make(s->node, &s->device->content, e);
 }
 
 static int run_mount(struct run *run, const struct step *s, struct error *e)
 {
-	return recovered_mount(&run->root, s->device, s->node, e);
+	int r = check_node(run, s, e);
+
+	return r < 0 ? r : recovered_mount(&run->root, s->device, s->node, e);
 }
 
 static int run_restore(struct run *run, const struct step *s, struct error *e)
@@ -140,7 +152,9 @@ static int run_initramfs(struct run *run, const struct step *s, struct error *e)
 
 static int run_boot_loader(struct run *run, const struct step *s, struct error *e)
 {
-	return mend_boot_loader(&run->root, run->plan->machine.boot_target, s->node, e);
+	int r = check_node(run, s, e);
+
+	return r < 0 ? r : mend_boot_loader(&run->root, run->plan->machine.boot_target, s->node, e);
 }
 
 static int run_unmount(struct run *run, const struct step *s, struct error *e)

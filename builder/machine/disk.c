@@ -1,5 +1,6 @@
 #include "machine/disk.h"
 
+#include "base/block.h"
 #include "base/fs.h"
 #include "machine/probe.h"
 #include "machine/table.h"
@@ -107,23 +108,56 @@ static int reread(int fd, const char *node, struct error *e)
 	return 0;
 }
 
-static bool is_there(const char *node, uint64_t size)
+int disk_check_node(int fd, const char *node, unsigned number, struct error *e)
 {
-	_cleanup_(fd) int fd = open(node, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
-	uint64_t now;
+	struct stat disk, st;
 
-	return fd >= 0 && fstat(fd, &st) == 0 && S_ISBLK(st.st_mode) && ioctl(fd, BLKGETSIZE64, &now) == 0 &&
-	       now == size;
+	if (fstat(fd, &disk) < 0 || stat(node, &st) < 0)
+		return error_errno(e, errno, "look at %s", node);
+	if (S_ISBLK(st.st_mode) && block_partition(st.st_rdev) == number &&
+	    block_disk(st.st_rdev) == disk.st_rdev)
+		return 0;
+	return error_text(e, ESTALE, "%s belongs to another disk than planned; nothing was written to it",
+			  node);
 }
 
-static int wait_for_partition(const char *node, uint64_t size, struct error *e)
+static bool has_size(const char *node, uint64_t size)
 {
-	for (int i = 0; !is_there(node, size); i++) {
+	_cleanup_(fd) int fd = open(node, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	uint64_t now;
+
+	return fd >= 0 && ioctl(fd, BLKGETSIZE64, &now) == 0 && now == size;
+}
+
+static int wait_for_partition(int disk_fd, const char *node, const struct device *d, struct error *e)
+{
+	int r;
+
+	for (int i = 0; (r = disk_check_node(disk_fd, node, d->number, e)) < 0 || !has_size(node, d->size);
+	     i++) {
 		if (i == patience)
-			return error_text(e, ENODEV, "%s has not appeared in ten seconds", node);
+			return r < 0 && r != -ENOENT
+				       ? r
+				       : error_text(e, ENODEV, "%s has not appeared in ten seconds", node);
 		pause_briefly();
 	}
+	return 0;
+}
+
+/* Exclusively no more, and only to read. */
+static int reopen(const char *node, int *fd, struct error *e)
+{
+	_cleanup_(fd) int again = open(node, O_RDONLY | O_CLOEXEC);
+
+	if (again < 0)
+		return error_errno(e, errno, "open %s", node);
+	int r = disk_check_node(*fd, node, 0, e);
+
+	if (r < 0)
+		return r;
+	if (close(TAKE_FD(*fd)) < 0)
+		return error_errno(e, errno, "close %s", node);
+	*fd = TAKE_FD(again);
 	return 0;
 }
 
@@ -132,10 +166,8 @@ int disk_release(const struct machine *m, const struct device *disk, const char 
 {
 	int r = disk->table != TABLE_NONE ? reread(*fd, node, e) : 0;
 
-	if (r < 0)
-		return r;
-	if (close(TAKE_FD(*fd)) < 0)
-		return error_errno(e, errno, "close %s", node);
+	if (r == 0)
+		r = reopen(node, fd, e);
 	for (size_t i = 0; i < m->count && r == 0; i++) {
 		const struct device *d = m->devices[i];
 
@@ -144,7 +176,7 @@ int disk_release(const struct machine *m, const struct device *disk, const char 
 			continue;
 		_cleanup_(free) char *partition = partition_node(node, d->number);
 
-		r = wait_for_partition(partition, d->size, e);
+		r = wait_for_partition(*fd, partition, d, e);
 	}
 	return r;
 }

@@ -1,14 +1,10 @@
 /* Which disk takes whose place. The steps that follow from it: steps.c. */
 #include "machine/plan.h"
 
-#include "base/fs.h"
 #include "machine/scale.h"
 #include "machine/steps.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/sysmacros.h>
 
 void plan_free(struct plan *p)
 {
@@ -39,21 +35,6 @@ char *plan_node(const struct plan *p, const struct device *d)
 	const char *path = plan_mapping(p, device_disk(d))->to->identity.path;
 
 	return d->kind == DEVICE_PARTITION ? partition_node(path, d->number) : xstrdup(path);
-}
-
-dev_t disk_of_device(dev_t device)
-{
-	_cleanup_(free) char *base = xasprintf("/sys/dev/block/%u:%u", major(device), minor(device));
-	_cleanup_(free) char *partition = xasprintf("%s/partition", base);
-	_cleanup_(free) char *path = xasprintf("%s/%sdev", base, access(partition, F_OK) == 0 ? "../" : "");
-	_cleanup_(free) char *text = NULL;
-	struct error ignored; /* not a block device: it lies on no disk */
-	unsigned major_number, minor_number;
-
-	if (read_file_at(AT_FDCWD, path, 64, &text, NULL, &ignored) < 0 ||
-	    sscanf(text, "%u:%u", &major_number, &minor_number) != 2)
-		return 0;
-	return makedev(major_number, minor_number);
 }
 
 /* ---- may a disk be a target at all ---- */

@@ -63,6 +63,3 @@ static inline char *plan_old_node(const struct device *d)
 {
 	return device_node(d);
 }
-
-/* The whole disk that a device number lies on (through partitions), by sysfs; 0 when it is none. */
-dev_t disk_of_device(dev_t device);

@@ -7,7 +7,7 @@
 . "$TOP/tests/guest/lib/guest.sh"
 
 need_image image
-plan 27
+plan 29
 
 # The guest's part: the rescue image with another init, which prints "TAP ok NAME" or "TAP not ok NAME".
 mkdir -p extra
