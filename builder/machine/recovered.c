@@ -136,6 +136,14 @@ static void forget_last(struct strlist *l)
 	l->items[l->count] = NULL;
 }
 
+/* umount(2) does not tell when the last bytes could not be written; syncfs(2) does. */
+static int flush(const char *path)
+{
+	_cleanup_(fd) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 || syncfs(fd) < 0 ? negative_errno() : 0;
+}
+
 /* A program that has just ended may still be letting go. */
 static int unmount(const char *path)
 {
@@ -153,8 +161,12 @@ int recovered_unmount(struct recovered *r, struct error *e)
 
 	while (r->mounts.count) {
 		const char *path = r->mounts.items[r->mounts.count - 1];
-		int code = unmount(path);
+		bool ours = *r->names.items[r->names.count - 1] != '\0';
+		int code = ours ? flush(path) : 0;
 
+		if (code < 0 && first == 0)
+			first = error_errno(e, -code, "write %s", path);
+		code = unmount(path);
 		if (code < 0 && first == 0)
 			first = error_errno(e, -code, "unmount %s", path);
 		forget_last(&r->mounts);

@@ -90,6 +90,14 @@ is "which leaves nothing behind" "$(ls full/box)" ""
 refuses "no block device: dump cannot read it" 1 'lies on no block device' \
 	"$tool" save "file://$PWD/target" - box root "$PWD/full" 1M
 
+# A disk that takes what it is given and cannot keep it: its image does not fit where it lies.
+mkdir thin && mount -t tmpfs -o size=40M tmpfs thin && mounts=("$PWD/thin" "${mounts[@]}")
+disk thin/disk 400M
+head -c 40M /dev/zero >thin/rest 2>/dev/null # until it is full
+refuses "what cannot be written in the end is an error, too" 1 'write .*/thin/disk: Input/output error' \
+	"$tool" restore "file://$PWD/target" - box root "$PWD/thin/disk"
+umount thin/disk && losetup -d "$LOOP" && umount thin
+
 disk long 20M
 mkdir -p long/a && : >"long/a/$(printf 'n%.0s' {1..255})"
 refuses "a name that restore would lose is refused while it can still be changed" 1 'long/a/n*\.\.\.: a name of 255' \
