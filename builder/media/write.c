@@ -50,7 +50,14 @@ static bool same_device(const struct usb_device *a, const struct usb_device *b)
 	       same_text(a->serial, b->serial) && same_text(a->wwn, b->wwn) && same_text(a->model, b->model);
 }
 
-/* Between question and answer sticks may have been swapped. */
+static bool same_content(const struct usb_device *a, const struct usb_device *b)
+{
+	_cleanup_(free) char *x = strlist_join(&a->content, "\n"), *y = strlist_join(&b->content, "\n");
+
+	return streq(x, y);
+}
+
+/* Between question and answer sticks may have been swapped, or the one may have been written to. */
 static int recheck(const struct usb_device *device, struct error *e)
 {
 	_cleanup_(usb_device) struct usb_device now = { 0 };
@@ -63,7 +70,22 @@ static int recheck(const struct usb_device *device, struct error *e)
 				  device->path);
 	if (now.refusal)
 		return error_text(e, EBUSY, "write %s: %s", device->path, now.refusal);
+	if (!same_content(device, &now))
+		return error_text(e, ESTALE, "write %s: what is on it has changed since it was shown",
+				  device->path);
 	return 0;
+}
+
+/* Again, of the descriptor that is written to: from here on the disk cannot be exchanged. */
+static bool is_device(int fd, const struct usb_device *device)
+{
+	uint64_t size, sequence = 0;
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISBLK(st.st_mode) && st.st_rdev == device->number &&
+	       ioctl(fd, BLKGETSIZE64, &size) == 0 && size == device->size &&
+	       /* an old kernel knows neither the number nor the request */
+	       (ioctl(fd, BLKGETDISKSEQ, &sequence) < 0 || sequence == device->diskseq);
 }
 
 static int open_both(struct job *j, struct error *e)
@@ -83,9 +105,7 @@ static int open_both(struct job *j, struct error *e)
 	j->out = open(j->device->path, O_RDWR | O_EXCL | O_CLOEXEC);
 	if (j->out < 0)
 		return error_errno(e, errno, "open %s for writing", j->device->path);
-	if (fstat(j->out, &st) < 0)
-		return error_errno(e, errno, "open %s", j->device->path);
-	if (!S_ISBLK(st.st_mode) || st.st_rdev != j->device->number)
+	if (!is_device(j->out, j->device))
 		return error_text(e, ENODEV, "write %s: it is not the disk any more that was shown",
 				  j->device->path);
 	if (posix_memalign(&j->buffer, alignment, step) != 0 ||
@@ -142,6 +162,8 @@ static int write_stick(struct job *j, struct error *e)
 	report_begin(j->report, "writing", j->size);
 	int r = wipe_ends(j, e);
 
+	if (r == 0)
+		r = flush(j, e); /* else the old head could outlive the new data */
 	if (r == 0)
 		r = copy(j, mib, j->size, e);
 	if (r == 0)

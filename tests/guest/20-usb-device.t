@@ -75,6 +75,14 @@ console_close 60
 ok "and not written to" cmp -n $disk_size other /dev/zero
 console_open script -qefc "$LIFEBOAT usb --image image $LOOP" /dev/null
 console_wait "type yes:" 60
+mkfs.ext4 -q -L new-data -F "$LOOP" || bail "mkfs.ext4"
+console_type "yes"
+ok "so is the same disk with something new on it" \
+	console_wait "what is on it has changed since it was shown" 60
+console_close 60
+is "which keeps it" "$(blkid -p -o value -s LABEL "$LOOP")" new-data
+console_open script -qefc "$LIFEBOAT usb --image image $LOOP" /dev/null
+console_wait "type yes:" 60
 console_type "yes"
 ok "yes is yes" console_wait "in all" 60
 console_close 60
