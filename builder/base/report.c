@@ -45,6 +45,7 @@ __attribute__((format(printf, 4, 0))) static void say(struct report *r, const ch
 	char text[2048];
 
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	(void)str_printable(text);
 	if (r->json) {
 		event(json_pack("{s:s, s:s}", "event", kind, "text", text));
 		return;

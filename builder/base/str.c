@@ -95,6 +95,16 @@ char *str_strip(char *s)
 	return s;
 }
 
+char *str_printable(char *s)
+{
+	for (unsigned char *p = (unsigned char *)s; *p; p++)
+		if (*p < ' ' || *p == 0x7f)
+			*p = '?';
+		else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) /* the same once more in UTF-8 */
+			*p = p[1] = '?';
+	return s;
+}
+
 void strbuf_add(struct strbuf *b, const void *data, size_t len)
 {
 	b->data = xgrow(b->data, b->len + len + 1, &b->capacity, 1);

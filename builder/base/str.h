@@ -31,6 +31,10 @@ bool str_ends(const char *s, const char *suffix);
 /* Cuts white space off both ends in place; returns the new start. */
 char *str_strip(char *s);
 
+/* For people's eyes: control characters of foreign texts (labels, names) become '?' in place, so that they
+ * neither break a line nor command the terminal. Returns `s`. */
+char *str_printable(char *s);
+
 /* Growable, always NUL-terminated. Zero-initialised is empty; `data` is NULL until something
  * was added. */
 struct strbuf {

@@ -176,5 +176,5 @@ char *disk_describe(const struct device *disk)
 	else if (id->wwn)
 		strbuf_printf(&b, "WWN %s, ", id->wwn);
 	strbuf_printf(&b, "%s)", format_size(disk->size, size));
-	return b.data;
+	return str_printable(b.data);
 }

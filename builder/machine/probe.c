@@ -128,7 +128,7 @@ static char *describe_all(const struct machine *m, const struct device *disk)
 	for (size_t i = 0; i < m->count; i++)
 		if (m->devices[i]->kind == DEVICE_PARTITION && m->devices[i]->parent == disk)
 			describe_content(&b, &m->devices[i]->content);
-	return b.data;
+	return b.data ? str_printable(b.data) : NULL;
 }
 
 int probe_disk(struct machine *m, struct device *disk, struct error *e)

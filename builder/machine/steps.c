@@ -10,20 +10,17 @@ static struct step *add(struct plan *p, enum step_kind kind, struct device *devi
 
 static struct step *add(struct plan *p, enum step_kind kind, struct device *device, const char *fmt, ...)
 {
-	struct strbuf text = { 0 };
-	char *formatted = NULL;
+	char *text = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&formatted, fmt, ap) < 0)
+	if (vasprintf(&text, fmt, ap) < 0)
 		abort(); /* as every allocation failure, see base/str.h */
 	va_end(ap);
-	strbuf_puts(&text, formatted);
-	free(formatted);
 	p->steps = xgrow(p->steps, p->step_count + 1, &p->step_capacity, sizeof(*p->steps));
 	struct step *s = &p->steps[p->step_count++];
 
-	*s = (struct step) { .kind = kind, .device = device, .text = text.data };
+	*s = (struct step) { .kind = kind, .device = device, .text = str_printable(text) };
 	if (device)
 		s->node = plan_node(p, device);
 	return s;

@@ -53,7 +53,7 @@ static char *why_in_use(const struct mounts *mounts, const struct device *d)
 	_cleanup_(free) char *loop = block_loop("/sys", d->name, d->now.devno);
 
 	if (folder)
-		return xasprintf("%s is mounted at %s", d->name, folder);
+		return str_printable(xasprintf("%s is mounted at %s", d->name, folder));
 	if (mounts_is_swap(mounts, d->now.devno))
 		return xasprintf("%s is in use as swap", d->name);
 	if (holder)

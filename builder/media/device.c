@@ -130,6 +130,10 @@ static void identify(const char *folder, const char *name, struct usb_device *d)
 	d->serial = first_of(d->serial, attribute(folder, "device/serial")); /* NVMe, MMC */
 	d->serial = first_of(d->serial, attribute(folder, "serial")); /* virtio */
 	d->wwn = first_of(attribute(folder, "device/wwid"), attribute(folder, "wwid"));
+	if (d->model)
+		(void)str_printable(d->model);
+	if (d->serial)
+		(void)str_printable(d->serial);
 	d->transport = transport ? xstrdup(transport) : NULL;
 	if (transport && streq(transport, "loop") && !d->model)
 		d->model = first_of(attribute(folder, "loop/backing_file"), NULL);

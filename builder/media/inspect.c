@@ -41,12 +41,12 @@ static int describe_area(int fd, uint64_t offset, uint64_t size, const char *nam
 
 	(void)format_size((uint64_t)blkid_probe_get_size(p), text);
 	*ret_known = what || table;
-	strlist_addf(ret, "%s %s%s%s%s%s%s %s", name,
-		     what    ? what
-		     : table ? table
-			     : "unknown",
-		     !what && table ? " partition table" : "", label ? " '" : "", label ? label : "",
-		     label ? "'" : "", "", text);
+	strlist_take(ret, str_printable(xasprintf("%s %s%s%s%s%s %s", name,
+						  what    ? what
+						  : table ? table
+							  : "unknown",
+						  !what && table ? " partition table" : "", label ? " '" : "",
+						  label ? label : "", label ? "'" : "", text)));
 	return 0;
 }
 

@@ -69,6 +69,14 @@ TEST(closed_standard_descriptors_are_not_given_to_files)
 	(void)close(next); /* read side */
 }
 
+TEST(control_characters_are_not_shown)
+{
+	char text[] = "a\033[2J\n\x7f\xc2\x9bz \xc3\xa4\xc2\xa0";
+
+	CHECK_STR(str_printable(text), "a?[2J?\?"
+				       "??z \xc3\xa4\xc2\xa0");
+}
+
 TEST(lists)
 {
 	_cleanup_(strlist) struct strlist l = { 0 };

@@ -232,6 +232,20 @@ TEST(steps_in_order)
 	CHECK_STR(p.steps[8].text, "install GRUB (i386-pc) on /dev/vda from within the recovered system");
 }
 
+TEST(a_label_does_not_command_the_terminal)
+{
+	_cleanup_(machine) struct machine old = { 0 }, present = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+	const struct plan_options options = { 0 };
+
+	read_old(old_machine, &old);
+	machine_find(&old, "sda1")->content.label = xstrdup("\033[1A\n");
+	add_present(&present, "vda", 10 * GIB, NULL, NULL);
+	CHECK_OK(plan_make(&old, &present, &options, &p, &e));
+	for (size_t i = 0; i < p.step_count; i++)
+		CHECK(!strpbrk(p.steps[i].text, "\033\n"));
+}
+
 TEST(a_larger_disk_keeps_the_layout)
 {
 	_cleanup_(machine) struct machine present = { 0 };
