@@ -25,6 +25,14 @@ static void option(struct strbuf *b, const char *flag, const char *value)
 	quote(b, value);
 }
 
+/* Text for a comment: on one line. */
+static void remark(struct strbuf *b, const char *s)
+{
+	_cleanup_(free) char *copy = xstrdup(s ? s : "");
+
+	strbuf_puts(b, str_printable(copy));
+}
+
 /* A disk's name as a shell variable. The caller frees. */
 static char *variable(const struct device *disk)
 {
@@ -51,13 +59,16 @@ static void node(struct strbuf *b, const struct device *d)
 
 static void put_head(struct strbuf *b, const struct machine *m, const char *shown)
 {
-	strbuf_printf(b,
-		      "# Recovering %s by hand\n"
-		      "#\n"
-		      "# Lifeboat backup %s, made %s",
-		      m->hostname ? m->hostname : "this machine", shown, m->created ? m->created : "");
-	if (m->os)
-		strbuf_printf(b, " on %s", m->os);
+	strbuf_puts(b, "# Recovering ");
+	remark(b, m->hostname ? m->hostname : "this machine");
+	strbuf_puts(b, " by hand\n#\n# Lifeboat backup ");
+	remark(b, shown);
+	strbuf_puts(b, ", made ");
+	remark(b, m->created);
+	if (m->os) {
+		strbuf_puts(b, " on ");
+		remark(b, m->os);
+	}
 	strbuf_puts(
 		b,
 		".\n#\n"
@@ -67,6 +78,8 @@ static void put_head(struct strbuf *b, const struct machine *m, const char *show
 		"# Every line that does not begin with # is a command: run them in this order, as root, in\n"
 		"# one shell, in the folder that holds this file, and stop at the first that fails.\n"
 		"# machine.conf describes the disks in full.\n\n"
+		"# In shells that can: a pipe fails when any part of it does.\n\n"
+		"(set -o pipefail) 2>/dev/null && set -o pipefail\n\n"
 		"# 1. Is every byte what was written?\n\n"
 		"sha256sum --quiet --strict -c SHA256SUMS\n\n");
 }
@@ -86,10 +99,12 @@ static void put_disks(struct strbuf *b, const struct machine *m)
 			continue;
 		_cleanup_(free) char *name = variable(d);
 
-		strbuf_printf(b, "# %s was: %s%s%s%s%s\n", name, format_size(d->size, size),
-			      d->identity.model ? ", " : "", d->identity.model ? d->identity.model : "",
-			      d->identity.serial ? ", serial " : "",
-			      d->identity.serial ? d->identity.serial : "");
+		strbuf_printf(b, "# %s was: %s%s", name, format_size(d->size, size),
+			      d->identity.model ? ", " : "");
+		remark(b, d->identity.model);
+		strbuf_puts(b, d->identity.serial ? ", serial " : "");
+		remark(b, d->identity.serial);
+		strbuf_puts(b, "\n");
 		strbuf_printf(b, ": \"${%s:?name the disk that takes its place first}\"\n", name);
 		/* nvme0n1's partitions are nvme0n1p1 ... */
 		strbuf_printf(b, "case $%s in *[0-9]) %s_part=${%s}p ;; *) %s_part=$%s ;; esac\n\n", name,
@@ -314,10 +329,13 @@ static void put_streams(struct strbuf *b, const struct machine *m, const struct 
 		strbuf_puts(b, " ");
 		quote(b, folder);
 		strbuf_puts(b, "\n");
-		if (c->stream && has_stream(files, c->stream, c->method))
+		if (c->stream && has_stream(files, c->stream, c->method)) {
 			put_restore(b, c, folder, files);
-		else
-			strbuf_printf(b, "# %s was not backed up.\n", c->mountpoint);
+		} else {
+			strbuf_puts(b, "# ");
+			remark(b, c->mountpoint);
+			strbuf_puts(b, " was not backed up.\n");
+		}
 		strbuf_puts(b, "\n");
 	}
 }
