@@ -82,7 +82,7 @@ $(BUILD)/man/%: man/%.scd
 	$(Q)scdoc <$< >$@
 
 # The quick tests: no root, no guest.
-check: $(BUILD)/lifeboat $(unit_tests)
+check: $(BUILD)/lifeboat $(unit_tests) $(BUILD)/tests/tools/loader-oracle
 	$(Q)BUILD=$(abspath $(BUILD)) prove --exec '' $(TESTS)
 
 # Real kernels, servers and machines; see tests/guest/README.

@@ -70,7 +70,7 @@ int objects_get(struct objects *o, const char *canonical, struct object **ret, s
 int objects_at(struct objects *o, const char *path, struct place **ret, struct error *e)
 {
 	struct place *place = map_get(&o->by_path, path);
-	struct error ignored;
+	struct error why;
 
 	if (place) {
 		*ret = place;
@@ -78,10 +78,13 @@ int objects_at(struct objects *o, const char *path, struct place **ret, struct e
 	}
 	_cleanup_(walk) struct walk w = { 0 };
 	struct object *object = NULL;
-	int r = 0;
+	int r = root_walk(o->root, o->tree, path, &w, &why);
 
-	if (root_walk(o->root, o->tree, path, &w, &ignored) == 0 && S_ISREG(w.st.st_mode))
-		r = objects_get(o, w.canonical, &object, e);
+	if (r == -ELOOP) {
+		*e = why; /* the loader looks no further either */
+		return r;
+	}
+	r = r == 0 && S_ISREG(w.st.st_mode) ? objects_get(o, w.canonical, &object, e) : 0;
 	if (r < 0)
 		return r;
 	place = xcalloc(1, sizeof(*place));

@@ -37,7 +37,7 @@ void objects_free(struct objects *o);
  * error. */
 int objects_get(struct objects *o, const char *canonical, struct object **ret, struct error *e);
 
-/* The place at a path; links in a circle, and whatever else leads nowhere, are a place without an object. */
+/* The place at a path. What leads nowhere is a place without an object; links in a circle are an error. */
 int objects_at(struct objects *o, const char *path, struct place **ret, struct error *e);
 
 /* The tree got files from elsewhere: what paths lead to is looked up again. */

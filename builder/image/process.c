@@ -90,19 +90,19 @@ int process_start(struct linker *l, struct object *program, struct process *ret,
 
 static bool is_called(const struct loaded *one, const char *name)
 {
-	const char *soname = one->object ? one->object->info.soname : NULL;
+	const char *soname = one->object->info.soname;
 
 	return (one->name && streq(one->name, name)) || (soname && streq(soname, name)) ||
 	       (one->place && streq(one->place->path, name));
 }
 
-/* The index of what is mapped under that name, or -1. */
+/* The index of what is mapped under that name, or -1. What one did not find another may: it is no answer. */
 static ssize_t find_mapped(const struct process *p, const char *name)
 {
 	if (p->loader && p->loader->musl && p->count > 1 && loader_is_musl_libc(name))
 		return 1;
 	for (size_t i = 0; i < p->count; i++)
-		if (is_called(&p->list[i], name))
+		if (p->list[i].object && is_called(&p->list[i], name))
 			return (ssize_t)i;
 	return -1;
 }
@@ -134,13 +134,16 @@ ssize_t process_find(struct process *p, size_t by, const char *name, struct erro
 static int need(struct process *p, size_t by, const char *name, bool optional, process_edge *edge,
 		void *context, struct error *e)
 {
+	size_t before = p->count;
 	ssize_t i = process_find(p, by, name, e);
 
 	if (i < 0)
 		return (int)i;
-	if (!edge || (optional && !p->list[i].object))
+	if (optional && !p->list[i].object) {
+		p->count = before; /* somebody else may really need it */
 		return 0;
-	return edge(context, &p->list[by], name, &p->list[i], e);
+	}
+	return !edge ? 0 : edge(context, &p->list[by], name, &p->list[i], e);
 }
 
 int process_close(struct process *p, size_t from, process_edge *edge, void *context, struct error *e)

@@ -1,6 +1,7 @@
 #include "image/search.h"
 
 #include <elf.h>
+#include <errno.h>
 
 struct search {
 	struct process *p;
@@ -28,7 +29,11 @@ static int try_file(struct search *s, const char *path)
 	struct place *place;
 	int r = objects_at(&s->p->linker->objects, path, &place, s->e);
 
-	if (r < 0 || !place->object || !place->object->is_elf || !of_kind(&place->object->info, asking(s)))
+	if (r == 0 && place->object && !place->object->is_elf)
+		return error_text(s->e, ENOEXEC,
+				  "find library %s: %s is no library, and the loader stops there", s->name,
+				  place->object->shown);
+	if (r < 0 || !place->object || !of_kind(&place->object->info, asking(s)))
 		return r;
 	s->found = (struct loaded) { .name = s->name, .by = s->by, .object = place->object, .place = place };
 	return 1;
