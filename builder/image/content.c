@@ -14,7 +14,7 @@ static int write_piece(void *user, const void *data, size_t len)
 	return write_all(*(const int *)user, data, len);
 }
 
-int content_open(const struct entry *entry, struct error *e)
+int content_fd(const struct entry *entry, struct error *e)
 {
 	if (!entry->packed) {
 		int plain = open(entry->source, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -36,4 +36,61 @@ int content_open(const struct entry *entry, struct error *e)
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return error_errno(e, errno, "unpack %s", entry->source);
 	return TAKE_FD(fd);
+}
+
+int content_open(const struct entry *entry, struct content *ret, struct error *e)
+{
+	_cleanup_(content) struct content c = CONTENT_NONE;
+
+	c.entry = entry;
+	c.size = entry->size;
+	if (entry->source) {
+		c.fd = content_fd(entry, e);
+		if (c.fd < 0)
+			return c.fd;
+		if (fstat(c.fd, &c.before) < 0)
+			return error_errno(e, errno, "pack %s", entry->source);
+		c.size = (uint64_t)c.before.st_size;
+	}
+	*ret = c;
+	c.fd = -1;
+	return 0;
+}
+
+int content_read(struct content *c, void *buf, size_t len, struct error *e)
+{
+	if (c->fd < 0) {
+		memcpy(buf, c->entry->data + c->done, len);
+		c->done += len;
+		return 0;
+	}
+	ssize_t n = read_full(c->fd, buf, len);
+
+	if (n < 0)
+		return error_errno(e, (int)-n, "read %s", c->entry->source);
+	if ((size_t)n < len)
+		return error_text(e, EIO, "read %s: it became shorter while it was packed", c->entry->source);
+	c->done += len;
+	return 0;
+}
+
+int content_check(const struct content *c, struct error *e)
+{
+	struct stat after;
+
+	if (c->fd < 0)
+		return 0;
+	if (fstat(c->fd, &after) < 0)
+		return error_errno(e, errno, "pack %s", c->entry->source);
+	if (after.st_size == c->before.st_size && after.st_mtim.tv_sec == c->before.st_mtim.tv_sec &&
+	    after.st_mtim.tv_nsec == c->before.st_mtim.tv_nsec)
+		return 0;
+	return error_text(e, EAGAIN, "pack %s: it changed while it was packed", c->entry->source);
+}
+
+void content_close(struct content *c)
+{
+	if (c->fd >= 0)
+		(void)close(c->fd); /* read side */
+	c->fd = -1;
 }

@@ -1,6 +1,5 @@
 #include "image/pack.h"
 
-#include "base/fs.h"
 #include "image/compress.h"
 #include "image/content.h"
 #include "image/readahead.h"
@@ -8,7 +7,6 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -17,6 +15,15 @@ enum {
 	inode_cost = 1024, /* what a tmpfs keeps per file besides its pages, rounded up */
 	block = 1 << 20,
 };
+
+void pack_totals_add(struct pack_totals *t, const struct entry *entry, uint64_t size)
+{
+	/* The init's copy into a tmpfs goes in parts, and links between two parts become files. */
+	uint64_t held = !S_ISREG(entry->mode) ? 0 : entry->same_as ? entry->size : size;
+
+	t->memory += inode_cost + (held + page - 1) / page * page;
+	t->content += S_ISREG(entry->mode) ? size : 0;
+}
 
 /* Called by libarchive with what it made. */
 static la_ssize_t on_bytes(struct archive *a, void *user, const void *data, size_t len)
@@ -38,7 +45,6 @@ struct packer {
 	struct pack_totals totals;
 	time_t mtime;
 	char *buf;
-	struct report *report;
 	struct error *e;
 };
 
@@ -81,11 +87,7 @@ static int write_header(struct packer *p, const struct entry *entry, uint64_t si
 		archive_entry_set_symlink(h, entry->data);
 	if (archive_write_header(p->archive, h) != ARCHIVE_OK)
 		return archive_failed(p, entry->path);
-	/* The init's copy into a tmpfs goes in parts, and links between two parts become files. */
-	uint64_t held = entry->same_as ? entry->size : size;
-
-	p->totals.memory += inode_cost + (held + page - 1) / page * page;
-	p->totals.content += S_ISREG(entry->mode) ? size : 0;
+	pack_totals_add(&p->totals, entry, size);
 	return 0;
 }
 
@@ -95,65 +97,29 @@ static int write_data(struct packer *p, const struct entry *entry, const void *d
 									    : archive_failed(p, entry->path);
 }
 
-static int pack_content(struct packer *p, const struct entry *entry, int fd, uint64_t left)
+static int pack_content(struct packer *p, const struct entry *entry)
 {
-	while (left > 0) {
-		ssize_t n = read_full(fd, p->buf, left < block ? left : block);
-
-		if (n < 0)
-			return error_errno(p->e, (int)-n, "read %s", entry->source);
-		if (n == 0)
-			return error_text(p->e, EIO, "read %s: it became shorter while it was packed",
-					  entry->source);
-		int r = write_data(p, entry, p->buf, (size_t)n);
-
-		if (r < 0)
-			return r;
-		left -= (uint64_t)n;
-	}
-	return 0;
-}
-
-static bool same_state(const struct stat *a, const struct stat *b)
-{
-	return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-static int pack_source(struct packer *p, const struct entry *entry)
-{
-	_cleanup_(fd) int fd = content_open(entry, p->e);
-	struct stat before, after;
-
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &before) < 0)
-		return error_errno(p->e, errno, "pack %s", entry->source);
-	int r = write_header(p, entry, (uint64_t)before.st_size);
+	_cleanup_(content) struct content c = CONTENT_NONE;
+	int r = content_open(entry, &c, p->e);
 
 	if (r == 0)
-		r = pack_content(p, entry, fd, (uint64_t)before.st_size);
-	if (r < 0)
-		return r;
-	if (fstat(fd, &after) < 0)
-		return error_errno(p->e, errno, "pack %s", entry->source);
-	/* It would be neither what it was nor what it is. */
-	return same_state(&before, &after)
-		       ? 0
-		       : error_text(p->e, EAGAIN, "pack %s: it changed while it was packed", entry->source);
+		r = write_header(p, entry, c.size);
+	while (r == 0 && c.done < c.size) {
+		size_t n = c.size - c.done < block ? (size_t)(c.size - c.done) : block;
+
+		r = content_read(&c, p->buf, n, p->e);
+		if (r == 0)
+			r = write_data(p, entry, p->buf, n);
+	}
+	return r < 0 ? r : content_check(&c, p->e);
 }
 
-static int pack_entry(struct packer *p, const struct entry *entry)
+static int pack_entry(void *user, const struct entry *entry)
 {
-	if (entry->same_as)
-		return write_header(p, entry, 0);
-	if (entry->source)
-		return pack_source(p, entry);
-	int r = write_header(p, entry, entry->size);
+	struct packer *p = user;
+	bool has_content = S_ISREG(entry->mode) && !entry->same_as;
 
-	if (r == 0 && S_ISREG(entry->mode) && entry->size)
-		r = write_data(p, entry, entry->data, entry->size);
-	return r;
+	return has_content ? pack_content(p, entry) : write_header(p, entry, 0);
 }
 
 static int packer_open(struct packer *p, const struct pack_options *o, int fd, const char *shown)
@@ -189,39 +155,43 @@ uint64_t pack_least_size(const struct tree *tree, const struct pack_options *opt
 	uint64_t content = 0;
 
 	for (size_t i = 0; i < tree->count; i++)
-		content += tree->entries[i]->size;
+		content += tree->entries[i]->same_as ? 0 : tree->entries[i]->size;
 	return content / best_ratio;
+}
+
+int pack_each(const struct tree *tree, int (*pack)(void *user, const struct entry *entry), void *user,
+	      struct report *report)
+{
+	_cleanup_(readahead) struct readahead *ahead = readahead_start(tree);
+	uint64_t total = 0, done = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < tree->count; i++)
+		total += tree->entries[i]->size;
+	report_begin(report, "packing the image", total);
+	for (size_t i = 0; r == 0 && i < tree->count; i++) {
+		readahead_at(ahead, i);
+		r = pack(user, tree->entries[i]);
+		done += tree->entries[i]->size;
+		report_progress(report, done);
+	}
+	report_end(report);
+	return r;
 }
 
 int pack_tree(const struct tree *tree, const struct pack_options *options, int fd, const char *shown,
 	      struct pack_totals *ret, struct report *report, struct error *e)
 {
 	struct error fallback = { 0 }; /* there is always a place to say why */
-	_cleanup_(packer) struct packer p = { .mtime = options->mtime,
-					      .report = report,
-					      .e = e ? e : &fallback };
-	uint64_t total = 0, done = 0;
-
+	_cleanup_(packer) struct packer p = { .mtime = options->mtime, .e = e ? e : &fallback };
 	int r = packer_open(&p, options, fd, shown);
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < tree->count; i++)
-		total += tree->entries[i]->size;
-	_cleanup_(readahead) struct readahead *ahead = readahead_start(tree);
-
-	report_begin(report, "packing the image", total);
-	for (size_t i = 0; r == 0 && i < tree->count; i++) {
-		readahead_at(ahead, i);
-		r = pack_entry(&p, tree->entries[i]);
-		done += tree->entries[i]->size;
-		report_progress(report, done);
-	}
+	if (r == 0)
+		r = pack_each(tree, pack_entry, &p, report);
 	if (r == 0 && archive_write_close(p.archive) != ARCHIVE_OK)
 		r = archive_failed(&p, "");
 	if (r == 0)
 		r = compress_end(&p.out);
-	report_end(report);
 	if (r < 0)
 		return r;
 	*ret = p.totals;

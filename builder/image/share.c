@@ -62,7 +62,7 @@ static int read_digest(struct candidate *c, struct error *e)
 		digest_hex(d, c->digest);
 		return 0;
 	}
-	_cleanup_(fd) int fd = content_open(entry, e);
+	_cleanup_(fd) int fd = content_fd(entry, e);
 	uint64_t len;
 
 	return fd < 0 ? fd : digest_fd(fd, entry->source, c->digest, &len, e);

@@ -123,6 +123,24 @@ struct entry *tree_find(const struct tree *t, const char *path)
 	return map_get(&t->by_path, path);
 }
 
+const char *entry_name(const struct entry *entry)
+{
+	const char *slash = strrchr(entry->path, '/');
+
+	return slash ? slash + 1 : entry->path;
+}
+
+const struct entry *tree_parent(const struct tree *t, const struct entry *entry)
+{
+	const char *slash = strrchr(entry->path, '/');
+
+	if (!slash)
+		return NULL;
+	_cleanup_(free) char *path = xstrndup(entry->path, (size_t)(slash - entry->path));
+
+	return tree_find(t, path); /* every folder is in the tree */
+}
+
 /* Cuts the last part off a canonical path. */
 static void to_parent(struct strbuf *b)
 {

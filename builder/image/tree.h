@@ -57,6 +57,10 @@ char *reason_text(const struct reason *reason);
 
 /* The entry at exactly this canonical path, or NULL. */
 struct entry *tree_find(const struct tree *t, const char *path);
+/* The last part of its path. */
+const char *entry_name(const struct entry *entry);
+/* The folder that it is in, or NULL: that is the root. */
+const struct entry *tree_parent(const struct tree *t, const struct entry *entry);
 /* The canonical form of `path`: links in its folders are followed, its last part is not. */
 int tree_canonical(const struct tree *t, const char *path, char **ret, struct error *e);
 
