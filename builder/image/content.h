@@ -12,7 +12,7 @@ int content_fd(const struct entry *entry, struct error *e);
 /* The same piece by piece, for entries without a source too. A file that changes while it is read would be neither
  * what it was nor what it is: that is an error. */
 struct content {
-	const struct entry *entry; /* a regular file or a symbolic link, whose content is its target; caller's */
+	const struct entry *entry; /* a regular file, or a symbolic link: its target; caller's */
 	int fd; /* -1: the entry has the content itself */
 	struct stat before;
 	uint64_t size, done; /* bytes */
