@@ -68,7 +68,8 @@ static char *find_bus(int block_fd, const char *disk)
 	return NULL;
 }
 
-/* A serial number as text: printable, and not one of the fillers that firmware puts there. */
+/* A serial number as text: printable, and not one of the fillers: zeros by firmware, "(null)" where a
+ * driver prints a text that it has not (User-Mode Linux's ubd). */
 static char *clean_serial(const char *data, size_t len)
 {
 	_cleanup_(free) char *text = xcalloc(len + 1, 1);
@@ -79,7 +80,7 @@ static char *clean_serial(const char *data, size_t len)
 			text[n++] = data[i];
 	char *stripped = str_strip(text);
 
-	return stripped[strspn(stripped, "0 ")] ? xstrdup(stripped) : NULL;
+	return stripped[strspn(stripped, "0 ")] && !streq(stripped, "(null)") ? xstrdup(stripped) : NULL;
 }
 
 /* Page 0x80, "unit serial number", of SCSI's vital product data (SPC-4, 7.8.15): four bytes of header, the
