@@ -5,6 +5,7 @@
 # shellcheck disable=SC2034 # what is set here is used by the tests
 LIFEBOAT=$BUILD/lifeboat
 tap_count=0
+tap_planned=
 
 # ---- TAP ----
 
@@ -15,6 +16,7 @@ plan() {
 		exit 0
 	fi
 	printf '1..%d\n' "$1"
+	tap_planned=1
 }
 
 # finish_plan: the plan at the end, for tests that did not give it at the start.
@@ -91,9 +93,11 @@ in: $(tail -n 20 <<<"$2")"
 	}
 }
 
-# bail REASON: without this nothing that follows makes sense.
+# bail REASON: without this nothing that follows in this file makes sense: it fails and ends. (TAP's
+# own "Bail out!" would end the whole run.)
 bail() {
-	printf 'Bail out! %s\n' "$*"
+	result 1 "cannot go on: $*"
+	[ -n "$tap_planned" ] || finish_plan
 	exit 1
 }
 
