@@ -20,19 +20,24 @@ host_name() {
 	grep -qw "$1" "$ROOT/etc/hosts" 2>/dev/null || echo "127.0.1.1 $1" >>"$ROOT/etc/hosts"
 }
 
-# host_day TIME: prints the day of an ISO 8601 time as a number, 0 when it is none.
-host_day() {
+# host_past CREATED: is the clock before the day of this ISO 8601 time?
+host_past() {
+	local year month rest
 	case $1 in
-	[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*) echo "${1%%T*}" | tr -d - | cut -c 1-8 ;;
-	*) echo 0 ;;
+	[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*) ;;
+	*) return 1 ;;
 	esac
+	IFS=- read -r year month rest <<-END
+		$1
+	END
+	[ "$(date -u +%Y%m%d)" -lt "$year$month${rest%"${rest#??}"}" ]
 }
 
 # host_clock CREATED: the kernel has taken the time from the machine's clock where it could; this
 # tries once more when that cannot be, and says so when it stays wrong. Returns 1 then.
 host_clock() {
-	[ "$(host_day "$(date -u +%Y-%m-%d)")" -lt "$(host_day "$1")" ] || return 0
+	host_past "$1" || return 0
 	$MOCK hwclock -s -u
-	[ "$(host_day "$(date -u +%Y-%m-%d)")" -lt "$(host_day "$1")" ] || return 0
+	host_past "$1" || return 0
 	fail "clock: it says $(date -u +%Y-%m-%d), before this stick was made; set it with 'date -s'"
 }

@@ -3,15 +3,17 @@
 
 # menu_text: prints the menu with the state of things.
 menu_text() {
-	local network target after
-	network=none after=
+	local network target after kernel
+	network=none after='' kernel=''
 	[ ! -r "$RUN/ready" ] || read -r after <"$RUN/ready"
+	[ ! -r "$ROOT/proc/sys/kernel/osrelease" ] || read -r kernel <"$ROOT/proc/sys/kernel/osrelease"
 	[ ! -r "$RUN/network" ] || read -r network <"$RUN/network"
 	target="${LB_TARGET:-none is configured, 1 recover asks for it}"
 	! share_mounted || target="$target, mounted on /mnt/backup"
 	echo
 	echo "Lifeboat rescue system for $LB_HOSTNAME${LB_CREATED:+, made $LB_CREATED}"
-	echo "  kernel   $(uname -r)${after:+, ready $after s after it started}"
+	echo "  kernel   $kernel${after:+, ready $after s after it started}"
+	! steps_running || echo "  boot     drivers, disks and the network are still coming"
 	echo "  network  $network"
 	echo "  backup   $target"
 	[ ! -s "$RUN/problems" ] || sed 's/^/  problem  /' "$RUN/problems"
@@ -39,6 +41,7 @@ menu_ask() {
 # menu_recover: the recovery, which itself shows the plan and asks for consent.
 menu_recover() {
 	local status
+	steps_wait || echo "Going on without what is still missing."
 	menu_ask "Backup (smb://HOST/SHARE, nfs://HOST/EXPORT or file:///FOLDER)" "$LB_TARGET" || return 1
 	if [ -z "$answer" ]; then
 		echo "Without a backup there is nothing to recover from."
@@ -60,6 +63,7 @@ menu_recover() {
 # menu_network: asks for the network and sets it up, then mounts the share.
 menu_network() {
 	local address gateway
+	steps_wait || return 1 # two that set it up would undo each other's work
 	echo "Interfaces: $(net_links | tr '\n' ' ')"
 	menu_ask "Interface (auto, a name or a MAC address)" "$LB_INTERFACE" || return 1
 	setting_take interface "$answer" || menu_refuse "$answer" || return 1
@@ -108,14 +112,36 @@ menu_choice() {
 	esac
 }
 
+# menu_read: sets $choice to what is typed. While the steps of the boot are running it shows what they
+# say; when they are through it returns with an empty choice, so that the menu shows what came of
+# them. Returns 1 when the terminal is gone.
+menu_read() {
+	choice=
+	if ! steps_running; then
+		read -r choice || [ $? -gt 1 ] # above 1: a signal came
+		return
+	fi
+	while steps_running; do
+		# shellcheck disable=SC3045 # busybox has -t; it returns 1 when time is up as at the end of input
+		read -r -t 1 choice && return
+		[ $? = 1 ] || return 0
+		[ -t 0 ] || return 1
+		! news_show "
+" || printf '> '
+	done
+	news_show "
+" || echo
+}
+
 # menu_run TTY: says once per terminal that the system is ready, then asks for ever; returns only
 # when the terminal is gone. Ctrl-C ends what was chosen, not the menu.
 menu_run() {
-	local choice
+	local choice up
 	trap : INT
 	trap '' QUIT TSTP
 	if [ ! -e "$RUN/ready" ] && [ -r "$ROOT/proc/uptime" ]; then
-		cut -d ' ' -f 1 "$ROOT/proc/uptime" >"$RUN/ready"
+		read -r up _ <"$ROOT/proc/uptime"
+		echo "$up" >"$RUN/ready"
 	fi
 	if [ ! -e "$RUN/ready.$1" ]; then
 		: >"$RUN/ready.$1"
@@ -123,8 +149,7 @@ menu_run() {
 		echo "LIFEBOAT READY"
 	fi
 	while menu_text && printf '> '; do
-		choice=
-		read -r choice || [ $? -gt 1 ] || return 0 # above 1: a signal came
+		menu_read || return 0
 		menu_choice "$choice"
 	done
 }

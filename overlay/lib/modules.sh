@@ -1,9 +1,21 @@
 # shellcheck shell=dash
 # Drivers: by what the hardware says it is, then by the list recorded on the machine.
 
-# modules_aliases: prints the module alias of every device, each once.
-modules_aliases() {
-	find "$ROOT/sys/devices" -name modalias -exec cat {} + 2>/dev/null | sort -u
+# modules_new: sets $new to the module aliases of devices, each once, that were not there the last
+# time; $tried has all. Devices are found by their buses: walking through /sys/devices takes far longer.
+modules_new() {
+	local file alias
+	new=
+	for file in "$ROOT"/sys/bus/*/devices/*/modalias "$ROOT/sys/devices/system/cpu/modalias"; do
+		[ -r "$file" ] || continue
+		alias=
+		read -r alias <"$file"
+		case " $tried$new " in
+		*" $alias "*) ;;
+		*) new="$new $alias" ;;
+		esac
+	done
+	tried="$tried$new"
 }
 
 # modules_load NAME…: loads modules by name or alias. What is not in the image is not an error here:
@@ -25,25 +37,17 @@ modules_disks() {
 }
 
 # modules_by_hardware: loads the modules of all devices, and of those that appear thereby (a
-# controller's disks, a hub's keyboard), at most ten times over.
+# controller's disks, a hub's keyboard), at most ten times over. Called again, only of new ones.
 modules_by_hardware() {
-	local tried new alias
-	tried=
+	local new
+	tried=${tried-}
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		new=
-		for alias in $(set -f && modules_aliases); do
-			case " $tried " in
-			*" $alias "*) ;;
-			*) new="$new $alias" ;;
-			esac
-		done
+		modules_new
 		[ -n "$new" ] || return 0
-		tried="$tried$new"
 		set -f
 		# shellcheck disable=SC2086 # one word for each alias
 		modules_load $new
 		set +f
-		$MOCK sleep 0.3 # devices are probed in the background
 	done
 }
 
@@ -54,20 +58,45 @@ modules_recorded() {
 	modules_load $(grep -v '^#' "$ROOT/etc/lifeboat/modules")
 }
 
-# disks_settle: waits until no disk has come for two seconds, fifteen at most. Disks on USB are
-# found about a second after their controller.
+# disks_late: prints what there is on the buses that find their disks after the driver was loaded: USB,
+# MMC, Fibre Channel, Xen. The drivers of all others have found theirs when modprobe returns
+# (async_synchronize_full, in the kernel's do_init_module).
+disks_late() {
+	local path
+	for path in "$ROOT"/sys/bus/usb/devices/* "$ROOT"/sys/class/mmc_host/* "$ROOT"/sys/bus/mmc/devices/* \
+		"$ROOT"/sys/class/fc_host/* "$ROOT"/sys/class/fc_remote_ports/* "$ROOT"/sys/bus/xen/devices/vbd-*; do
+		[ ! -e "$path" ] || echo "$path"
+	done
+}
+
+# disks_scanned: have all USB storages (class 08) that have a driver got their disks? That takes a second.
+disks_scanned() {
+	local path class
+	for path in "$ROOT"/sys/bus/usb/devices/*:*; do
+		[ -e "$path/driver" ] || continue
+		read -r class <"$path/bInterfaceClass"
+		[ "$class" = 08 ] || continue
+		set -- "$path"/host*/target*/*/block
+		[ -e "$1" ] || return 1
+	done
+}
+
+# disks_settle: waits for disks that are still on their way: until for two seconds no disk came and nothing
+# that may bring one, fifteen seconds at most. Does not wait where there is nothing to wait for.
 disks_settle() {
-	local before now quiet
-	before=none quiet=0
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
-		now=$(modules_disks)
-		if [ "$now" = "$before" ]; then
+	local before now quiet round
+	before=none quiet=0 round=0
+	while [ $quiet -lt 4 ] && [ $round -lt 30 ]; do
+		now=$(disks_late)
+		[ -n "$now" ] || return 0
+		now="$now $(modules_disks)"
+		if [ "$now" = "$before" ] && disks_scanned; then
 			quiet=$((quiet + 1))
 		else
 			quiet=0 before=$now
 		fi
-		[ $quiet -lt 2 ] || return 0
-		$MOCK sleep 1
+		$MOCK sleep 0.5
+		round=$((round + 1))
 	done
 }
 

@@ -38,15 +38,17 @@ net_by_mac() {
 # net_with_carrier: prints the interfaces that have a carrier; waits ten seconds for the first.
 # When none gets one prints all: some drivers do not tell.
 net_with_carrier() {
-	local links ready link
+	local links ready link round
 	links=$(net_links)
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	round=0
+	while [ $round -lt 50 ]; do
 		ready=
 		for link in $links; do
 			! net_carrier "$link" || ready="$ready $link"
 		done
 		[ -z "$ready" ] || break
-		$MOCK sleep 0.5
+		$MOCK sleep 0.2
+		round=$((round + 1))
 	done
 	for link in ${ready:-$links}; do
 		echo "$link"
@@ -131,9 +133,10 @@ net_static() {
 	$MOCK ping -c 1 -w 5 "$gateway" >/dev/null
 }
 
-# net_dhcp LINK TRIES: asks for an address, three seconds each time; a client stays to renew it.
+# net_dhcp LINK SECONDS: asks for an address, once a second: a switch drops the first questions while it
+# looks at what was plugged in. A client stays to renew it.
 net_dhcp() {
-	$MOCK udhcpc -i "$1" -t "$2" -T 3 -n -s /sbin/rescue-dhcp -p "$ROOT/run/udhcpc.$1.pid" \
+	$MOCK udhcpc -i "$1" -t "$2" -T 1 -n -s /sbin/rescue-dhcp -p "$ROOT/run/udhcpc.$1.pid" \
 		-x "hostname:$LB_HOSTNAME"
 }
 
@@ -157,7 +160,7 @@ net_dhcp_event() {
 	esac
 }
 
-# net_try LINK TRIES: configures this interface as $LB_ADDRESS says. Returns 0 when it works.
+# net_try LINK SECONDS: configures this interface as $LB_ADDRESS says. Returns 0 when it works.
 # shellcheck disable=SC2086 # one word for each server
 net_try() {
 	case $LB_ADDRESS in
@@ -169,7 +172,7 @@ net_try() {
 # net_up: the network as the settings have it, and one line about what came of it. With several
 # interfaces each is tried shortly before any is tried long. Returns 1 when there is none.
 net_up() {
-	local links link passes tries note
+	local links link passes seconds note
 	if [ "$LB_ADDRESS" = none ]; then
 		say "network: none, as configured"
 		return 0
@@ -184,17 +187,17 @@ net_up() {
 		say "network: there is no interface $LB_INTERFACE, trying $(echo "$links" | tr '\n' ' ')"
 	case $links in
 	*"
-"*) passes='2 10' ;;
-	*) passes=12 ;;
+"*) passes='6 30' ;;
+	*) passes=36 ;;
 	esac
-	for tries in $passes; do
+	for seconds in $passes; do
 		for link in $links; do
-			if net_try "$link" "$tries" >>"$LOG" 2>&1; then
+			if net_try "$link" "$seconds" >>"$LOG" 2>&1; then
 				read -r note <"$RUN/network"
 				say "network: $note"
 				return 0
 			fi
-			[ "$passes" = 12 ] || [ "$LB_ADDRESS" = dhcp ] || net_clear
+			[ "$passes" = 36 ] || [ "$LB_ADDRESS" = dhcp ] || net_clear
 		done
 	done
 	net_give_up "$links"

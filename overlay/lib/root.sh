@@ -2,13 +2,17 @@
 # From the root that the boot loader started into a fresh tmpfs. Runs before busybox's links exist,
 # so every command is called through busybox.
 
-# root_type: prints the type of the file system that / is on.
+# root_type: prints the type of the file system that / is on; "initramfs" where it is the kernel's
+# first, which has no other below it (it is its own parent): pivot_root(2) refuses that one.
 root_type() {
-	local type where kind
+	local id parent where rest type
 	type=
-	while read -r _ where kind _; do
-		[ "$where" != / ] || type=$kind
-	done <"$ROOT/proc/mounts"
+	while read -r id parent _ _ where rest; do
+		[ "$where" = / ] || continue
+		type=${rest#*- }
+		type=${type%% *}
+		[ "$id" != "$parent" ] || type=initramfs
+	done <"$ROOT/proc/self/mountinfo"
 	echo "$type"
 }
 
@@ -89,16 +93,26 @@ root_copy() {
 	[ $count = 0 ] || root_batch "$1" "$2" "$3" "$batch" "$keep"
 }
 
+# root_bind: for an initramfs that is a tmpfs (the kernel makes it one unless there is a root= on its
+# command line), where only a mount below / is missing: mounts the same file system once more over
+# itself and runs /init there. That moves no file and takes no memory; pivot_root(2) works then, as
+# after the same in mkosi and runc. Returns 1 when it cannot.
+root_bind() {
+	busybox mount -o remount,size=90% none / || return 1 # the kernel's own limit is half the memory
+	busybox mount --rbind / /mnt && cd /mnt && busybox mount --move . / || return 1
+	exec busybox chroot . /init
+}
+
 # root_leave: moves to a tmpfs and runs /init there; returns 0 where that is not needed (/ is one)
-# or not wise (an initramfs with less than 64 MiB to spare stays: it can be written to as well).
-# Returns 1 when the tmpfs could not be made or filled.
+# or not wise (a ramfs with less than 64 MiB to spare stays: it can be written to as well). Returns 1
+# when the tmpfs could not be made or filled.
 root_leave() {
-	local new type how
+	local new how
 	new=/newroot
-	type=$(root_type)
-	case $type in
-	tmpfs) return 0 ;;
-	rootfs)
+	case $(root_type) in
+	tmpfs | rootfs) return 0 ;; # rootfs: root_bind was here
+	initramfs)
+		[ "$(busybox stat -f -c %T /)" != tmpfs ] || root_bind || return 1
 		how=move
 		[ "$(root_memory)" -ge 64 ] || return 0
 		;;

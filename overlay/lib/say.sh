@@ -14,13 +14,9 @@ log() {
 	[ ! -d "$RUN" ] || printf '[%8s] %s\n' "$up" "$1" >>"$LOG"
 }
 
-# say TEXT: prints it on $SAY_FD (default: stdout) and on the consoles named in $SAY_ALSO, and logs it.
+# say TEXT: prints it on $SAY_FD (default: stdout), and logs it.
 say() {
-	local tty
 	printf '%s\n' "$1" >&"${SAY_FD:-1}"
-	for tty in $SAY_ALSO; do
-		printf '%s\r\n' "$1" >"$ROOT/dev/$tty"
-	done
 	log "$1"
 }
 

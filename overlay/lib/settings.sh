@@ -84,7 +84,7 @@ setting_take() {
 # settings_load: sets the LB_ variables. $SETTINGS_TAKEN and $SETTINGS_REFUSED are the boot options
 # that were followed and the ones that were not understood.
 settings_load() {
-	local word
+	local word words
 	LB_HOSTNAME=rescue LB_KERNEL='' LB_VERSION='' LB_CREATED='' LB_INTERFACE=auto LB_ADDRESS=dhcp
 	LB_GATEWAY='' LB_DNS='' LB_TARGET='' LB_CREDENTIALS='' LB_KEYMAP=none LB_UNATTENDED=no
 	LB_THEN=poweroff LB_DEBUG=no SETTINGS_TAKEN='' SETTINGS_REFUSED=''
@@ -93,9 +93,10 @@ settings_load() {
 	# Only the boot option starts a recovery: a medium that may do so has other entries as well, which
 	# promise to change nothing.
 	LB_UNATTENDED=no
+	words=
+	[ ! -r "$ROOT/proc/cmdline" ] || IFS= read -r words <"$ROOT/proc/cmdline"
 	set -f
-	# shellcheck disable=SC2013 # a word each is what is wanted
-	for word in $(cat "$ROOT/proc/cmdline" 2>/dev/null); do
+	for word in $words; do
 		case $word in
 		lifeboat.*=*) setting_take_word "$word" "${word#*=}" ;;
 		lifeboat.*) setting_take_word "$word" '' ;;

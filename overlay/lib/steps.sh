@@ -1,11 +1,11 @@
 # shellcheck shell=dash
-# Running the steps of /etc/rescue.d, in the order of their names.
+# The steps of /etc/rescue.d: running them, in the order of their names, and following them from the
+# consoles, which do not wait for them.
 
 # step_run FILE: runs one step in a shell of its own: what it says goes to the console, all other
 # output to the log. Returns its status.
 step_run() {
 	(
-		trap - INT
 		[ "$LB_DEBUG" != yes ] || set -x
 		# shellcheck source=/dev/null
 		. "$1"
@@ -13,10 +13,9 @@ step_run() {
 }
 
 # steps_run: all of them. A step that fails has said so with `fail`; when it has not, this does. What
-# comes after it is run all the same, and so after Ctrl-C, which ends the step that is running.
+# comes after it is run all the same.
 steps_run() {
 	local step name told status
-	trap : INT
 	for step in "$ROOT"/etc/rescue.d/[0-9][0-9]-*; do
 		name=${step##*/}
 		log "$name"
@@ -26,5 +25,37 @@ steps_run() {
 		[ $status = 0 ] || [ "$told" != "$(wc -c "$RUN/problems" 2>/dev/null)" ] ||
 			fail "$name: failed with exit status $status (see 4 log)"
 	done
-	trap - INT
+}
+
+# steps_running: are they not through yet?
+steps_running() {
+	[ ! -e "$RUN/settled" ]
+}
+
+# news_show BEFORE: prints what the steps have said since the last time, after the text BEFORE.
+# Returns 1 when that is nothing.
+news_show() {
+	local line number seen
+	number=0 seen=${NEWS_SEEN:-0}
+	[ -e "$RUN/news" ] || return 1
+	while read -r line; do
+		number=$((number + 1))
+		[ $number -gt "$seen" ] || continue
+		[ $number -gt $((seen + 1)) ] || printf '%s' "$1"
+		printf '%s\n' "$line"
+	done <"$RUN/news"
+	NEWS_SEEN=$number
+	[ $number -gt "$seen" ]
+}
+
+# steps_wait: waits until they are through and shows what they say. Returns 1 when Ctrl-C ended that.
+steps_wait() {
+	if steps_running; then
+		echo "Waiting for drivers, disks and the network; Ctrl-C ends the waiting."
+	fi
+	while steps_running; do
+		news_show ''
+		$MOCK sleep 0.3 || return 1
+	done
+	news_show '' || :
 }

@@ -8,7 +8,7 @@ system_mount() {
 	while read -r _ where _; do
 		[ "$where" != "$3" ] || return 0
 	done <"$ROOT/proc/mounts"
-	$MOCK busybox mkdir -p "$ROOT$3"
+	[ -d "$ROOT$3" ] || $MOCK busybox mkdir -p "$ROOT$3"
 	$MOCK busybox mount -t "$1" -o "$4" "$2" "$ROOT$3" || fail "cannot mount $3"
 }
 
@@ -42,8 +42,7 @@ system_consoles() {
 # system_inittab CONSOLE…: prints the table for busybox's init.
 system_inittab() {
 	local name
-	for name; do :; done # the last one: the main console
-	echo "$name::sysinit:/sbin/rescue-steps"
+	echo "::once:/sbin/rescue-steps"
 	for name; do
 		echo "$name::respawn:/sbin/rescue-console $name"
 	done

@@ -7,7 +7,7 @@ unattended_wanted() {
 		[ ! -e "$RUN/unattended" ]
 }
 
-# unattended_run: recovers; its words go to the log as well. Then, after ten seconds in which Ctrl-C
+# unattended_run: recovers when the steps are through; its words go to the log as well. Then, after ten seconds in which Ctrl-C
 # leads to the menu, does what lifeboat.then= says. The default is to power off: a reboot would
 # start the stick again, and so the recovery. Returns 1, with the menu to come, when it failed.
 unattended_run() {
@@ -20,7 +20,7 @@ unattended_run() {
 		return 1
 	fi
 	say "Recovering from $LB_TARGET; Ctrl-C stops it."
-	unattended_recover
+	steps_wait && unattended_recover
 	status=$?
 	if [ $status != 0 ]; then
 		reason=$(grep '^lifeboat: ' "$LOG" | tail -n 1)

@@ -42,14 +42,17 @@ menu_choose() {
 	console_wait "$2" 90
 }
 
-# root_facts NAME: the running root is a tmpfs and the old root's memory was given back. In the shell.
+# root_facts NAME: the running root is a tmpfs that can be pivoted away from, and the old root's memory was
+# given back. In the shell.
 root_facts() {
 	local used root
-	answer "awk '\$2 == \"/\" {print \$3}' /proc/mounts"
+	answer 'stat -f -c %T /'
 	is "$1: / is a tmpfs" "$ANSWER" tmpfs
+	answer 'mkdir /tmp/r && unshare -m sh -c "mount --rbind / /tmp/r && cd /tmp/r && pivot_root . mnt && echo yes"'
+	is "$1: pivot_root works" "$ANSWER" yes
 	answer 'touch /etc/written && echo yes'
 	is "$1: / can be written to" "$ANSWER" yes
-	answer "df -m / | awk 'END {print \$3}'; free -m | awk '/^Mem/ {print \$2 - \$7}'"
+	answer "stat -f -c '%b %f %S' / | awk '{print int((\$1 - \$2) * \$3 / 1048576)}'; free -m | awk '/^Mem/ {print \$2 - \$7}'"
 	{ read -r root && read -r used; } <<<"$ANSWER"
 	diag "$1: the root takes $root MiB, all that is used is $used MiB"
 	# Twice the root would be in use if the old one were still held.
@@ -76,6 +79,10 @@ console_open qemu disk.img 'console=tty0 console=ttyS0 quiet lifeboat.hostname=w
 	-device qemu-xhci -drive file=usb.img,format=raw,if=none,id=u -device usb-storage,drive=u
 console_wait 'LIFEBOAT READY' 300
 result $? 'qemu: ready' || bail 'the rescue system does not come up'
+console_wait '  boot     drivers, disks and the network are still coming'
+result $? 'qemu: before disks and network are'
+console_wait 'disks: '
+result $? 'qemu: and says when they come'
 console_wait '  problem  boot options not understood and ignored: lifeboat.bogus=$(id)'
 result $? 'qemu: a boot option that does not exist is told'
 console_wait '6 power off' && console_wait '> '
@@ -95,8 +102,9 @@ is 'qemu: real tools win, the shell is busybox' "$ANSWER" 'tar is /usr/bin/tar
 /usr/bin/busybox'
 answer 'busybox dumpkmap | dd bs=1 skip=$((7 + 256 + 2 * 21)) count=1 2>/dev/null; echo' # keycode 21
 is 'qemu: the keyboard layout is loaded' "$ANSWER" z
-answer 'grep -c "LIFEBOAT READY" /dev/vcs1'
-is 'qemu: the screen is ready as well' "$ANSWER" 1
+answer 'grep -c "6 power off" /dev/vcs1; ls /run/lifeboat/ready.tty1'
+is 'qemu: the screen is ready as well' "$ANSWER" '1
+/run/lifeboat/ready.tty1'
 answer 'cat /sys/class/net/lo/flags; cat /proc/sys/kernel/modprobe; ls -l /dev/fd /dev/pts/ptmx | wc -l'
 is 'qemu: loopback, the kernel'"'"'s modprobe, device links' "$ANSWER" '0x9
 /sbin/modprobe

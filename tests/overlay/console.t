@@ -4,13 +4,16 @@
 # shellcheck disable=SC2034,SC2154,SC2317,SC2016,SC2102
 # The menu, its questions, recovery with and without a person, and the end.
 . "$(dirname "$0")/lib/tap.sh"
-load say settings system modules net share unattended menu leave
+load say settings system modules net share steps unattended menu leave
 settings_load
+: >"$ROOT/run/lifeboat/settled"
+mkdir -p "$ROOT/proc/sys/kernel"
+echo 6.1-wreck >"$ROOT/proc/sys/kernel/osrelease"
 LB_HOSTNAME=wreck LB_CREATED=2026-01-02T03:04:05Z
 
 is 'the menu' "$(menu_text)" "
 Lifeboat rescue system for wreck, made 2026-01-02T03:04:05Z
-  kernel   $(uname -r)
+  kernel   6.1-wreck
   network  none
   backup   none is configured, 1 recover asks for it
 
@@ -34,6 +37,26 @@ is 'how long it took' "$(menu_text | grep -o ', ready.*')" ', ready 12.34 s afte
 
 is 'on each terminal' "$(menu_run tty1 </dev/null | head -n 1)" 'LIFEBOAT READY'
 is 'what is no choice' "$(menu_choice 'rm -rf' 2>&1)" "'rm -rf' is not one of these; nothing was changed."
+
+# While the steps of the boot are running.
+rm "$ROOT/run/lifeboat/settled"
+is 'the menu says that more is coming' "$(menu_text | sed -n 4p)" \
+	'  boot     drivers, disks and the network are still coming'
+is 'a terminal that is gone ends it' "$(menu_run ttyS0 </dev/null | grep -c '^>')" 1
+is 'what is typed is taken at once' "$(echo wrong | menu_run ttyS0 | grep -c 'is not one of these')" 1
+fake_sleep() { : >"$ROOT/run/lifeboat/settled"; }
+is 'a recovery waits for them' "$(echo | menu_recover | head -n 1)" \
+	'Waiting for drivers, disks and the network; Ctrl-C ends the waiting.'
+rm "$ROOT/run/lifeboat/settled"
+is 'so does one without a person' "$(LB_THEN=console && unattended_run | sed -n 2p)" \
+	'Waiting for drivers, disks and the network; Ctrl-C ends the waiting.'
+rm -f "$ROOT/run/lifeboat/settled" "$ROOT/run/lifeboat/unattended"
+fake_sleep() { return 130; }
+is 'that can be cut short' "$(echo | menu_recover | sed -n 2p)" 'Going on without what is still missing.'
+is 'which gives up the other' "$(commands >/dev/null; unattended_run >/dev/null; commands | grep -c lifeboat)" 0
+: >"$ROOT/run/lifeboat/settled"
+rm "$ROOT/run/lifeboat/unattended"
+fake_sleep() { :; }
 
 commands >/dev/null
 is 'recovery from the configured target' "$(echo | menu_recover && commands)" \

@@ -38,7 +38,7 @@ ip addr flush dev eth2
 ip link set eth0 up
 ip link set eth1 up
 ip link set eth2 up
-udhcpc -i eth1 -t 12 -T 3 -n -s /sbin/rescue-dhcp -p /run/udhcpc.eth1.pid -x hostname:rescue
+udhcpc -i eth1 -t 36 -T 1 -n -s /sbin/rescue-dhcp -p /run/udhcpc.eth1.pid -x hostname:rescue
 ip addr flush dev eth1
 ip link set eth1 up
 ip addr flush dev eth1
@@ -55,10 +55,10 @@ is 'no answer on two interfaces' "$(net_up)" \
 	'network: no DHCP server answers on eth0 eth1; choose 3 network'
 is 'each is tried shortly, then long; the old client is ended' "$(commands | grep -E 'udhcpc|kill' | cut -c 1-22)" \
 	'kill 4711
-udhcpc -i eth0 -t 2 -T
-udhcpc -i eth1 -t 2 -T
-udhcpc -i eth0 -t 10 -
-udhcpc -i eth1 -t 10 -'
+udhcpc -i eth0 -t 6 -T
+udhcpc -i eth1 -t 6 -T
+udhcpc -i eth0 -t 30 -
+udhcpc -i eth1 -t 30 -'
 is 'the menu shows it' "$(cat "$ROOT/run/lifeboat/problems")" \
 	'network: no DHCP server answers on eth0 eth1; choose 3 network'
 

@@ -6,8 +6,17 @@
 . "$(dirname "$0")/lib/tap.sh"
 load say root system
 
-printf 'rootfs / rootfs rw 0 0\n/dev/loop0 / cramfs ro 0 0\nproc /proc proc rw 0 0\n' >"$ROOT/proc/mounts"
+# mounted LINE…: what /proc/self/mountinfo says.
+mounted() {
+	printf '%s\n' "$@" >"$ROOT/proc/self/mountinfo"
+}
+mounted '1 1 0:2 / / rw - rootfs rootfs rw' '20 1 7:0 / / ro,relatime shared:1 - cramfs /dev/loop0 ro' \
+	'21 20 0:20 / /proc rw - proc proc rw'
 is 'what / is: the last that is mounted there' "$(root_type)" cramfs
+mounted '1 1 0:2 / / rw - rootfs rootfs rw' '21 1 0:20 / /proc rw - proc proc rw'
+is 'the one that nothing lies below' "$(root_type)" initramfs
+mounted '22 1 0:2 / / rw - rootfs rootfs rw,size=885132k' '23 22 0:20 / /proc rw - proc proc rw'
+is 'the same, mounted over itself' "$(root_type)" rootfs
 printf 'MemTotal: 500000 kB\nMemAvailable:  131072 kB\n' >"$ROOT/proc/meminfo"
 is 'memory' "$(root_memory)" 128
 printf '%s\n' '7f00-7f01 r-xp 00000000 00:02 12 /usr/bin/busybox' '7f02-7f03 rw-p 00000000 00:00 0 ' \
@@ -61,7 +70,7 @@ is 'consoles of a User-Mode Linux' "$(system_consoles | tr '\n' ' ')" 'tty0 ttyS
 mkdir "$ROOT/sys/class/tty/tty0"
 : >"$ROOT/sys/class/tty/tty0/active"
 is 'consoles of a PC' "$(system_consoles | tr '\n' ' ')" 'tty1 ttyS0 '
-is "init's table" "$(system_inittab tty1 ttyS0)" 'ttyS0::sysinit:/sbin/rescue-steps
+is "init's table" "$(system_inittab tty1 ttyS0)" '::once:/sbin/rescue-steps
 tty1::respawn:/sbin/rescue-console tty1
 ttyS0::respawn:/sbin/rescue-console ttyS0
 ::ctrlaltdel:/sbin/rescue-leave reboot

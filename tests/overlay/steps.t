@@ -46,16 +46,34 @@ is 'problems are kept for the menu' "$(cat "$ROOT/run/lifeboat/problems")" 'thre
 yes 'output goes to the log' grep -q '^only for the log$' "$ROOT/run/lifeboat/log"
 yes 'and so does what is said' grep -q '\] first$' "$ROOT/run/lifeboat/log"
 is 'a step leaves nothing behind' "$LB_TARGET" ''
-: >"$ROOT/dev/tty1"
-is 'all consoles are told' "$(SAY_ALSO=tty1 && say hello && cat "$ROOT/dev/tty1")" "hello
-hello$(printf '\r')"
+
+# What the consoles see of them.
+steps_run >"$ROOT/run/lifeboat/news"
+is 'news are shown' "$(news_show 'first: ' | head -n 2)" 'first: first
+second'
+news_show '' >/dev/null
+no 'each once' news_show ''
+echo more >>"$ROOT/run/lifeboat/news"
+is 'and then what is new' "$(news_show 'then ')" 'then more'
+yes 'they are running' steps_running
+fake_sleep() { echo last >>"$ROOT/run/lifeboat/news" && : >"$ROOT/run/lifeboat/settled"; }
+is 'they are waited for' "$(steps_wait)" 'Waiting for drivers, disks and the network; Ctrl-C ends the waiting.
+more
+last'
+no 'and are through' steps_running
+is 'nobody waits then' "$(NEWS_SEEN=99 && steps_wait && echo on)" on
+rm "$ROOT/run/lifeboat/settled"
+fake_sleep() { return 130; }
+no 'Ctrl-C ends the waiting' steps_wait
+fake_sleep() { :; }
+commands >/dev/null
 
 # The steps of the rescue system.
 rm "$ROOT"/etc/rescue.d/* "$ROOT/run/lifeboat/problems"
 cp "$overlay"/etc/rescue.d/* "$ROOT/etc/rescue.d/"
 mkdir -p "$ROOT/lib/modules/$(uname -r)" "$ROOT/sys/block/vda" "$ROOT/sys/class/tty/tty0"
 : >"$ROOT/sys/class/tty/tty0/active"
-device pci0 pci:1
+device pci/0 pci:1
 link eth0 52:54:00:00:00:01 1
 ln -s "$overlay/lib" "$ROOT/lib/overlay"
 echo map >"$ROOT/etc/lifeboat/keymap.bmap"
@@ -73,7 +91,6 @@ disks: vda
 backup host: nas answers
 share: lifeboat: mount //nas/backup: no route'
 is 'its commands' "$(commands | grep -vE '^(sleep|timeout|udhcpc|uevent|setsid)')" '/sbin/modprobe -a -b -q -- pci:1
-/sbin/modprobe -a -b -q -- pci:1
 loadkmap
 hostname wreck
 ip link set lo up

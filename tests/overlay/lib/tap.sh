@@ -76,10 +76,10 @@ link() {
 	[ "$3" = down ] || echo "$3" >"$ROOT/sys/class/net/$1/carrier"
 }
 
-# device PATH ALIAS: a device of the fake system.
+# device BUS/NAME ALIAS: a device of the fake system.
 device() {
-	mkdir -p "$ROOT/sys/devices/$1"
-	echo "$2" >"$ROOT/sys/devices/$1/modalias"
+	mkdir -p "$ROOT/sys/bus/${1%/*}/devices/${1##*/}"
+	echo "$2" >"$ROOT/sys/bus/${1%/*}/devices/${1##*/}/modalias"
 }
 
 plan() {
