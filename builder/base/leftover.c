@@ -16,7 +16,15 @@ static struct note {
 	const char *name;
 } notes[notes_max];
 
-/* Only calls what a signal handler may (signal-safety(7)); so does remove_tree_at() as long as it succeeds. */
+/* Our children work on in a folder that is just being emptied, until our end ends them. */
+static void remove_noted(const struct note *n)
+{
+	for (int try = 0; try < 100; try++)
+		if (remove_tree_at(n->dirfd, n->name, NULL) == 0)
+			return; /* if never, nobody is left to be told */
+}
+
+/* Only calls what a signal handler may (signal-safety(7)). */
 static void on_signal(int number)
 {
 	for (size_t i = 0; i < notes_max; i++) {
@@ -24,8 +32,7 @@ static void on_signal(int number)
 
 		if (notes[i].owner == getpid() &&
 		    atomic_compare_exchange_strong(&notes[i].state, &ready, NOTE_BUSY))
-			(void)remove_tree_at(notes[i].dirfd, notes[i].name,
-					     NULL); /* nobody is left to be told */
+			remove_noted(&notes[i]);
 	}
 	(void)raise(number); /* comes through at our end: SA_RESETHAND */
 }
