@@ -43,7 +43,7 @@ wifi_up() {
 	[ -n "$links" ] || fail "wifi: no wireless interface found (see 4 log)" || return 1
 	! command -v rfkill >/dev/null || $MOCK rfkill unblock wifi
 	for link in $links; do
-		if wifi_join "$link" && net_try "$link" 10; then
+		if wifi_join "$link" && net_try "$link" 30; then
 			read -r note <"$RUN/network"
 			forget network:
 			say "wifi: $note"

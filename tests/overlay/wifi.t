@@ -41,7 +41,7 @@ wpa_supplicant -B -i wlan0 -D nl80211,wext -c /etc/lifeboat/wifi.conf -P /run/wi
 kill 4711
 ip link set wlan1 up
 wpa_supplicant -B -i wlan1 -D nl80211,wext -c /etc/lifeboat/wifi.conf -P /run/wifi.wlan1.pid
-udhcpc -i wlan1 -t 10 -T 3 -n -s /sbin/rescue-dhcp -p /run/udhcpc.wlan1.pid -x hostname:rescue
+udhcpc -i wlan1 -t 30 -T 1 -n -s /sbin/rescue-dhcp -p /run/udhcpc.wlan1.pid -x hostname:rescue
 ip addr flush dev wlan1
 ip addr add 192.168.1.7/24 dev wlan1'
 is 'the wire is no problem any more' "$(cat "$ROOT/run/lifeboat/problems")" ''
