@@ -1,6 +1,5 @@
 #include "image/draft.h"
 
-#include "image/compress.h"
 #include "image/generate.h"
 #include "image/needs.h"
 #include "image/overlay.h"
@@ -57,6 +56,7 @@ void image_draft_free(struct image_draft **draft)
 	free(d->datadir);
 	profiles_free(&d->profiles);
 	selection_free(&d->selection);
+	weights_free(&d->weights);
 	modules_close(&d->modules);
 	tools_close(&d->tools);
 	tree_free(&d->tree);
@@ -223,4 +223,11 @@ int image_draft(const struct image_request *request, struct image_draft **ret, s
 	}
 	*ret = TAKE_PTR(d);
 	return 0;
+}
+
+int draft_weigh(struct image_draft *d, struct error *e)
+{
+	if (d->weights.bytes)
+		return 0;
+	return weigh_tree(&d->tree, compressor_find(d->request->conf->compress, NULL), &d->weights, e);
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include "image/image.h"
 #include "image/select.h"
+#include "image/weigh.h"
 
 struct image_draft {
 	const struct image_request *request; /* caller's */
@@ -19,7 +20,11 @@ struct image_draft {
 	struct tools tools;
 	struct modules modules;
 	struct selection selection;
+	struct weights weights; /* once draft_weigh() was called */
 };
+
+/* Fills in the weights, once. */
+int draft_weigh(struct image_draft *d, struct error *e);
 
 /* Ends a phase of the build: what passed since the last one ended is its time. */
 void draft_end_phase(struct image_draft *d, const char *name);

@@ -1,16 +1,14 @@
 #include "image/draft.h"
 
 #include "base/fs.h"
+#include "image/budget.h"
 #include "image/pack.h"
+#include "image/ram.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-
-/* RAM beside the two copies of the tree: an unpacked kernel is about four times its file; the rest
- * is what it and the tools of a recovery work with. */
-enum { kernel_unpacked = 4, working_memory = 96 << 20 };
 
 void image_result_free(struct image_result *r)
 {
@@ -37,16 +35,6 @@ static int write_kernel(struct image_draft *d, struct outfile *out, struct error
 	}
 }
 
-/* While the kernel unpacks, the compressed image and the tree are in RAM; later the init's copy of
- * the tree beside the first one. A tmpfs takes half of the RAM at most, so twice the tree is the
- * least in any case. */
-static uint64_t ram_needed(const struct image_draft *d, uint64_t tree)
-{
-	uint64_t larger = tree > d->result.initrd_size ? tree : d->result.initrd_size;
-
-	return tree + larger + kernel_unpacked * d->result.kernel_size + working_memory;
-}
-
 static struct pack_options pack_options(const struct image_draft *d)
 {
 	const struct recovery_conf *c = d->request->conf;
@@ -67,9 +55,16 @@ static int check_space(const struct image_draft *d, const char *outdir, const st
 	return outfile_check_space(out, what, (uint64_t)st.st_size + pack_least_size(&d->tree, &options), e);
 }
 
+/* What follows from the sizes of kernel, initrd and tree. */
+static int take_totals(struct image_draft *d, const struct pack_totals *totals, struct error *e)
+{
+	d->result.unpacked_size = totals->content;
+	d->result.ram_needed = ram_needed(d->result.kernel_size, d->result.initrd_size, totals->memory);
+	return budget_check(d, e);
+}
+
 static int write_initrd(struct image_draft *d, struct outfile *out, struct error *e)
 {
-	const struct recovery_conf *c = d->request->conf;
 	const struct pack_options options = pack_options(d);
 	struct stat st;
 	struct pack_totals totals;
@@ -80,13 +75,7 @@ static int write_initrd(struct image_draft *d, struct outfile *out, struct error
 	if (fstat(out->fd, &st) < 0)
 		return error_errno(e, errno, "write %s", out->shown);
 	d->result.initrd_size = (uint64_t)st.st_size;
-	d->result.unpacked_size = totals.content;
-	d->result.ram_needed = ram_needed(d, totals.memory);
-	if (c->max_initrd && d->result.initrd_size > c->max_initrd)
-		return error_text(e, EFBIG, "make %s: it has %llu bytes, more than max-initrd = %llu allows",
-				  out->shown, (unsigned long long)d->result.initrd_size,
-				  (unsigned long long)c->max_initrd);
-	return 0;
+	return take_totals(d, &totals, e);
 }
 
 static int write_list(struct image_draft *d, struct outfile *out, struct error *e)
@@ -150,6 +139,34 @@ int image_pack(struct image_draft *d, const char *outdir, struct image_result *r
 	if (r < 0)
 		return r;
 	draft_end_phase(d, "pack");
+	*ret = d->result;
+	d->result = (struct image_result) { 0 };
+	return 0;
+}
+
+/* The compressor's guess is that of the tree; the kernel is copied as it is. */
+int image_guess(struct image_draft *d, struct image_result *ret, struct error *e)
+{
+	const struct recovery_conf *c = d->request->conf;
+	struct pack_totals totals = { 0 };
+	struct stat st;
+	int r = draft_weigh(d, e);
+
+	if (r == 0)
+		r = weigh_guess(&d->tree, &d->weights, compressor_find(c->compress, NULL), c->level,
+				&d->result.initrd_size, e);
+	if (r < 0)
+		return r;
+	if (stat(d->kernel.vmlinuz, &st) < 0)
+		return error_errno(e, errno, "read %s", d->kernel.vmlinuz);
+	d->result.kernel_size = (uint64_t)st.st_size;
+	for (size_t i = 0; i < d->tree.count; i++)
+		pack_totals_add(&totals, d->tree.entries[i],
+				d->tree.entries[i]->same_as ? 0 : d->tree.entries[i]->size);
+	r = take_totals(d, &totals, e);
+	if (r < 0)
+		return r;
+	draft_end_phase(d, "guess");
 	*ret = d->result;
 	d->result = (struct image_result) { 0 };
 	return 0;

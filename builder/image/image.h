@@ -51,7 +51,11 @@ DEFINE_CLEANUP(image_draft, struct image_draft *, image_draft_free)
  * of them or none. What the result holds is taken out of the draft: pack it once. */
 int image_pack(struct image_draft *draft, const char *outdir, struct image_result *ret, struct error *e);
 
-/* Both in one. */
+/* What image_pack() would make: `ret` has the kernel's exact size and a guess at the initrd's
+ * and at the RAM that follows from it. Like image_pack(), it fails when that is more than max-initrd allows. */
+int image_guess(struct image_draft *draft, struct image_result *ret, struct error *e);
+
+/* Draft and pack in one. */
 int image_build(const struct image_request *request, const char *outdir, struct image_result *ret,
 		struct report *report, struct error *e);
 

@@ -47,3 +47,8 @@ int modules_finish(struct modules *m, const struct reason *because, struct error
 
 /* True when a module of this name is packed (built-in ones are not). */
 bool modules_has(const struct modules *m, const char *name);
+
+/* What the kernel has under a name or alias, packed or not. The paths that the files have in the tree, or would
+ * have there, are added to `ret_paths`. */
+enum module_place { MODULE_UNKNOWN, MODULE_BUILTIN, MODULE_FILE };
+enum module_place modules_find(const struct modules *m, const char *name, struct strlist *ret_paths);

@@ -35,7 +35,7 @@ static const struct reason *make_reason(struct tree *t, const struct reason *bec
 {
 	struct reason *r = xcalloc(1, sizeof(*r));
 
-	*r = (struct reason) { because, text };
+	*r = (struct reason) { because, text, t->reason_count };
 	t->reasons = xgrow(t->reasons, t->reason_count + 1, &t->reason_capacity, sizeof(struct reason *));
 	t->reasons[t->reason_count++] = r;
 	return r;
@@ -81,13 +81,17 @@ static void ask_again(struct entry *entry, const struct reason *why)
 
 void tree_also(struct tree *t, const char *path, const struct reason *because, const char *fmt, ...)
 {
-	struct entry *entry = tree_find(t, path);
+	_cleanup_(free) char *canonical = NULL;
+	struct error ignored;
 	va_list ap;
 
 	va_start(ap, fmt);
 	_cleanup_(free) char *text = format_text(fmt, ap);
 
 	va_end(ap);
+	struct entry *entry =
+		tree_canonical(t, path, &canonical, &ignored) == 0 ? tree_find(t, canonical) : NULL;
+
 	if (!entry || S_ISDIR(entry->mode))
 		return;
 	for (size_t i = 0; i <= entry->further_count; i++) {

@@ -17,6 +17,7 @@
 struct reason {
 	const struct reason *because; /* NULL: the first of the chain */
 	char *text; /* "profile smb", "tool mount.cifs" … */
+	size_t id; /* its place in tree.reasons */
 };
 
 struct entry {
@@ -48,8 +49,8 @@ DEFINE_CLEANUP(tree, struct tree, tree_free)
 
 const struct reason *tree_reason(struct tree *t, const struct reason *because, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* A further reason, of that text, for the file at this canonical path, which is in the tree already. What
- * it has already is not taken twice. */
+/* A further reason, of that text, for the file at this path, which is in the tree already. What it has
+ * already is not taken twice. */
 void tree_also(struct tree *t, const char *path, const struct reason *because, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* "profile smb → tool mount.cifs → library libcap-ng.so.0". The caller frees. */
