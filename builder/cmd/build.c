@@ -1,11 +1,12 @@
 #include "cmd/commands.h"
+#include "cmd/sums.h"
 
 #include "image/image.h"
 
 #include <errno.h>
 #include <jansson.h>
 
-enum { OPTION_FORMAT = CMD_FIRST_OWN, OPTION_COMPRESS };
+enum { OPTION_FORMAT = CMD_FIRST_OWN, OPTION_COMPRESS, OPTION_DRY_RUN };
 
 static void print_text(const struct image_result *r, const char *outdir, bool verbose)
 {
@@ -31,6 +32,7 @@ static void print_text(const struct image_result *r, const char *outdir, bool ve
 		printf("secret inside: %s; only its owner can read initrd.img\n", r->secrets.items[i]);
 }
 
+/* `outdir` NULL: nothing was written, and the initrd's size is a guess. */
 static int print_json(struct cmd *c, const struct image_result *r, const char *outdir)
 {
 	struct error e;
@@ -43,12 +45,12 @@ static int print_json(struct cmd *c, const struct image_result *r, const char *o
 	for (size_t i = 0; i < r->promises.count; i++)
 		(void)json_array_append_new(promises, json_string(r->promises.items[i]));
 	/* A member that could not be made makes json_pack fail, and with it json_dumpf. */
-	json_t *all =
-		json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "folder", outdir, "kernel",
-			  r->kernel_version, "kernel_size", (json_int_t)r->kernel_size, "initrd_size",
-			  (json_int_t)r->initrd_size, "unpacked_size", (json_int_t)r->unpacked_size,
-			  "ram_needed", (json_int_t)r->ram_needed, "files", (json_int_t)r->files, "seconds",
-			  phases, "secrets", secrets, "promises", promises);
+	json_t *all = json_pack("{s:s?, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "folder", outdir,
+				"guessed", !outdir, "kernel", r->kernel_version, "kernel_size",
+				(json_int_t)r->kernel_size, "initrd_size", (json_int_t)r->initrd_size,
+				"unpacked_size", (json_int_t)r->unpacked_size, "ram_needed",
+				(json_int_t)r->ram_needed, "files", (json_int_t)r->files, "seconds", phases,
+				"secrets", secrets, "promises", promises);
 	int failed = json_dumpf(all, stdout, JSON_INDENT(2));
 
 	json_decref(all);
@@ -60,8 +62,43 @@ static int print_json(struct cmd *c, const struct image_result *r, const char *o
 	return cmd_done(c);
 }
 
+/* --- without packing --- */
+
+static void print_guess(const struct image_result *r, const struct image_sums *sums)
+{
+	char kernel[SIZE_TEXT_MAX], initrd[SIZE_TEXT_MAX], unpacked[SIZE_TEXT_MAX], ram[SIZE_TEXT_MAX];
+
+	printf("vmlinuz     would have %s, Linux %s\n", format_size(r->kernel_size, kernel),
+	       r->kernel_version);
+	printf("initrd.img  would have about %s, with %zu files, %s unpacked\n",
+	       format_size(r->initrd_size, initrd), r->files, format_size(r->unpacked_size, unpacked));
+	printf("needs about %s of RAM\n\n", format_size(r->ram_needed, ram));
+	sums_print(sums, "profile");
+	for (size_t i = 0; i < r->secrets.count; i++)
+		printf("secret inside: %s\n", r->secrets.items[i]);
+}
+
+static int guess(struct cmd *c, const struct image_request *request)
+{
+	_cleanup_(image_draft) struct image_draft *draft = NULL;
+	_cleanup_(image_result) struct image_result result = { 0 };
+	_cleanup_(image_sums) struct image_sums sums = { 0 };
+	struct error e;
+
+	if (image_draft(request, &draft, &c->report, &e) < 0 ||
+	    image_sums(draft, BY_PROFILE, &sums, &e) < 0 || image_guess(draft, &result, &e) < 0)
+		return cmd_failed(c, &e);
+	if (c->json)
+		return print_json(c, &result, NULL);
+	print_guess(&result, &sums);
+	return cmd_done(c);
+}
+
+/* --- the command --- */
+
 struct options {
 	const char *kernel, *format, *compress, *outdir; /* NULL: not given */
+	bool dry_run;
 };
 
 /* `--compress NAME[:LEVEL]`. A name alone takes that compressor's default level. */
@@ -91,6 +128,8 @@ static int build(struct cmd *c, const struct options *o)
 		.conf = &conf, .profiles = &c->profiles, .kernel = o->kernel, .root = "/"
 	};
 
+	if (o->dry_run)
+		return guess(c, &request);
 	if (image_build(&request, outdir, &result, &c->report, &e) < 0)
 		return cmd_failed(c, &e);
 	if (c->json)
@@ -106,6 +145,7 @@ int cmd_build(int argc, char *argv[])
 						 { "output", required_argument, NULL, 'o' },
 						 { "format", required_argument, NULL, OPTION_FORMAT },
 						 { "compress", required_argument, NULL, OPTION_COMPRESS },
+						 { "dry-run", no_argument, NULL, OPTION_DRY_RUN },
 						 CMD_OPTIONS_LONG };
 	_cleanup_(cmd) struct cmd c;
 	struct options o = { 0 };
@@ -126,13 +166,16 @@ int cmd_build(int argc, char *argv[])
 		case OPTION_COMPRESS:
 			o.compress = optarg;
 			break;
+		case OPTION_DRY_RUN:
+			o.dry_run = true;
+			break;
 		default:
 			if (!cmd_option(&c, option, &exit_code))
 				return exit_code;
 		}
 	if (optind < argc)
 		return cmd_usage(&c, "unexpected argument '%s'", argv[optind]);
-	if (!o.outdir)
+	if (!o.outdir && !o.dry_run)
 		return cmd_usage(&c, "where to? -o DIR is missing");
 	return build(&c, &o);
 }

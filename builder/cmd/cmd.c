@@ -1,6 +1,7 @@
 #include "cmd/cmd.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -66,6 +67,11 @@ int cmd_failed(struct cmd *c, const struct error *e)
 	report_end(&c->report);
 	report_error(&c->report, e);
 	return EXIT_FAILED;
+}
+
+void cmd_print_as_filter(void)
+{
+	(void)signal(SIGPIPE, SIG_DFL); /* a valid number cannot fail */
 }
 
 int cmd_done(struct cmd *c)

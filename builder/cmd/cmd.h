@@ -49,6 +49,10 @@ int cmd_usage(const struct cmd *c, const char *fmt, ...) __attribute__((format(p
 /* Prints the error as one line. Returns EXIT_FAILED. */
 int cmd_failed(struct cmd *c, const struct error *e);
 
+/* For commands that only print: a reader that has seen enough (`lifeboat list | head`) ends them without a
+ * word, as any filter. */
+void cmd_print_as_filter(void);
+
 /* Flushes stdout: results that could not be written are a failure. */
 int cmd_done(struct cmd *c);
 

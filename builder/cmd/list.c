@@ -1,0 +1,184 @@
+#include "cmd/commands.h"
+#include "cmd/draft_arg.h"
+#include "cmd/sums.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+enum { OPTION_BY = CMD_FIRST_OWN, column_max = 64 };
+
+/* The columns of the terminal; SIZE_MAX where stdout is none. */
+static size_t width(void)
+{
+	struct winsize size;
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : SIZE_MAX;
+}
+
+/* How many bytes of the text fill at most `columns`: every character of UTF-8 is taken to be one wide. */
+static size_t cut(const char *text, size_t columns)
+{
+	size_t n = 0;
+
+	for (; text[n] && columns > 0; columns--)
+		for (n++; ((unsigned char)text[n] & 0xc0) == 0x80;)
+			n++;
+	return n;
+}
+
+/* --- every file --- */
+
+static void print_items(const struct image_items *items)
+{
+	size_t path_width = 4, left = width();
+
+	for (size_t i = 0; i < items->count; i++) {
+		size_t n = strlen(items->list[i].entry->path) + 1;
+
+		path_width = n > path_width && n <= column_max ? n : path_width;
+	}
+	/* what the figures and the path do not take is the reason's */
+	left = left > path_width + 40 ? left - path_width - 22 : SIZE_MAX;
+	(void)printf("%10s  %6s  %-*s  %s\n", "SIZE", "SHARE", (int)path_width, "FILE", "FIRST REASON");
+	for (size_t i = 0; i < items->count; i++) {
+		const struct image_item *item = &items->list[i];
+		_cleanup_(free) char *reason = reason_text(item->entry->reason);
+		char size[SIZE_TEXT_MAX];
+
+		(void)printf("%10s  %4.1f %%  /%-*s  %.*s\n", format_size(item->entry->size, size),
+			     item->share * 100, (int)path_width - 1, item->entry->path,
+			     (int)cut(reason, left), reason);
+	}
+}
+
+static json_t *steps_json(const struct reason *reason)
+{
+	json_t *steps = json_array();
+
+	for (; reason; reason = reason->because)
+		(void)json_array_insert_new(steps, 0, json_string(reason->text)); /* only memory can lack */
+	return steps;
+}
+
+static json_t *items_json(const struct image_items *items)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < items->count; i++) {
+		const struct entry *entry = items->list[i].entry;
+		_cleanup_(free) char *path = xasprintf("/%s", entry->path);
+		const char *type = S_ISREG(entry->mode) ? "file" : S_ISLNK(entry->mode) ? "link" : "device";
+
+		/* A name that is not UTF-8 has no place in JSON; it cannot make the list fail. */
+		(void)json_array_append_new(all, json_pack("{s:s, s:s, s:I, s:f, s:o}", "path", path, "type",
+							   type, "size", (json_int_t)entry->size, "share",
+							   items->list[i].share, "reason",
+							   steps_json(entry->reason)));
+	}
+	return all;
+}
+
+/* --- sums --- */
+
+static json_t *sums_json(const struct image_sums *sums, const char *kind)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < sums->count; i++) {
+		const struct image_sum *s = &sums->list[i];
+		json_t *o = json_pack("{s:s?, s:I, s:I, s:f}", s->is_one ? kind : "other", s->name, "files",
+				      (json_int_t)s->files, "size", (json_int_t)s->size, "share", s->share);
+
+		if (s->is_one) {
+			json_t *alone = json_pack("{s:I, s:I, s:f}", "files", (json_int_t)s->alone_files,
+						  "size", (json_int_t)s->alone_size, "share", s->alone_share);
+
+			(void)json_object_set_new(o, "alone", alone); /* only memory can lack */
+		}
+		(void)json_array_append_new(all, o); /* the same */
+	}
+	return all;
+}
+
+/* --- the command --- */
+
+static int print_json(struct cmd *c, json_t *all)
+{
+	(void)json_dumpf(all, stdout, JSON_INDENT(2)); /* cmd_done() looks */
+	(void)printf("\n");
+	json_decref(all);
+	return cmd_done(c);
+}
+
+static int list_items(struct cmd *c, struct image_draft *d)
+{
+	_cleanup_(image_items) struct image_items items = { 0 };
+	struct error e;
+
+	if (image_items(d, &items, &e) < 0)
+		return cmd_failed(c, &e);
+	if (c->json)
+		return print_json(c, items_json(&items));
+	print_items(&items);
+	return cmd_done(c);
+}
+
+static int list_sums(struct cmd *c, struct image_draft *d, enum image_by by)
+{
+	_cleanup_(image_sums) struct image_sums sums = { 0 };
+	struct error e;
+
+	if (image_sums(d, by, &sums, &e) < 0)
+		return cmd_failed(c, &e);
+	if (c->json)
+		return print_json(c, sums_json(&sums, image_by_names[by]));
+	sums_print(&sums, image_by_names[by]);
+	return cmd_done(c);
+}
+
+/* BY_COUNT when there is none of that name. */
+static enum image_by parse_by(const char *name)
+{
+	enum image_by by = 0;
+
+	while (by < BY_COUNT && !streq(image_by_names[by], name))
+		by++;
+	return by;
+}
+
+int cmd_list(int argc, char *argv[])
+{
+	static const struct option options[] = { { "kernel", required_argument, NULL, 'k' },
+						 { "by", required_argument, NULL, OPTION_BY },
+						 CMD_OPTIONS_LONG };
+	_cleanup_(cmd) struct cmd c;
+	_cleanup_(draft_arg) struct draft_arg a = { 0 };
+	const char *kernel = NULL, *by = NULL;
+	int option, exit_code;
+	struct error e;
+
+	cmd_begin(&c, argv[0]);
+	while ((option = getopt_long(argc, argv, "k:" CMD_OPTIONS_SHORT, options, NULL)) != -1)
+		switch (option) {
+		case 'k':
+			kernel = optarg;
+			break;
+		case OPTION_BY:
+			by = optarg;
+			break;
+		default:
+			if (!cmd_option(&c, option, &exit_code))
+				return exit_code;
+		}
+	if (optind < argc)
+		return cmd_usage(&c, "unexpected argument '%s'", argv[optind]);
+	if (by && parse_by(by) == BY_COUNT)
+		return cmd_usage(&c, "--by '%s' is not known; expected profile, tool or module", by);
+	if (draft_arg_make(&c, kernel, &a, &e) < 0)
+		return cmd_failed(&c, &e);
+	cmd_print_as_filter();
+	return by ? list_sums(&c, a.draft, parse_by(by)) : list_items(&c, a.draft);
+}
