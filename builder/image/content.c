@@ -2,6 +2,7 @@
 
 #include "base/fs.h"
 #include "image/decompress.h"
+#include "image/spool.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,21 @@ static int write_piece(void *user, const void *data, size_t len)
 	return write_all(*(const int *)user, data, len);
 }
 
+static int unpack(const struct entry *entry, int fd, struct error *e)
+{
+	_cleanup_(free) char *packed = NULL;
+	size_t len;
+
+	if (entry->spool) {
+		int r = spool_copy(entry->spool, entry->spool_at, entry->size, fd);
+
+		return r < 0 ? error_errno(e, -r, "unpack %s", entry->source) : 0;
+	}
+	int r = read_file_at(AT_FDCWD, entry->source, max_packed, &packed, &len, e);
+
+	return r < 0 ? r : decompress(packed, len, entry->source, write_piece, &fd, e);
+}
+
 int content_fd(const struct entry *entry, struct error *e)
 {
 	if (!entry->packed) {
@@ -21,16 +37,12 @@ int content_fd(const struct entry *entry, struct error *e)
 
 		return plain < 0 ? error_errno(e, errno, "pack %s", entry->source) : plain;
 	}
-	_cleanup_(free) char *packed = NULL;
 	_cleanup_(fd) int fd = memfd_create("unpacked", MFD_CLOEXEC);
-	size_t len;
 
 	if (fd < 0)
 		return error_errno(e, errno, "unpack %s", entry->source);
-	int r = read_file_at(AT_FDCWD, entry->source, max_packed, &packed, &len, e);
+	int r = unpack(entry, fd, e);
 
-	if (r == 0)
-		r = decompress(packed, len, entry->source, write_piece, &fd, e);
 	if (r < 0)
 		return r;
 	if (lseek(fd, 0, SEEK_SET) < 0)

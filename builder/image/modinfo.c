@@ -13,7 +13,6 @@ enum { max_module = 1 << 30, magic_len = 8 };
 void modinfo_free(struct modinfo *info)
 {
 	free(info->vermagic);
-	free(info->unpacked);
 	strlist_free(&info->wanted);
 	strlist_free(&info->firmware);
 	*info = (struct modinfo) { 0 };
@@ -122,7 +121,7 @@ static int read_elf(const char *path, Elf *elf, struct modinfo *info, struct err
 }
 
 /* All of it into memory, and out of there. */
-static int read_packed(const char *path, struct modinfo *info, struct error *e)
+static int read_packed(const char *path, struct spool *spool, struct modinfo *info, struct error *e)
 {
 	_cleanup_(free) char *packed = NULL;
 	_cleanup_(strbuf) struct strbuf unpacked = { 0 };
@@ -134,14 +133,16 @@ static int read_packed(const char *path, struct modinfo *info, struct error *e)
 	if (r < 0)
 		return r;
 	info->size = unpacked.len;
-	/* without what the buffer was grown for */
-	info->unpacked = xrealloc(TAKE_PTR(unpacked.data), info->size + 1);
-	__attribute__((cleanup(cleanup_elf))) Elf *elf = elf_memory(info->unpacked, info->size);
+	__attribute__((cleanup(cleanup_elf))) Elf *elf = elf_memory(unpacked.data, unpacked.len);
 
-	return read_elf(path, elf, info, e);
+	r = read_elf(path, elf, info, e);
+	/* Without it the file is unpacked once more. */
+	info->spooled =
+		r == 0 && spool && spool_add(spool, unpacked.data, unpacked.len, &info->spool_at) == 0;
+	return r;
 }
 
-int modinfo_read(const char *path, struct modinfo *ret, struct error *e)
+int modinfo_read(const char *path, struct spool *spool, struct modinfo *ret, struct error *e)
 {
 	_cleanup_(modinfo) struct modinfo info = { 0 };
 	_cleanup_(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -159,7 +160,7 @@ int modinfo_read(const char *path, struct modinfo *ret, struct error *e)
 
 	info.packed = decompress_format(magic, (size_t)n);
 	if (info.packed) {
-		r = read_packed(path, &info, e);
+		r = read_packed(path, spool, &info, e);
 	} else {
 		/* It will be packed soon: the disk can go on while we look into it. */
 		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);

@@ -71,6 +71,7 @@ int modules_open(const struct root *root, const struct kernel *kernel, struct tr
 		if (r < 0)
 			return r;
 	}
+	m.spool = spool_new();
 	*ret = m;
 	m = (struct modules) { 0 };
 	return 0;
@@ -85,6 +86,7 @@ void modules_close(struct modules *m)
 	free(m->folder);
 	moddep_free(&m->dep);
 	firmware_close(&m->firmware);
+	spool_free(m->spool);
 	strlist_free(&m->missing_firmware);
 	(void)kmod_unref(m->context); /* NULL is fine; it returns what is left of it */
 	*m = (struct modules) { 0 };

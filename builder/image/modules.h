@@ -8,6 +8,7 @@
 #include "image/kernel.h"
 #include "image/moddep.h"
 #include "image/root.h"
+#include "image/spool.h"
 
 struct kmod_ctx;
 struct module;
@@ -25,9 +26,11 @@ struct modules {
 	char *folder; /* lib/modules/VERSION as the tree has it */
 	const struct strlist *except; /* folders whose modules modules_add() passes over, or NULL; caller's */
 	struct firmware firmware;
+	struct spool
+		*spool; /* compressed modules, unpacked: the tree's entries point here; NULL: there is none */
 	struct strlist missing_firmware; /* names that no firmware folder has */
 };
-/* The tree has its links to folders (lib → usr/lib) by now. */
+/* What is opened here must be there as long as the tree is read. The tree has its links to folders (lib → usr/lib) by now. */
 int modules_open(const struct root *root, const struct kernel *kernel, struct tree *tree,
 		 struct report *report, struct modules *ret, struct error *e);
 void modules_close(struct modules *m);

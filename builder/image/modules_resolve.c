@@ -10,8 +10,6 @@
 enum {
 	threads_max = 8,
 	few = 16, /* so many modules are not worth a thread */
-	keep_max = 24 << 20, /* bytes of unpacked modules that wait in memory for being packed; the rest is
-			      * unpacked once more then */
 	max_modinfo = 64 << 20,
 };
 
@@ -20,7 +18,7 @@ enum {
 /* Modules that were taken and not yet read. */
 struct batch {
 	struct modules *m;
-	atomic_size_t next, kept;
+	atomic_size_t next;
 	size_t end;
 	pthread_mutex_t lock; /* of what follows */
 	size_t failed_at; /* the first that cannot be read; `end`: none */
@@ -50,21 +48,18 @@ static void *read_some(void *user)
 		struct modinfo *info = &b->m->all[place].info;
 		_cleanup_(free) char *path =
 			xasprintf("%s/%s", b->m->kernel->modules, b->m->dep.list[place].path);
-		int r = modinfo_read(path, info, &e);
+		int r = modinfo_read(path, b->m->spool, info, &e);
 
 		if (r < 0)
 			note_failure(b, at, r, &e);
-		else if (info->unpacked && atomic_fetch_add(&b->kept, info->size) + info->size > keep_max)
-			free(TAKE_PTR(info->unpacked));
 	}
 	return NULL;
 }
 
-static int read_batch(struct modules *m, size_t *kept, struct error *e)
+static int read_batch(struct modules *m, struct error *e)
 {
 	struct batch b = { .m = m,
 			   .next = m->read_count,
-			   .kept = *kept,
 			   .end = m->taken_count,
 			   .failed_at = m->taken_count,
 			   .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -80,7 +75,6 @@ static int read_batch(struct modules *m, size_t *kept, struct error *e)
 	(void)read_some(&b);
 	while (count > 0)
 		(void)pthread_join(threads[--count], NULL); /* it was created, and nobody else joins it */
-	*kept = b.kept;
 	if (b.failed < 0 && e)
 		*e = b.error;
 	return b.failed;
@@ -119,11 +113,9 @@ static void fill_entry(const struct modules *m, const struct moddep_module *dep,
 	if (!entry || !entry->source)
 		return; /* a profile has put something else in its place */
 	entry->size = info->size;
-	entry->packed = info->packed && !info->unpacked;
-	if (info->unpacked) {
-		entry->data = TAKE_PTR(info->unpacked);
-		free(TAKE_PTR(entry->source));
-	}
+	entry->packed = info->packed;
+	entry->spool = info->spooled ? m->spool : NULL;
+	entry->spool_at = info->spool_at;
 }
 
 static int add_firmware(struct modules *m, const char *name, const char *module, const struct reason *why,
@@ -191,13 +183,12 @@ static int add_built_in_firmware(struct modules *m, struct error *e)
 
 int modules_resolve(struct modules *m, struct error *e)
 {
-	size_t kept = 0;
 	int r = 0;
 
 	while (r == 0 && m->read_count < m->taken_count) {
 		size_t end = m->taken_count;
 
-		r = read_batch(m, &kept, e);
+		r = read_batch(m, e);
 		while (r == 0 && m->read_count < end)
 			r = look_through(m, m->taken[m->read_count++], e);
 	}

@@ -25,6 +25,8 @@ struct entry {
 	mode_t mode; /* type and permissions */
 	char *source; /* regular: read from this path of this machine; NULL: `data` is the content */
 	bool packed; /* `source` is compressed, and goes in unpacked: content_open() */
+	const struct spool *spool; /* NULL, or where it lies unpacked already; caller's */
+	uint64_t spool_at;
 	char *data; /* regular without source: content; symbolic link: where it points */
 	uint64_t size; /* bytes of content or of the link's target */
 	dev_t rdev; /* device nodes */
