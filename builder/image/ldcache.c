@@ -1,7 +1,5 @@
 #include "image/ldcache.h"
 
-#include "base/fs.h"
-
 #include <elf.h>
 #include <errno.h>
 
@@ -94,19 +92,15 @@ static int parse(struct ldcache *c, size_t size)
 	return 1;
 }
 
-int ldcache_read(const struct root *root, struct ldcache *ret, struct error *e)
+int ldcache_read(const struct root *root, const struct tree *tree, struct ldcache *ret, struct error *e)
 {
 	_cleanup_(ldcache) struct ldcache c = { 0 };
-	_cleanup_(walk) struct walk w = { 0 };
-	struct error ignored;
 	size_t size;
 
 	*ret = (struct ldcache) { 0 };
-	if (root_walk(root, NULL, "/etc/ld.so.cache", &w, &ignored) < 0 || !S_ISREG(w.st.st_mode))
-		return 0;
-	int r = read_file_at(root->fd, w.canonical, max_cache, &c.data, &size, e);
+	int r = root_read(root, tree, "/etc/ld.so.cache", max_cache, &c.data, &size, e);
 
-	if (r < 0)
+	if (r <= 0)
 		return r;
 	if (!parse(&c, size))
 		return 0;

@@ -15,9 +15,9 @@ struct ldcache {
 	size_t count;
 	struct map by_name; /* name → its first entry */
 };
-/* Returns 1, or 0 when the root has none that can be read as one: `*ret` is empty then. Entries for
+/* As root_read() finds it. Returns 1, or 0 when there is none that can be read as one: `*ret` is empty then. Entries for
  * special processors (glibc-hwcaps and older) are left out. */
-int ldcache_read(const struct root *root, struct ldcache *ret, struct error *e);
+int ldcache_read(const struct root *root, const struct tree *tree, struct ldcache *ret, struct error *e);
 void ldcache_free(struct ldcache *c);
 DEFINE_CLEANUP(ldcache, struct ldcache, ldcache_free)
 

@@ -98,6 +98,9 @@ static int add_interpreter(struct libs *l, const struct process *p, struct error
 	const struct reason *why = tree_reason(l->tree, program->reason, "interpreter %s", name);
 	int r = tree_add_from_root(l->tree, l->linker.objects.root, name, why, NULL, e);
 
+	if (r == 0 && p->loader->path_file)
+		r = tree_add_from_root(l->tree, l->linker.objects.root, p->loader->path_file,
+				       tree_reason(l->tree, why, "its folders"), NULL, e);
 	if (r < 0)
 		error_prefix(e, "pack %s", program->shown);
 	else if (p->list[1].object && !p->list[1].object->reason)

@@ -72,6 +72,7 @@ bool loader_is_musl_libc(const char *name)
 void loader_free(struct loader *l)
 {
 	free(l->interpreter);
+	free(l->path_file);
 	strlist_free(&l->folders);
 	*l = (struct loader) { 0 };
 }
@@ -163,17 +164,16 @@ static int open_musl(struct objects *objects, const char *name, struct loader *l
 		prefix--;
 	_cleanup_(free) char *path =
 		xasprintf("%.*setc/%.*s.path", (int)prefix, l->interpreter, (int)arch, name);
-	_cleanup_(walk) struct walk w = { 0 };
 	_cleanup_(free) char *text = NULL;
-	struct error ignored;
-	int r = 0;
+	size_t size;
+	int r = root_read(objects->root, objects->tree, path, max_path_file, &text, &size, e);
 
-	l->musl = true;
-	l->lib = "lib";
-	if (root_walk(objects->root, objects->tree, path, &w, &ignored) == 0 && S_ISREG(w.st.st_mode))
-		r = read_file_at(objects->root->fd, w.canonical, max_path_file, &text, NULL, e);
 	if (r < 0)
 		return r;
+	l->musl = true;
+	l->lib = "lib";
+	if (r == 1)
+		l->path_file = TAKE_PTR(path);
 	if (!text)
 		text = xstrdup("/lib:/usr/local/lib:/usr/lib");
 	for (char *rest = text, *folder; (folder = strsep(&rest, "\n:"));)

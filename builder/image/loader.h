@@ -8,6 +8,7 @@ struct loader {
 	char *interpreter; /* as PT_INTERP says */
 	struct place *place; /* where it is; its object may be NULL */
 	bool musl;
+	char *path_file; /* musl: where it reads its folders; NULL: it has them built in */
 	struct strlist folders; /* the default ones, without a slash at the end */
 	const char *lib; /* $LIB; points into `folders` or is constant */
 };

@@ -28,12 +28,19 @@ void objects_free(struct objects *o)
 	*o = (struct objects) { 0 };
 }
 
-/* Where the file is read: the tree may have it from elsewhere. */
-static char *source_of(const struct objects *o, const char *canonical)
+/* Returns 1 for an ELF file, 0 for another. What we make ourselves is text. */
+static int read_object(const struct objects *o, const char *canonical, char **ret_shown, struct elf_info *ret,
+		       struct error *e)
 {
 	const struct entry *ours = o->tree ? tree_find(o->tree, canonical) : NULL;
 
-	return ours && ours->source ? xstrdup(ours->source) : root_host_path(o->root, canonical);
+	*ret_shown = ours && ours->source ? xstrdup(ours->source) : root_host_path(o->root, canonical);
+	if (ours && !ours->source)
+		return 0;
+	/* It was a regular file when we looked; a FIFO in its place must not keep us waiting. */
+	_cleanup_(fd) int fd = open(*ret_shown, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+
+	return fd < 0 ? error_errno(e, errno, "open %s", *ret_shown) : elf_read(fd, *ret_shown, ret, e);
 }
 
 int objects_get(struct objects *o, const char *canonical, struct object **ret, struct error *e)
@@ -44,14 +51,9 @@ int objects_get(struct objects *o, const char *canonical, struct object **ret, s
 		*ret = known;
 		return 0;
 	}
-	_cleanup_(free) char *shown = source_of(o, canonical);
-	/* It was a regular file when we looked; a FIFO in its place must not keep us waiting. */
-	_cleanup_(fd) int fd = open(shown, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	_cleanup_(free) char *shown = NULL;
 	struct elf_info info = { 0 };
-
-	if (fd < 0)
-		return error_errno(e, errno, "open %s", shown);
-	int r = elf_read(fd, shown, &info, e);
+	int r = read_object(o, canonical, &shown, &info, e);
 
 	if (r < 0)
 		return r;

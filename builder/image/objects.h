@@ -22,8 +22,8 @@ struct place {
 };
 
 struct objects {
-	const struct root *root; /* caller's */
-	struct tree *tree; /* caller's */
+	const struct root *root; /* caller's; NULL: the tree alone */
+	const struct tree *tree; /* caller's; NULL: the root alone */
 	struct object **list; /* owned, in the order they were met */
 	size_t count, capacity;
 	struct map by_canonical;

@@ -10,11 +10,12 @@ struct overlay {
 	const char *folder;
 	bool ours;
 	struct strlist *secrets;
+	struct strlist files; /* canonical paths of what was added */
 	const struct reason *why;
 	struct error *e;
 };
 
-static int add_folder(const struct overlay *o, int fd, const char *below);
+static int add_folder(struct overlay *o, int fd, const char *below);
 
 static int add_link(const struct overlay *o, int dirfd, const char *name, const char *path)
 {
@@ -27,8 +28,9 @@ static int add_link(const struct overlay *o, int dirfd, const char *name, const 
 	return tree_add_link(o->tools->tree, path, target, o->why, o->e);
 }
 
-static int add_regular(const struct overlay *o, const char *path, const struct stat *st)
+static int add_regular(struct overlay *o, const char *path, const struct stat *st)
 {
+	char *canonical;
 	_cleanup_(free) char *source = xasprintf("%s/%s", o->folder, path);
 	mode_t permissions = st->st_mode & 07777;
 
@@ -36,10 +38,16 @@ static int add_regular(const struct overlay *o, const char *path, const struct s
 		permissions = permissions & 0100 ? 0755 : 0644;
 	else if (!(permissions & 0004))
 		strlist_addf(o->secrets, "/%s", path);
-	return tree_add_file(o->tools->tree, path, permissions, source, (uint64_t)st->st_size, o->why, o->e);
+	int r = tree_add_file(o->tools->tree, path, permissions, source, (uint64_t)st->st_size, o->why, o->e);
+
+	if (r == 0)
+		r = tree_canonical(o->tools->tree, path, &canonical, o->e);
+	if (r == 0)
+		strlist_take(&o->files, canonical);
+	return r;
 }
 
-static int add_entry(const struct overlay *o, int dirfd, const char *name, const char *path)
+static int add_entry(struct overlay *o, int dirfd, const char *name, const char *path)
 {
 	struct stat st;
 
@@ -75,7 +83,7 @@ static int add_entry(const struct overlay *o, int dirfd, const char *name, const
 }
 
 /* Takes over `fd`. `below` is its path inside the overlay, "" for the overlay itself. */
-static int add_folder(const struct overlay *o, int fd, const char *below)
+static int add_folder(struct overlay *o, int fd, const char *below)
 {
 	_cleanup_(strlist) struct strlist names = { 0 };
 	DIR *d = fdopendir(fd);
@@ -99,9 +107,25 @@ static int add_folder(const struct overlay *o, int fd, const char *below)
 	return r;
 }
 
+/* What the overlay's programs, libraries and scripts need to run, in the overlay or on the machine. */
+static int add_needs(const struct overlay *o)
+{
+	int r = 0;
+
+	objects_look_again(&o->tools->libs.linker.objects);
+	for (size_t i = 0; r >= 0 && i < o->files.count; i++) {
+		const char *path = o->files.items[i];
+		const struct entry *entry = tree_find(o->tools->tree, path);
+
+		r = entry->mode & 0111 ? tools_add_needs(o->tools, path, o->why, o->e)
+				       : tools_add_library_needs(o->tools, path, o->why, o->e);
+	}
+	return r < 0 ? r : 0;
+}
+
 int overlay_add(struct tools *tools, const char *folder, bool ours, struct strlist *secrets, struct error *e)
 {
-	struct overlay o = { tools, folder, ours, secrets, NULL, e };
+	struct overlay o = { .tools = tools, .folder = folder, .ours = ours, .secrets = secrets, .e = e };
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
@@ -111,5 +135,8 @@ int overlay_add(struct tools *tools, const char *folder, bool ours, struct strli
 	int r = add_folder(&o, fd, "");
 
 	tools->tree->replace = false;
+	if (r == 0)
+		r = add_needs(&o);
+	strlist_free(&o.files);
 	return r;
 }

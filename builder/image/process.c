@@ -5,12 +5,12 @@
 
 #include <errno.h>
 
-int linker_open(const struct root *root, struct tree *tree, struct linker *ret, struct error *e)
+int linker_open(const struct root *root, const struct tree *tree, struct linker *ret, struct error *e)
 {
 	_cleanup_(linker) struct linker l = { .objects = { .root = root, .tree = tree } };
-	int r = ldcache_read(root, &l.cache, e);
+	int r = ldcache_read(root, root ? NULL : tree, &l.cache, e);
 
-	if (r >= 0)
+	if (r >= 0 && root)
 		r = ldconf_read(root, &l.conf, e);
 	if (r < 0)
 		return r;

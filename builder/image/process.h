@@ -13,7 +13,8 @@ struct linker {
 	struct loader **loaders; /* owned */
 	size_t count, capacity;
 };
-int linker_open(const struct root *root, struct tree *tree, struct linker *ret, struct error *e);
+/* The loader's files are the root's; without a root (NULL) they are the tree's, and nothing else is seen. */
+int linker_open(const struct root *root, const struct tree *tree, struct linker *ret, struct error *e);
 void linker_close(struct linker *l);
 DEFINE_CLEANUP(linker, struct linker, linker_close)
 

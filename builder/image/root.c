@@ -1,5 +1,7 @@
 #include "image/root.h"
 
+#include "base/fs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -38,7 +40,7 @@ void walk_free(struct walk *w)
 
 char *root_host_path(const struct root *root, const char *canonical)
 {
-	return xasprintf("%s/%s", root->path, canonical);
+	return xasprintf("%s/%s", root ? root->path : "", canonical);
 }
 
 /* The state of a walk: `done` is canonical, `rest` is still to go. */
@@ -82,6 +84,8 @@ static int follow(struct progress *p, const char *target)
 /* What stands at a canonical path: the tree's before the root's. 0, or a negative errno. */
 static int look_at(const struct root *root, const struct entry *ours, const char *path, struct stat *ret)
 {
+	if (!ours && !root)
+		return -ENOENT;
 	if (!ours)
 		return fstatat(root->fd, path, ret, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 	*ret = (struct stat) { .st_mode = ours->mode, .st_size = (off_t)ours->size };
@@ -140,18 +144,42 @@ int root_walk(const struct root *root, const struct tree *tree, const char *path
 		int r = look(root, tree, &p, &w);
 
 		if (r < 0)
-			return error_errno(e, -r, "read %s/%s", root->path, shown);
+			return error_errno(e, -r, "read %s/%s", root ? root->path : "", shown);
 	}
 	/* A path that ends in ".." stands on a folder that was not looked at. */
 	int r = p.done.len ? look_at(root, tree ? tree_find(tree, p.done.data) : NULL, p.done.data, &w.st)
 			   : 0;
 
 	if (r < 0)
-		return error_errno(e, -r, "read %s/%s", root->path, shown);
+		return error_errno(e, -r, "read %s/%s", root ? root->path : "", shown);
 	w.canonical = TAKE_PTR(p.done.data);
 	*ret = w;
 	w = (struct walk) { 0 };
 	return 0;
+}
+
+int root_read(const struct root *root, const struct tree *tree, const char *path, size_t max, char **ret,
+	      size_t *ret_len, struct error *e)
+{
+	_cleanup_(walk) struct walk w = { 0 };
+	struct error ignored;
+
+	if (root_walk(root, tree, path, &w, &ignored) < 0 || !S_ISREG(w.st.st_mode))
+		return 0;
+	const struct entry *ours = tree ? tree_find(tree, w.canonical) : NULL;
+	int r = 0;
+
+	if (!ours)
+		r = read_file_at(root->fd, w.canonical, max, ret, ret_len, e);
+	else if (ours->source)
+		r = read_file_at(AT_FDCWD, ours->source, max, ret, ret_len, e);
+	if (r < 0)
+		return r;
+	if (ours && !ours->source) {
+		*ret = xstrndup(ours->data, ours->size);
+		*ret_len = ours->size;
+	}
+	return 1;
 }
 
 int tree_add_walk(struct tree *t, const struct root *root, const struct walk *w, const struct reason *why,

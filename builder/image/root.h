@@ -28,11 +28,17 @@ void walk_free(struct walk *w);
 DEFINE_CLEANUP(walk, struct walk, walk_free)
 
 /* Follows `path`. What the tree has already (out of an overlay, or made by us) goes before the root's.
- * -ENOENT, -ENOTDIR and -ELOOP are filled into `e` as well; `tree` may be NULL. */
+ * -ENOENT, -ENOTDIR and -ELOOP are filled into `e` as well. `tree` may be NULL; or `root`, for what is in the
+ * tree alone. */
 int root_walk(const struct root *root, const struct tree *tree, const char *path, struct walk *ret,
 	      struct error *e);
 
-/* The path on this machine of a canonical path. The caller frees. */
+/* Reads the regular file that `path` leads to in the same way. Returns 1; 0 when there is none of that name. The
+ * caller frees. */
+int root_read(const struct root *root, const struct tree *tree, const char *path, size_t max, char **ret,
+	      size_t *ret_len, struct error *e);
+
+/* The path on this machine of a canonical path; `root` may be NULL, for messages. The caller frees. */
 char *root_host_path(const struct root *root, const char *canonical);
 
 /* Adds what the walk met to the tree: its links and the file, or the folder itself without what is

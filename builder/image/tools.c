@@ -26,7 +26,7 @@ void tools_close(struct tools *t)
 /* --- scripts --- */
 
 /* Splits "#!/usr/bin/env -S perl -w" into interpreter and first argument that names a program. */
-static int add_interpreter(struct tools *t, char *line, const char *canonical, const struct reason *why,
+static int add_interpreter(struct tools *t, char *line, const char *shown, const struct reason *why,
 			   struct error *e)
 {
 	char *rest = str_strip(line + 2);
@@ -35,8 +35,7 @@ static int add_interpreter(struct tools *t, char *line, const char *canonical, c
 	int r = tools_add(t, interpreter, why, e);
 
 	if (r == 0)
-		r = error_text(e, ENOENT, "pack %s/%s: its interpreter %s does not exist", t->root->path,
-			       canonical, interpreter);
+		r = error_text(e, ENOENT, "pack %s: its interpreter %s does not exist", shown, interpreter);
 	if (r < 0 || !streq(name, "env"))
 		return r;
 	/* env finds the real one in PATH */
@@ -45,8 +44,8 @@ static int add_interpreter(struct tools *t, char *line, const char *canonical, c
 			continue;
 		r = tools_add(t, word, why, e);
 		return r != 0 ? r
-			      : error_text(e, ENOENT, "pack %s/%s: its interpreter %s is not in PATH",
-					   t->root->path, canonical, word);
+			      : error_text(e, ENOENT, "pack %s: its interpreter %s is not in PATH", shown,
+					   word);
 	}
 	return 1;
 }
@@ -54,17 +53,20 @@ static int add_interpreter(struct tools *t, char *line, const char *canonical, c
 static int add_script_needs(struct tools *t, const char *canonical, const struct reason *why, struct error *e)
 {
 	char line[256]; /* the kernel reads as much: execve(2) */
-	_cleanup_(fd) int fd = openat(t->root->fd, canonical, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	const struct entry *entry = tree_find(t->tree, canonical);
+	_cleanup_(free) char *shown =
+		entry && entry->source ? xstrdup(entry->source) : root_host_path(t->root, canonical);
+	_cleanup_(fd) int fd = open(shown, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0)
-		return error_errno(e, errno, "open %s/%s", t->root->path, canonical);
+		return error_errno(e, errno, "open %s", shown);
 	ssize_t n = read_full(fd, line, sizeof(line) - 1);
 
 	if (n < 0)
-		return error_errno(e, (int)-n, "read %s/%s", t->root->path, canonical);
+		return error_errno(e, (int)-n, "read %s", shown);
 	line[n] = '\0';
 	line[strcspn(line, "\n")] = '\0';
-	return str_after(line, "#!") ? add_interpreter(t, line, canonical, why, e) : 1;
+	return str_after(line, "#!") ? add_interpreter(t, line, shown, why, e) : 1;
 }
 
 /* --- helpers --- */
@@ -132,6 +134,13 @@ static int add_library_helpers(struct tools *t, struct error *e)
 }
 
 /* --- tools --- */
+
+int tools_add_library_needs(struct tools *t, const char *canonical, const struct reason *why, struct error *e)
+{
+	int r = libs_add_needed(&t->libs, canonical, why, e);
+
+	return r < 0 ? r : add_library_helpers(t, e);
+}
 
 int tools_add_needs(struct tools *t, const char *canonical, const struct reason *why, struct error *e)
 {
@@ -217,6 +226,8 @@ static int add_folder_content(struct tools *t, const char *canonical, const stru
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	int r = 0;
 
+	if (!d && errno == ENOENT && tree_find(t->tree, canonical))
+		return 0; /* an overlay's own folder: all of it is in the tree */
 	if (!d)
 		return error_errno(e, errno, "read folder %s/%s", t->root->path, canonical);
 	for (const struct dirent *entry; (entry = readdir(d));)

@@ -21,8 +21,12 @@ DEFINE_CLEANUP(tools, struct tools, tools_close)
  * or 0 when there is none (`e` is untouched). */
 int tools_add(struct tools *t, const char *name, const struct reason *because, struct error *e);
 
-/* Adds what the file at `canonical`, which is in the tree, needs to run. */
+/* Adds what the file at `canonical`, which is in the tree, needs to run: an ELF file's libraries, a script's
+ * interpreter. Returns a negative errno when something is nowhere. */
 int tools_add_needs(struct tools *t, const char *canonical, const struct reason *why, struct error *e);
+/* The same for a file that may be a library, and is no script. */
+int tools_add_library_needs(struct tools *t, const char *canonical, const struct reason *why,
+			    struct error *e);
 
 /* Adds a file, or a folder with all that is in it. Returns 1, or 0 when it is not there. */
 int tools_add_file(struct tools *t, const char *path, const struct reason *because, struct error *e);

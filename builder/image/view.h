@@ -1,21 +1,17 @@
 /* The finished tree as the rescue system will see it: links followed inside it, programs that can be executed,
- * libraries where the loader looks without an ld.so.cache, modules by the packed indexes. It knows nothing
+ * libraries where the loader finds them, modules by the packed indexes. It knows nothing
  * of how the tree came to be, so that it can find what that left out.
  *
  * Each view_…() below returns 0 when the thing is there and would work, else -ENOENT, or another negative
  * errno, and says in `e` what is missing, without the context that the caller has. */
 #pragma once
-#include "image/elf.h"
-#include "image/tree.h"
-
-struct view_object;
+#include "image/process.h"
 
 struct view {
 	const struct tree *tree; /* caller's */
 	const char *modules; /* "lib/modules/VERSION"; caller's */
-	struct view_object **objects; /* ELF files that were read */
-	size_t count, capacity;
-	struct map by_path; /* canonical path → object */
+	struct linker *linker; /* NULL until it is needed */
+	struct map complete; /* programs whose libraries are all there, by path */
 	char *dep, *builtin; /* modules.dep and modules.builtin as text; NULL until they are needed */
 	struct map dep_of; /* module name → "PATH: DEPENDENCIES" in `dep` */
 	struct map is_builtin; /* module name → its line in `builtin` */

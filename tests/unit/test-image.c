@@ -146,6 +146,7 @@ static void lab_make(struct lab *lab)
 	put_mode(lab, "root/usr/bin/script", 0755, "#!/bin/sh\n");
 	put_mode(lab, "root/usr/bin/busybox", 0755, "not really\n");
 	CHECK_OK(mkdir_parents_at(lab->dir.fd, "root/usr/lib", 0755, &e));
+	put_link(lab, "root/usr/bin/sh", "busybox"); /* what init and its steps are run by */
 	put_link(lab, "root/bin", "usr/bin");
 	put_link(lab, "root/lib", "usr/lib");
 	put(lab, "root/usr/lib/modules/6.6.6-lab/modules.builtin", "kernel/fs/inside.ko\n");
@@ -539,6 +540,44 @@ TEST(a_sites_overlay_goes_on_top)
 	check_line(&list, "root/key 100600");
 	CHECK(result.holds_secrets);
 	CHECK(strlist_has(&result.secrets, "/root/key"));
+}
+
+TEST(programs_of_a_sites_overlay_get_what_they_need)
+{
+	_cleanup_(lab) struct lab lab;
+	_cleanup_(image_result) struct image_result result = { 0 };
+	_cleanup_(strbuf) struct strbuf list = { 0 };
+
+	lab_make(&lab);
+	lab.conf.overlay = inside(&lab, "site");
+	/* Only the machine has libm1 and awk, only the overlay libsite1, in a folder of no loader's. */
+	compile(&lab, "root/usr/lib/libm1.so", "-shared -Wl,-soname,libm1.so");
+	compile(&lab, "site/opt/site/lib/libsite1.so", "-shared -Wl,-soname,libsite1.so");
+	put_link(&lab, "m1.so", "root/usr/lib/libm1.so");
+	put_link(&lab, "site1.so", "site/opt/site/lib/libsite1.so");
+	compile(&lab, "root/usr/lib/ld-lab.so", "-shared -Wl,-soname,ld-lab.so");
+	compile(&lab, "site/opt/site/bin/prog",
+		"-nostartfiles -Wl,-e,0 -Wl,--dynamic-linker,/lib/ld-lab.so "
+		"-Wl,--enable-new-dtags,-rpath,$ORIGIN/../lib +site1.so +m1.so");
+	put_mode(&lab, "root/usr/bin/awk", 0755, "not really\n");
+	put_mode(&lab, "site/usr/bin/report", 0755, "#!/usr/bin/awk -f\n");
+	put(&lab, "site/usr/share/example", "#!/usr/bin/nonesuch\n");
+	CHECK_OK(build(&lab, "out", &result));
+	list_initrd(&lab, "out/initrd.img", &list);
+	check_line(&list, "opt/site/lib/libsite1.so 100755");
+	check_line(&list, "usr/lib/libm1.so 100755");
+	check_line(&list, "usr/lib/ld-lab.so 100755");
+	check_line(&list, "usr/bin/awk 100755");
+	_cleanup_(free) char *why = read_out(&lab, "out/tree.list", NULL);
+	_cleanup_(free) char *reason = xasprintf("overlay %s → library libm1.so\n", lab.conf.overlay);
+
+	CHECK(strstr(why, reason));
+	CHECK(unlinkat(lab.dir.fd, "root/usr/lib/libm1.so", 0) == 0);
+	_cleanup_(image_result) struct image_result none = { 0 };
+	_cleanup_(free) char *want = xasprintf(
+		"pack %s/opt/site/bin/prog: its library libm1.so is in no folder of ld.so", lab.conf.overlay);
+
+	CHECK_ERROR(build(&lab, "out2", &none), want);
 }
 
 TEST(no_kernel_is_one_clear_line)
