@@ -23,6 +23,10 @@ _lifeboat()
 		mapfile -t COMPREPLY < <(compgen -W "$profiles" -- "$word")
 		return
 		;;
+	--by)
+		mapfile -t COMPREPLY < <(compgen -W "profile tool module" -- "$word")
+		return
+		;;
 	--format)
 		mapfile -t COMPREPLY < <(compgen -W "cpio" -- "$word")
 		return

@@ -61,7 +61,7 @@ static int take(const char *image_dir, struct medium *m, struct error *e)
 		return error_errno(e, errno, "open %s", initrd);
 	m->request.image_dir = image_dir;
 	m->request.secret = (st.st_mode & (S_IRGRP | S_IROTH)) == 0;
-	return 0;
+	return image_folder_ram(image_dir, &m->request.ram_needed, e);
 }
 
 int medium_prepare(struct cmd *c, const char *image_dir, const char *kernel, struct medium *m,
@@ -102,9 +102,10 @@ static int print_json(struct cmd *c, const struct medium *m, const char *kind, c
 
 	if (r < 0)
 		return r;
-	json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:s?, s:O, s:f}", "kind", kind, "path", path, "bytes",
-			      (json_int_t)size, "sha256", hash, "kernel", m->kernel_version, "phases",
-			      m->phases, "seconds", medium_clock() - m->begun);
+	json_t *o = json_pack("{s:s, s:s, s:I, s:s, s:s?, s:I, s:O, s:f}", "kind", kind, "path", path,
+			      "bytes", (json_int_t)size, "sha256", hash, "kernel", m->kernel_version,
+			      "ram_needed", (json_int_t)m->request.ram_needed, "phases", m->phases, "seconds",
+			      medium_clock() - m->begun);
 	_cleanup_(free) char *text = o ? json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(3)) : NULL;
 
 	json_decref(o);
@@ -124,9 +125,11 @@ static void print_text(const struct medium *m, const char *kind, const char *pat
 	if (m->kernel_version)
 		(void)printf("  kernel  %s\n", m->kernel_version);
 	if (m->image_built)
-		(void)printf("  initrd  %s, %zu files; the machine needs %s of RAM to start it\n",
-			     format_size(m->image.initrd_size, initrd), m->image.files,
-			     format_size(m->image.ram_needed, ram));
+		(void)printf("  initrd  %s, %zu files\n", format_size(m->image.initrd_size, initrd),
+			     m->image.files);
+	if (m->request.ram_needed)
+		(void)printf("  RAM     %s or more in the machine\n",
+			     format_size(m->request.ram_needed, ram));
 	(void)printf("  time    ");
 	json_array_foreach(m->phases, i, phase)(void)
 		printf("%s %.1f s, ", json_string_value(json_object_get(phase, "name")),

@@ -59,6 +59,9 @@ int image_guess(struct image_draft *draft, struct image_result *ret, struct erro
 int image_build(const struct image_request *request, const char *outdir, struct image_result *ret,
 		struct report *report, struct error *e);
 
+/* The RAM that the image in a folder needs, out of its files: bytes, or 0 when it has no tree.list to tell. */
+int image_folder_ram(const char *dir, uint64_t *ret, struct error *e);
+
 /* Where overlay/ and profiles/ are: $LIFEBOAT_DATADIR, beside the program's source checkout, or
  * the installed share folder. The caller frees; NULL when nowhere. */
 char *image_find_datadir(void);

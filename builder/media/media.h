@@ -12,7 +12,7 @@ struct medium_request {
 	const char *image_dir; /* holds vmlinuz and initrd.img */
 	const char *hostname; /* of the protected machine, for the menu's title */
 	const char *kernel_version; /* for the menu's title; may be NULL */
-	uint64_t ram_needed; /* bytes of RAM to boot it, for the README; 0: unknown */
+	uint64_t ram_needed; /* bytes of RAM to boot it, for the menu and the README; 0: unknown */
 	bool secret; /* the image holds secrets: files get mode 0600 */
 };
 

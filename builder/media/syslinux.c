@@ -97,6 +97,11 @@ static void put_title(struct strbuf *b, const struct medium_request *request)
 		strbuf_puts(b, ", Linux ");
 		put_clean(b, request->kernel_version);
 	}
+	if (request->ram_needed) {
+		char ram[SIZE_TEXT_MAX];
+
+		strbuf_printf(b, ", needs %s of RAM", format_size(request->ram_needed, ram));
+	}
 	strbuf_puts(b, "\r\n");
 }
 

@@ -1,5 +1,5 @@
 # shellcheck shell=dash
-# Keyboard, name and clock.
+# Keyboard, name, memory and clock.
 
 # keyboard_load MAP: loads the layout: a file (the image's, in the format of busybox dumpkmap), none, or
 # NAME for one that a site put into /etc/lifeboat/keymaps/NAME.bmap. Returns 1 when there is none.
@@ -18,6 +18,22 @@ keyboard_load() {
 host_name() {
 	$MOCK hostname "$1"
 	grep -qw "$1" "$ROOT/etc/hosts" 2>/dev/null || echo "127.0.1.1 $1" >>"$ROOT/etc/hosts"
+}
+
+# host_memory: says so and returns 1 when less than 64 MiB are left to work with, which is no more than
+# what a single step of a recovery may take.
+host_memory() {
+	local name kib total left
+	total='' left=''
+	[ -r "$ROOT/proc/meminfo" ] || return 0
+	while read -r name kib _; do
+		case $name in
+		MemTotal:) total=$((kib / 1024)) ;;
+		MemAvailable:) left=$((kib / 1024)) ;;
+		esac
+	done <"$ROOT/proc/meminfo"
+	[ "${left:-64}" -ge 64 ] ||
+		fail "memory: only $left of $total MiB are left; README.TXT on the medium says how much it needs"
 }
 
 # host_past CREATED: is the clock before the day of this ISO 8601 time?

@@ -123,6 +123,14 @@ is 'one that a site added' "$(keyboard_load us && commands)" loadkmap
 fake_loadkmap() { return 1; }
 is 'one that cannot be loaded' "$(keyboard_load us)" 'keyboard: layout us cannot be loaded'
 commands >/dev/null
+printf 'MemTotal: 240640 kB\nMemAvailable: 65536 kB\n' >"$ROOT/proc/meminfo"
+is 'memory to work with' "$(host_memory)" ''
+printf 'MemTotal: 240640 kB\nMemFree: 999999 kB\nMemAvailable: 65535 kB\n' >"$ROOT/proc/meminfo"
+is 'too little memory' "$(host_memory)" \
+	'memory: only 63 of 235 MiB are left; README.TXT on the medium says how much it needs'
+no 'is a problem' host_memory
+rm "$ROOT/proc/meminfo"
+is 'memory that nobody counts' "$(host_memory)" ''
 is 'no layout' "$(keyboard_load none && commands)" ''
 is 'a clock in the past' "$(host_clock 9999-01-01T00:00:00Z)" \
 	"clock: it says $(date -u +%Y-%m-%d), before this stick was made; set it with 'date -s'"

@@ -18,11 +18,13 @@ offers() { # WANTED WORD…: the completion of the last word offers WANTED
 	esac
 }
 
-for command in build usb iso survey backup sets verify plan recover boot; do
+for command in build list why usb iso survey backup sets verify plan recover boot; do
 	offers "$command" ""
 done
 offers backup ba
 offers --yes usb --
+offers module list --by ""
+offers --dry-run build --d
 offers qemu boot ""
 offers smb:// backup ""
 echo "1..$number"

@@ -246,6 +246,31 @@ TEST(an_image_holds_what_was_asked_for)
 	CHECK(strstr(why, "/usr/bin/busybox\tfile\t0755\t11\tprofile test → tool script → tool sh\n"));
 }
 
+TEST(the_ram_that_an_image_needs_can_be_told_later)
+{
+	_cleanup_(lab) struct lab lab;
+	_cleanup_(image_result) struct image_result result = { 0 };
+	uint64_t ram = 1;
+
+	lab_make(&lab);
+	CHECK_OK(build(&lab, "out", &result));
+	CHECK_OK(image_folder_ram(lab.out, &ram, &e));
+	CHECK_INT(ram, result.ram_needed);
+	CHECK(ram > 96 << 20);
+	_cleanup_(free) char *list = inside(&lab, "out/tree.list");
+	_cleanup_(free) char *want =
+		xasprintf("%s:2: expected path, type, mode, size and reason between tabs", list);
+
+	put(&lab, "out/tree.list", "/a\tfile\t0644\t1\tprofile x\n/b\tfile\t0644\tmany\tprofile x\n");
+	CHECK_ERROR(image_folder_ram(lab.out, &ram, &e), want);
+	put(&lab, "out/tree.list", "\n/a\n");
+	CHECK_ERROR(image_folder_ram(lab.out, &ram, &e), want);
+	CHECK_INT(ram, result.ram_needed);
+	CHECK(unlinkat(lab.dir.fd, "out/tree.list", 0) == 0);
+	CHECK_OK(image_folder_ram(lab.out, &ram, &e));
+	CHECK_INT(ram, 0);
+}
+
 TEST(the_same_inputs_give_the_same_bytes)
 {
 	_cleanup_(lab) struct lab lab;
@@ -493,6 +518,8 @@ TEST(too_big_for_max_initrd)
 	lab_make(&lab);
 	lab.conf.max_initrd = 100;
 	CHECK(build(&lab, "out", &result) == -EFBIG);
+	CHECK(strstr(e.text, "more than max-initrd = 100 B in ") &&
+	      strstr(e.text, "most of it: profile test "));
 	check_no_output(&lab);
 }
 

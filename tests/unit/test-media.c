@@ -97,6 +97,26 @@ TEST(names_cannot_break_the_screen)
 	strlist_free(&conf.consoles);
 }
 
+TEST(the_medium_says_how_much_ram_it_needs)
+{
+	struct recovery_conf conf = { .consoles = consoles_of("tty0"), .menu_timeout = (char *)"5" };
+	struct medium_request request = { .conf = &conf, .hostname = "mars", .ram_needed = 235 << 20 };
+
+	for (enum media_firmware f = MEDIA_BIOS; f <= MEDIA_UEFI; f++) {
+		_cleanup_(free) char *shown = media_boot_message(&request, f);
+
+		CHECK(strstr(shown, "Lifeboat: rescue medium of mars, needs 235.0 MiB of RAM\r\n"));
+	}
+	_cleanup_(free) char *readme = media_readme(&request, 0);
+
+	CHECK(strstr(readme, "\r\nRAM      235.0 MiB or more\r\n"));
+	request.ram_needed = 0;
+	_cleanup_(free) char *unknown = media_readme(&request, 0);
+
+	CHECK(!strstr(unknown, "RAM"));
+	strlist_free(&conf.consoles);
+}
+
 TEST(mbr_bytes)
 {
 	uint8_t code[MBR_CODE_SIZE], mbr[MBR_SIZE];
