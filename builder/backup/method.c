@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-static const struct method *const methods[] = { &method_dump };
+static const struct method *const methods[] = { &method_dump, &method_archive };
 
 static const struct method *find(const char *name, struct error *e)
 {

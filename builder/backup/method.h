@@ -12,4 +12,4 @@ struct method {
 	int (*restore)(struct set *s, const char *name, const char *folder, struct report *report,
 		       struct error *e);
 };
-extern const struct method method_dump;
+extern const struct method method_archive, method_dump;

@@ -172,7 +172,7 @@ static int save(struct set_writer *w, const char *name, const char *mountpoint, 
 	/* Afterwards, when dump has brought all inodes into memory in the order of the disk. A file that was
 	 * changed meanwhile keeps dump's whole seconds. */
 	if (r == 0)
-		r = times_save(w, name, mountpoint, &xattrs, e);
+		r = times_save(w, name, mountpoint, number, &xattrs, e);
 	return r < 0 ? r : xattrs_save(w, name, &xattrs, e);
 }
 

@@ -9,11 +9,11 @@
 
 #define TIMES_METHOD "times"
 
-/* Walks the file system mounted at `mountpoint`, without what is mounted on it. Listed are those whose
+/* Walks the file system on `device`, mounted at `mountpoint` (backup/walk.h). Listed are those whose
  * time dump(8) cannot hold (31 bits of whole seconds), and the root; what xattrs_list() says of each goes to
  * `xattrs`. A name that restore(8) cannot bring back (255 bytes) is an error. */
-int times_save(struct set_writer *w, const char *name, const char *mountpoint, struct strbuf *xattrs,
-	       struct error *e);
+int times_save(struct set_writer *w, const char *name, const char *mountpoint, dev_t device,
+	       struct strbuf *xattrs, struct error *e);
 
 /* Puts the times back below `folder`, where type and whole seconds are those of the record: a file that
  * the dump holds in another state keeps its own. A set without such a stream is fine. */

@@ -3,18 +3,16 @@
 
 #include "backup/inside.h"
 #include "backup/set_private.h"
+#include "backup/stream_thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 struct put_back {
 	int rootfd;
 	const char *folder;
-	FILE *in;
-	struct error error;
 };
 
 static mode_t type_of(char letter)
@@ -58,7 +56,7 @@ static int set_times(int fd, void *user)
 	return futimens(fd, user) < 0 ? -errno : 0;
 }
 
-static int put_one(struct put_back *p, const char *record)
+static int put_one(struct put_back *p, const char *record, struct error *e)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
 	const char *path;
@@ -66,16 +64,15 @@ static int put_one(struct put_back *p, const char *record)
 	struct stat st;
 
 	if (!parse_record(record, &type, &times[1], &path))
-		return error_text(&p->error, EBADMSG, "%s: put times back: bad record '%.40s'", p->folder,
-				  record);
+		return error_text(e, EBADMSG, "%s: put times back: bad record '%.40s'", p->folder, record);
 	_cleanup_(fd) int fd = open_inside(p->rootfd, path, O_PATH);
 
 	if (fd < 0) /* it was deleted before the dump came to it, or made after */
 		return errno == ENOENT || errno == ENOTDIR
 			       ? 0
-			       : error_errno(&p->error, errno, "open %s/%s", p->folder, path);
+			       : error_errno(e, errno, "open %s/%s", p->folder, path);
 	if (fstat(fd, &st) < 0)
-		return error_errno(&p->error, errno, "read %s/%s", p->folder, path);
+		return error_errno(e, errno, "read %s/%s", p->folder, path);
 	/* dump(8) keeps 32 bits of the seconds. The root's own time has just changed. */
 	if (!streq(path, ".") &&
 	    ((st.st_mode & S_IFMT) != type || (uint32_t)st.st_mtim.tv_sec != (uint32_t)times[1].tv_sec))
@@ -84,54 +81,27 @@ static int put_one(struct put_back *p, const char *record)
 
 	if (r == -EPERM)
 		r = change_flagged(p->rootfd, path, set_times, times);
-	return r < 0 ? error_errno(&p->error, -r, "set the time of %s/%s", p->folder, path) : 0;
+	return r < 0 ? error_errno(e, -r, "set the time of %s/%s", p->folder, path) : 0;
 }
 
-static void *putter(void *user)
+static int put_all(void *user, int fd, struct error *e)
 {
 	struct put_back *p = user;
 	_cleanup_(free) char *record = NULL;
+	FILE *in = fdopen(fd, "r");
 	size_t capacity = 0;
 	ssize_t n;
+	int r = 0;
 
-	while ((n = getdelim(&record, &capacity, '\0', p->in)) > 0)
-		if (put_one(p, record) < 0)
-			break;
-	if (ferror(p->in))
-		(void)error_errno(&p->error, errno, "%s: put times back", p->folder);
-	(void)fclose(p->in); /* read side; the writer gets EPIPE when this is early */
-	return NULL;
-}
-
-static int run(struct set *s, const char *name, struct put_back *p, struct error *e)
-{
-	struct report quiet;
-	pthread_t thread;
-	int fds[2];
-
-	report_init(&quiet, VERBOSITY_QUIET, false);
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_errno(e, errno, "make a pipe");
-	_cleanup_(fd) int in = fds[1];
-
-	p->in = fdopen(fds[0], "r");
-	if (!p->in) {
-		(void)close(fds[0]); /* read side */
+	if (!in) {
+		(void)close(fd); /* read side */
 		return error_errno(e, ENOMEM, "make a pipe");
 	}
-	int r = pthread_create(&thread, NULL, putter, p);
-
-	if (r) {
-		(void)fclose(p->in); /* read side */
-		return error_errno(e, r, "start a thread");
-	}
-	r = set_read_stream(s, name, TIMES_METHOD, in, &quiet, e);
-	(void)close(TAKE_FD(in)); /* a pipe keeps what was written */
-	(void)pthread_join(thread, NULL); /* ours, joinable, once */
-	if (p->error.code) {
-		*e = p->error;
-		return -e->code;
-	}
+	while (r == 0 && (n = getdelim(&record, &capacity, '\0', in)) > 0)
+		r = put_one(p, record, e);
+	if (r == 0 && ferror(in))
+		r = error_errno(e, errno, "%s: put times back", p->folder);
+	(void)fclose(in); /* read side; the writer gets EPIPE when this is early */
 	return r;
 }
 
@@ -140,10 +110,12 @@ int times_restore(struct set *s, const char *name, const char *folder, struct er
 	_cleanup_(free) char *first = xasprintf("%s." TIMES_METHOD ".zst.000", name);
 	_cleanup_(fd) int rootfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct put_back p = { .rootfd = rootfd, .folder = folder };
+	struct report quiet;
 
 	if (!sums_find(&s->sums, first))
 		return 0;
 	if (rootfd < 0)
 		return error_errno(e, errno, "open %s", folder);
-	return run(s, name, &p, e);
+	report_init(&quiet, VERBOSITY_QUIET, false);
+	return stream_consume(s, name, TIMES_METHOD, &quiet, put_all, &p, e);
 }

@@ -1,0 +1,334 @@
+/* A pax archive (POSIX.1-2008 pax Interchange Format) by libarchive: any file system, read file by file. Sub-second
+ * times, extended attributes, ACLs, capabilities, file flags, holes and hard links are in it; sockets are not,
+ * their programs make them again. GNU tar reads it, all but the file flags. The file system is read while it is
+ * in use: a file that changes meanwhile is as it was at several moments, and is told. */
+#include "backup/method.h"
+
+#include "backup/stream_thread.h"
+#include "backup/walk.h"
+#include "base/fs.h"
+#include "base/str.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/statfs.h>
+
+enum { block = 1 << 20, shown_changed = 20 };
+
+/* ---- saving ---- */
+
+struct saving {
+	const char *mountpoint;
+	dev_t device;
+	struct archive *out, *disk;
+	struct archive_entry *header;
+	struct archive_entry_linkresolver *links;
+	char *buf, *zeros;
+	struct strlist
+		changed; /* files that were not the same before and after; read once the thread has ended */
+};
+
+static void saving_free(struct saving *s)
+{
+	archive_entry_linkresolver_free(s->links);
+	archive_entry_free(s->header);
+	(void)archive_read_free(s->disk); /* it holds no file */
+	(void)archive_write_free(s->out); /* closed by hand where it matters */
+	strlist_free(&s->changed);
+	free(s->buf);
+	free(s->zeros);
+}
+DEFINE_CLEANUP(saving, struct saving, saving_free)
+
+static int archive_failed(struct archive *a, const char *path, struct error *e)
+{
+	int code = archive_errno(a);
+
+	if (code == EPIPE)
+		return error_errno(e, EPIPE, "archive %s", path); /* who reads the stream knows why */
+	return error_text(e, EIO, "archive %s: %s", path, archive_error_string(a));
+}
+
+static int put_bytes(struct saving *s, const void *data, size_t len, const char *path, struct error *e)
+{
+	return archive_write_data(s->out, data, len) == (la_ssize_t)len ? 0 : archive_failed(s->out, path, e);
+}
+
+/* `len` zeros: pax leaves out those that its map of holes covers. */
+static int put_hole(struct saving *s, int64_t len, const char *path, struct error *e)
+{
+	int r = 0;
+
+	for (; r == 0 && len > 0; len -= block)
+		r = put_bytes(s, s->zeros, len < block ? (size_t)len : block, path, e);
+	return r;
+}
+
+/* Bytes [at, end) of the file. It may have become shorter: then zeros stand for what is gone, as the header has
+ * told its size. */
+static int put_data(struct saving *s, int fd, int64_t at, int64_t end, const char *path, struct error *e)
+{
+	while (at < end) {
+		size_t want = end - at < block ? (size_t)(end - at) : block;
+		ssize_t n = pread_full(fd, s->buf, want, (off_t)at);
+
+		if (n < 0)
+			return error_errno(e, (int)-n, "read %s", path);
+		if (n == 0)
+			return put_hole(s, end - at, path, e);
+		int r = put_bytes(s, s->buf, (size_t)n, path, e);
+
+		if (r < 0)
+			return r;
+		at += n;
+	}
+	return 0;
+}
+
+static int put_content(struct saving *s, int fd, const char *path, struct error *e)
+{
+	struct archive_entry *h = s->header;
+	int64_t size = archive_entry_size(h), at = 0, offset, length;
+	int r = 0;
+
+	if (archive_entry_sparse_reset(h) == 0)
+		return put_data(s, fd, 0, size, path, e);
+	while (r == 0 && archive_entry_sparse_next(h, &offset, &length) == ARCHIVE_OK) {
+		r = put_hole(s, offset - at, path, e);
+		if (r == 0)
+			r = put_data(s, fd, offset, offset + length, path, e);
+		at = offset + length;
+	}
+	return r == 0 ? put_hole(s, size - at, path, e) : r;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* The header of the file that is open at `fd`, or, for what cannot be opened, of the one at `at`. */
+static int make_header(struct saving *s, const struct walked *file, int fd, const char *at, struct error *e)
+{
+	struct archive_entry *h = archive_entry_clear(s->header);
+
+	archive_entry_copy_sourcepath(h, at);
+	archive_entry_set_pathname(h, file->path);
+	if (archive_read_disk_entry_from_file(s->disk, h, fd, &file->st) < ARCHIVE_OK)
+		return error_text(e, EIO, "read %s/%s: %s", s->mountpoint, file->path,
+				  archive_error_string(s->disk));
+	/* Reading a file changes it, and this program cannot set the other two. */
+	archive_entry_unset_atime(h);
+	archive_entry_unset_ctime(h);
+	archive_entry_unset_birthtime(h);
+	return 0;
+}
+
+static int put_entry(struct saving *s, int fd, const char *path, struct error *e)
+{
+	struct archive_entry *spare = NULL; /* the strategy for tar keeps nothing back */
+
+	archive_entry_linkify(s->links, &s->header, &spare);
+	if (archive_write_header(s->out, s->header) != ARCHIVE_OK)
+		return archive_failed(s->out, path, e);
+	bool has_content = archive_entry_filetype(s->header) == AE_IFREG &&
+			   !archive_entry_hardlink(s->header) && archive_entry_size(s->header) > 0;
+
+	return has_content ? put_content(s, fd, path, e) : 0;
+}
+
+static int save_file(void *user, const struct walked *walked, struct error *e)
+{
+	struct saving *s = user;
+	_cleanup_(free) char *at = xasprintf("/proc/self/fd/%d/%s", walked->dirfd, walked->name);
+	_cleanup_(free) char *path =
+		xasprintf("%s/%s", streq(s->mountpoint, "/") ? "" : s->mountpoint, walked->path);
+	struct walked file = *walked;
+	struct stat after;
+	_cleanup_(fd) int fd = -1;
+
+	if (S_ISSOCK(file.st.st_mode))
+		return 0;
+	if (S_ISREG(file.st.st_mode) || S_ISDIR(file.st.st_mode)) {
+		fd = openat(file.dirfd, file.name,
+			    O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME | O_NONBLOCK | O_NOCTTY);
+		if (fd < 0 && errno == ENOENT)
+			return 0;
+		if (fd < 0 || fstat(fd, &file.st) < 0)
+			return error_errno(e, errno, "open %s", path);
+	}
+	int r = make_header(s, &file, fd, at, e);
+
+	if (r == 0)
+		r = put_entry(s, fd, path, e);
+	if (r == 0 && fd >= 0 && S_ISREG(file.st.st_mode) &&
+	    (fstat(fd, &after) < 0 || !is_same(&file.st, &after)))
+		strlist_add(&s->changed, path);
+	return r;
+}
+
+static int save_all(void *user, int fd, struct error *e)
+{
+	struct saving *s = user;
+	_cleanup_(fd) int out = fd;
+
+	if (archive_write_open_fd(s->out, out) != ARCHIVE_OK)
+		return archive_failed(s->out, s->mountpoint, e);
+	int r = walk_filesystem(s->mountpoint, s->device, save_file, s, e);
+
+	if (r == 0 && archive_write_close(s->out) != ARCHIVE_OK)
+		r = archive_failed(s->out, s->mountpoint, e);
+	return r;
+}
+
+static int saving_open(struct saving *s, struct error *e)
+{
+	s->out = archive_write_new();
+	s->disk = archive_read_disk_new();
+	s->header = archive_entry_new();
+	s->links = archive_entry_linkresolver_new();
+	s->buf = xmalloc(block);
+	s->zeros = xcalloc(1, block);
+	if (!s->out || !s->disk || !s->header || !s->links)
+		return error_errno(e, ENOMEM, "archive %s", s->mountpoint);
+	archive_entry_linkresolver_set_strategy(s->links, ARCHIVE_FORMAT_TAR_PAX_INTERCHANGE);
+	if (archive_write_set_format_pax(s->out) != ARCHIVE_OK ||
+	    archive_write_set_options(s->out, "hdrcharset=BINARY") != ARCHIVE_OK ||
+	    archive_write_set_bytes_per_block(s->out, block) != ARCHIVE_OK ||
+	    archive_read_disk_set_symlink_physical(s->disk) != ARCHIVE_OK ||
+	    archive_read_disk_set_behavior(s->disk, ARCHIVE_READDISK_NO_TRAVERSE_MOUNTS) != ARCHIVE_OK)
+		return archive_failed(s->out, s->mountpoint, e);
+	return 0;
+}
+
+static void tell_changed(const struct strlist *changed, const char *mountpoint, struct report *report)
+{
+	_cleanup_(strlist) struct strlist some = { 0 };
+
+	if (changed->count == 0)
+		return;
+	for (size_t i = 0; i < changed->count; i++)
+		if (i < shown_changed)
+			strlist_add(&some, changed->items[i]);
+	_cleanup_(free) char *names = strlist_join(&some, ", ");
+
+	report_warn(report, "%s: %zu files changed while they were read: %s%s", mountpoint, changed->count,
+		    names, changed->count > shown_changed ? " …" : "");
+}
+
+static int save(struct set_writer *w, const char *name, const char *mountpoint, dev_t device, uint64_t total,
+		struct report *report, struct error *e)
+{
+	_cleanup_(saving) struct saving s = { .mountpoint = mountpoint, .device = device };
+	_cleanup_(free) char *what = xasprintf("back up %s", mountpoint);
+	int r = saving_open(&s, e);
+
+	if (r < 0)
+		return r;
+	report_begin(report, what, total);
+	r = stream_produce(w, name, method_archive.name, total, report, save_all, &s, e);
+	report_end(report);
+	if (r == 0)
+		tell_changed(&s.changed, mountpoint, report);
+	return r;
+}
+
+/* ---- restoring ---- */
+
+struct restoring {
+	const char *name, *folder;
+	struct archive *in, *disk;
+};
+
+static void restoring_free(struct restoring *r)
+{
+	(void)archive_read_free(r->in); /* closed by hand where it matters */
+	(void)archive_write_free(r->disk);
+}
+DEFINE_CLEANUP(restoring, struct restoring, restoring_free)
+
+/* A FAT file system has neither owners nor modes of its own, and refuses to be given some. */
+static int keeps_owners(const char *folder, bool *ret, struct error *e)
+{
+	struct statfs fs;
+
+	if (statfs(folder, &fs) < 0)
+		return error_errno(e, errno, "look at %s", folder);
+	*ret = fs.f_type != MSDOS_SUPER_MAGIC;
+	return 0;
+}
+
+static int restore_entry(struct restoring *r, struct archive_entry *entry, struct error *e)
+{
+	const char *path = archive_entry_pathname(entry), *link = archive_entry_hardlink(entry);
+
+	if (!path || *path == '/' || (link && *link == '/'))
+		return error_text(e, EBADMSG, "restore %s: '%.100s' is not a path below the root", r->name,
+				  path ? path : "");
+	_cleanup_(free) char *full = xasprintf("%s/%s", r->folder, path);
+	_cleanup_(free) char *target = link ? xasprintf("%s/%s", r->folder, link) : NULL;
+
+	archive_entry_copy_pathname(entry, full);
+	if (target)
+		archive_entry_copy_hardlink(entry, target);
+	if (archive_read_extract2(r->in, entry, r->disk) == ARCHIVE_OK)
+		return 0;
+	/* the reader's error is copied to neither side in all cases */
+	const char *why = archive_error_string(r->in);
+
+	return error_text(e, EIO, "restore %s: %s: %s", r->name, full,
+			  why ? why : archive_error_string(r->disk));
+}
+
+static int restore_all(void *user, int fd, struct error *e)
+{
+	struct restoring *r = user;
+	_cleanup_(fd) int in = fd;
+	struct archive_entry *entry;
+	int code, result = 0;
+
+	if (archive_read_open_fd(r->in, in, block) != ARCHIVE_OK)
+		return error_text(e, EIO, "restore %s: %s", r->name, archive_error_string(r->in));
+	while (result == 0 && (code = archive_read_next_header(r->in, &entry)) != ARCHIVE_EOF)
+		result = code == ARCHIVE_OK
+				 ? restore_entry(r, entry, e)
+				 : error_text(e, EIO, "restore %s: %s", r->name, archive_error_string(r->in));
+	/* Times and flags of folders are set now. */
+	if (result == 0 && archive_write_close(r->disk) != ARCHIVE_OK)
+		result = error_text(e, EIO, "restore %s: %s", r->name, archive_error_string(r->disk));
+	return result;
+}
+
+static int restore(struct set *s, const char *name, const char *folder, struct report *report,
+		   struct error *e)
+{
+	_cleanup_(restoring) struct restoring r = { .name = name,
+						    .in = archive_read_new(),
+						    .disk = archive_write_disk_new() };
+	_cleanup_(free) char *real = realpath(folder, NULL); /* no link may be on the way */
+	int flags = ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_SPARSE | ARCHIVE_EXTRACT_SECURE_SYMLINKS |
+		    ARCHIVE_EXTRACT_SECURE_NODOTDOT | ARCHIVE_EXTRACT_UNLINK;
+	bool owners = true;
+
+	if (!real)
+		return error_errno(e, errno, "open %s", folder);
+	r.folder = streq(real, "/") ? "" : real;
+	int code = keeps_owners(real, &owners, e);
+
+	if (code < 0)
+		return code;
+	if (owners)
+		flags |= ARCHIVE_EXTRACT_OWNER | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_ACL |
+			 ARCHIVE_EXTRACT_XATTR | ARCHIVE_EXTRACT_FFLAGS;
+	if (!r.in || !r.disk || archive_read_support_format_tar(r.in) != ARCHIVE_OK ||
+	    archive_read_set_options(r.in, "hdrcharset=BINARY") != ARCHIVE_OK ||
+	    archive_write_disk_set_options(r.disk, flags) != ARCHIVE_OK)
+		return error_errno(e, ENOMEM, "restore %s", name);
+	return stream_consume(s, name, method_archive.name, report, restore_all, &r, e);
+}
+
+const struct method method_archive = { .name = "archive", .save = save, .restore = restore };

@@ -1,0 +1,89 @@
+#include "backup/stream_thread.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+enum { pipe_size = 1 << 20 };
+
+struct end {
+	int (*work)(void *user, int fd, struct error *e);
+	void *user;
+	int fd;
+	int result;
+	struct error error;
+};
+
+static void *run(void *user)
+{
+	struct end *end = user;
+
+	end->result = end->work(end->user, end->fd, &end->error);
+	return NULL;
+}
+
+/* Starts the work at one end of a pipe; `*ret_fd` is the other one. */
+static int start(struct end *end, bool writes, pthread_t *ret_thread, int *ret_fd, struct error *e)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_errno(e, errno, "make a pipe");
+	(void)fcntl(fds[0], F_SETPIPE_SZ, pipe_size); /* a smaller one is only slower */
+	end->fd = fds[writes];
+	int code = pthread_create(ret_thread, NULL, run, end);
+
+	if (code) {
+		(void)close(fds[0]); /* nothing was written */
+		(void)close(fds[1]);
+		return error_errno(e, code, "start a thread");
+	}
+	*ret_fd = fds[!writes];
+	return 0;
+}
+
+static int take_error(const struct end *end, struct error *e)
+{
+	if (end->result < 0)
+		*e = end->error;
+	return end->result;
+}
+
+int stream_produce(struct set_writer *w, const char *name, const char *method, uint64_t total,
+		   struct report *report, int (*produce)(void *user, int fd, struct error *e), void *user,
+		   struct error *e)
+{
+	struct end end = { .work = produce, .user = user };
+	pthread_t thread;
+	int fd;
+	int r = start(&end, true, &thread, &fd, e);
+
+	if (r < 0)
+		return r;
+	r = set_add_stream(w, name, method, fd, total, report, e);
+	(void)close(fd); /* read side: who still writes gets EPIPE */
+	(void)pthread_join(thread, NULL); /* ours, joinable, once */
+	return r < 0 ? r : take_error(&end, e);
+}
+
+int stream_consume(struct set *s, const char *name, const char *method, struct report *report,
+		   int (*consume)(void *user, int fd, struct error *e), void *user, struct error *e)
+{
+	struct end end = { .work = consume, .user = user };
+	struct error stream = { 0 };
+	pthread_t thread;
+	int fd;
+	int r = start(&end, false, &thread, &fd, e);
+
+	if (r < 0)
+		return r;
+	r = set_read_stream(s, name, method, fd, report, &stream);
+	(void)close(fd); /* a pipe keeps what was written */
+	(void)pthread_join(thread, NULL); /* ours, joinable, once */
+	if (r < 0 && (r != -EPIPE || end.result == 0)) {
+		*e = stream;
+		return r;
+	}
+	return take_error(&end, e);
+}

@@ -1,0 +1,16 @@
+/* Streams that this program itself makes or takes in: a thread at the other end of a pipe, where a method's own
+ * program stands otherwise. Private to this room. */
+#pragma once
+#include "backup/set.h"
+
+/* Adds the stream NAME.METHOD out of what `produce` writes to its descriptor, which it owns. It runs beside
+ * the caller. A failure of `produce` is the error, unless the stream failed before: then its writes fail
+ * with EPIPE. */
+int stream_produce(struct set_writer *w, const char *name, const char *method, uint64_t total,
+		   struct report *report, int (*produce)(void *user, int fd, struct error *e), void *user,
+		   struct error *e);
+
+/* Gives the plain stream NAME.METHOD to `consume`, which owns its descriptor and reads it to the end unless it fails. Both its
+ * failure and the stream's are errors; of two, the stream's, which explains the other. */
+int stream_consume(struct set *s, const char *name, const char *method, struct report *report,
+		   int (*consume)(void *user, int fd, struct error *e), void *user, struct error *e);

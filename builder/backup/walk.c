@@ -1,0 +1,116 @@
+#include "backup/walk.h"
+
+#include "base/fs.h"
+#include "base/str.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+
+struct walk {
+	const char *mountpoint;
+	dev_t device;
+	struct strbuf path; /* of where the walk is */
+	int (*each)(void *user, const struct walked *file, struct error *e);
+	void *user;
+	struct error *e;
+};
+
+static int failed(struct walk *w)
+{
+	return error_errno(w->e, errno, "read %s/%s", streq(w->mountpoint, "/") ? "" : w->mountpoint,
+			   w->path.data);
+}
+
+static int walk_folder(struct walk *w, int fd);
+
+static int walk_entry(struct walk *w, int dirfd, const char *name)
+{
+	struct walked file = { .dirfd = dirfd, .name = name };
+	size_t before = w->path.len;
+	int fd = -1, r;
+
+	strbuf_printf(&w->path, "%s%s", before ? "/" : "", name);
+	file.path = w->path.data;
+	if (fstatat(dirfd, name, &file.st, AT_SYMLINK_NOFOLLOW) < 0)
+		r = errno == ENOENT ? 0 : failed(w); /* it went away meanwhile: the machine is alive */
+	else if (file.st.st_dev != w->device)
+		r = 0;
+	else
+		r = w->each(w->user, &file, w->e);
+	if (r == 0 && file.st.st_dev == w->device && S_ISDIR(file.st.st_mode)) {
+		fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME);
+		if (fd >= 0)
+			r = walk_folder(w, fd);
+		else if (errno != ENOENT)
+			r = failed(w);
+	}
+	w->path.len = before;
+	w->path.data[before] = '\0';
+	return r;
+}
+
+/* Owns `fd`. */
+static int walk_folder(struct walk *w, int fd)
+{
+	DIR *d = fdopendir(fd);
+	const struct dirent *entry;
+	int r = 0;
+
+	if (!d) {
+		r = failed(w);
+		(void)close(fd); /* read side */
+		return r;
+	}
+	errno = 0;
+	while (r == 0 && (entry = readdir(d))) {
+		if (!streq(entry->d_name, ".") && !streq(entry->d_name, ".."))
+			r = walk_entry(w, dirfd(d), entry->d_name);
+		errno = 0;
+	}
+	if (r == 0 && errno)
+		r = failed(w);
+	(void)closedir(d); /* read side */
+	return r;
+}
+
+/* A copy of the one mount, detached from the tree. */
+static int open_mount(const char *mountpoint)
+{
+	_cleanup_(fd) int tree =
+		open_tree(AT_FDCWD, mountpoint, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+
+	return tree < 0 ? open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+			: openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int walk_root(struct walk *w, int *fd)
+{
+	struct walked root = { .dirfd = *fd, .name = ".", .path = "." };
+
+	if (fstat(*fd, &root.st) < 0)
+		return failed(w);
+	if (root.st.st_dev != w->device) /* one mount may lie over another, or be gone by now */
+		return error_text(w->e, ESTALE, "%s: it is not the file system that the survey found there",
+				  w->mountpoint);
+	int r = w->each(w->user, &root, w->e);
+
+	return r < 0 ? r : walk_folder(w, TAKE_FD(*fd));
+}
+
+int walk_filesystem(const char *mountpoint, dev_t device,
+		    int (*each)(void *user, const struct walked *file, struct error *e), void *user,
+		    struct error *e)
+{
+	struct walk w = { .mountpoint = mountpoint, .device = device, .each = each, .user = user, .e = e };
+	_cleanup_(fd) int fd = open_mount(mountpoint);
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", mountpoint);
+	strbuf_puts(&w.path, "");
+	int r = walk_root(&w, &fd);
+
+	strbuf_free(&w.path);
+	return r;
+}

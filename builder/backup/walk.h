@@ -1,0 +1,20 @@
+/* Every file of one mounted file system, without what is mounted on it. Private to this room. */
+#pragma once
+#include "base/error.h"
+
+#include <sys/stat.h>
+
+struct walked {
+	int dirfd; /* the folder that it is in; for the root the root itself */
+	const char *name; /* in that folder; "." for the root */
+	const char *path; /* below the root; "." for the root itself */
+	struct stat st; /* of itself: links are not followed */
+};
+
+/* Calls `each` for the root of the file system mounted at `mountpoint`, then for everything in it, each folder before
+ * what it holds, until one returns a negative errno. What goes away meanwhile is left out. `device`: what stat(2) says
+ * of it; another file system that is mounted there is -ESTALE. Needs root to see what lies below other mount
+ * points; without it that stays unlisted. */
+int walk_filesystem(const char *mountpoint, dev_t device,
+		    int (*each)(void *user, const struct walked *file, struct error *e), void *user,
+		    struct error *e);
