@@ -24,7 +24,7 @@ all_ldflags := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Wl,--as-needed
 # that we link goes into the image: out of the static one only what is used is taken.
 static_archive := $(wildcard $(shell $(CC) -print-file-name=libarchive.a))
 libs := $(patsubst -larchive,$(or $(static_archive),-larchive),$(shell pkg-config --libs $(packages))) \
-	-lbz2
+	-lbz2 $(if $(static_archive),$(shell pkg-config --libs libacl))
 
 sources := $(filter-out builder/main.c,$(wildcard builder/*/*.c))
 objects := $(sources:%.c=$(BUILD)/%.o) $(BUILD)/help.o
