@@ -19,9 +19,10 @@ all_cflags := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Ibuilder $(warnin
 	      -DLIFEBOAT_VERSION='"$(VERSION)"' -DLIFEBOAT_DATADIR='"$(PREFIX)/share/lifeboat"' \
 	      $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer) \
 	      $(shell pkg-config --cflags $(packages)) $(CFLAGS)
-all_ldflags := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Wl,--as-needed $(LDFLAGS)
+all_ldflags := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -Wl,--as-needed -Wl,--gc-sections $(LDFLAGS)
 # libarchive's shared library pulls in libxml2 and ICU (36 MB, for formats that we do not use), and all
-# that we link goes into the image: out of the static one only what is used is taken.
+# that we link goes into the image: out of the static one only the functions that are used are taken (--gc-sections,
+# without which its writer of tar brings those of all formats along).
 static_archive := $(wildcard $(shell $(CC) -print-file-name=libarchive.a))
 libs := $(patsubst -larchive,$(or $(static_archive),-larchive),$(shell pkg-config --libs $(packages))) \
 	-lbz2 $(if $(static_archive),$(shell pkg-config --libs libacl))
@@ -106,7 +107,7 @@ fuzz: $(fuzzers:%=$(BUILD)-fuzz/fuzz-%)
 $(BUILD)-fuzz/fuzz-%: tests/fuzz/fuzz-%.c FORCE
 	$(Q)$(MAKE) -s BUILD=$(BUILD)-fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined $(BUILD)-fuzz/liblifeboat.a
 	$(call say,FUZZ,$@)
-	$(Q)clang $(all_cflags) -Wl,--as-needed -fsanitize=fuzzer,address,undefined -o $@ $< $(BUILD)-fuzz/liblifeboat.a $(libs)
+	$(Q)clang $(all_cflags) -Wl,--as-needed -Wl,--gc-sections -fsanitize=fuzzer,address,undefined -o $@ $< $(BUILD)-fuzz/liblifeboat.a $(libs)
 
 lint:
 	$(Q)scripts/lint

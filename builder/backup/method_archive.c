@@ -5,7 +5,7 @@
 #include "backup/method.h"
 
 #include "backup/stream_thread.h"
-#include "backup/walk.h"
+#include "backup/times.h"
 #include "base/fs.h"
 #include "base/str.h"
 
@@ -27,6 +27,7 @@ struct saving {
 	struct archive_entry *header;
 	struct archive_entry_linkresolver *links;
 	char *buf, *zeros;
+	struct strbuf times; /* records of times.h */
 	struct strlist
 		changed; /* files that were not the same before and after; read once the thread has ended */
 };
@@ -38,6 +39,7 @@ static void saving_free(struct saving *s)
 	(void)archive_read_free(s->disk); /* it holds no file */
 	(void)archive_write_free(s->out); /* closed by hand where it matters */
 	strlist_free(&s->changed);
+	strbuf_free(&s->times);
 	free(s->buf);
 	free(s->zeros);
 }
@@ -125,6 +127,11 @@ static int make_header(struct saving *s, const struct walked *file, int fd, cons
 	archive_entry_unset_atime(h);
 	archive_entry_unset_ctime(h);
 	archive_entry_unset_birthtime(h);
+	/* Of a time before 1970 libarchive writes the fraction as if it counted upwards, GNU tar takes it downwards. */
+	if (file->st.st_mtim.tv_sec < 0 && file->st.st_mtim.tv_nsec > 0) {
+		archive_entry_set_mtime(h, file->st.st_mtim.tv_sec, 0);
+		times_record(&s->times, file);
+	}
 	return 0;
 }
 
@@ -197,7 +204,7 @@ static int saving_open(struct saving *s, struct error *e)
 		return error_errno(e, ENOMEM, "archive %s", s->mountpoint);
 	archive_entry_linkresolver_set_strategy(s->links, ARCHIVE_FORMAT_TAR_PAX_INTERCHANGE);
 	if (archive_write_set_format_pax(s->out) != ARCHIVE_OK ||
-	    archive_write_set_options(s->out, "hdrcharset=BINARY") != ARCHIVE_OK ||
+	    archive_write_set_options(s->out, "hdrcharset=BINARY,xattrheader=SCHILY") != ARCHIVE_OK ||
 	    archive_write_set_bytes_per_block(s->out, block) != ARCHIVE_OK ||
 	    archive_read_disk_set_symlink_physical(s->disk) != ARCHIVE_OK ||
 	    archive_read_disk_set_behavior(s->disk, ARCHIVE_READDISK_NO_TRAVERSE_MOUNTS) != ARCHIVE_OK)
@@ -233,6 +240,8 @@ static int save(struct set_writer *w, const char *name, const char *mountpoint, 
 	r = stream_produce(w, name, method_archive.name, total, report, save_all, &s, e);
 	report_end(report);
 	if (r == 0)
+		r = stream_add_text(w, name, TIMES_METHOD, &s.times, e);
+	if (r == 0)
 		tell_changed(&s.changed, mountpoint, report);
 	return r;
 }
@@ -242,6 +251,7 @@ static int save(struct set_writer *w, const char *name, const char *mountpoint, 
 struct restoring {
 	const char *name, *folder;
 	struct archive *in, *disk;
+	struct timespec root_times[2]; /* as utimensat(2) takes them */
 };
 
 static void restoring_free(struct restoring *r)
@@ -269,6 +279,10 @@ static int restore_entry(struct restoring *r, struct archive_entry *entry, struc
 	if (!path || *path == '/' || (link && *link == '/'))
 		return error_text(e, EBADMSG, "restore %s: '%.100s' is not a path below the root", r->name,
 				  path ? path : "");
+	/* The root is there already, and changes with each file that is put into it. */
+	if (streq(path, "./") && archive_entry_mtime_is_set(entry))
+		r->root_times[1] =
+			(struct timespec) { archive_entry_mtime(entry), archive_entry_mtime_nsec(entry) };
 	_cleanup_(free) char *full = xasprintf("%s/%s", r->folder, path);
 	_cleanup_(free) char *target = link ? xasprintf("%s/%s", r->folder, link) : NULL;
 
@@ -300,6 +314,8 @@ static int restore_all(void *user, int fd, struct error *e)
 	/* Times and flags of folders are set now. */
 	if (result == 0 && archive_write_close(r->disk) != ARCHIVE_OK)
 		result = error_text(e, EIO, "restore %s: %s", r->name, archive_error_string(r->disk));
+	if (result == 0 && utimensat(AT_FDCWD, *r->folder ? r->folder : "/", r->root_times, 0) < 0)
+		result = error_errno(e, errno, "set the time of %s", r->folder);
 	return result;
 }
 
@@ -308,7 +324,9 @@ static int restore(struct set *s, const char *name, const char *folder, struct r
 {
 	_cleanup_(restoring) struct restoring r = { .name = name,
 						    .in = archive_read_new(),
-						    .disk = archive_write_disk_new() };
+						    .disk = archive_write_disk_new(),
+						    .root_times = { { .tv_nsec = UTIME_OMIT },
+								    { .tv_nsec = UTIME_OMIT } } };
 	_cleanup_(free) char *real = realpath(folder, NULL); /* no link may be on the way */
 	int flags = ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_SPARSE | ARCHIVE_EXTRACT_SECURE_SYMLINKS |
 		    ARCHIVE_EXTRACT_SECURE_NODOTDOT | ARCHIVE_EXTRACT_UNLINK;
@@ -324,11 +342,14 @@ static int restore(struct set *s, const char *name, const char *folder, struct r
 	if (owners)
 		flags |= ARCHIVE_EXTRACT_OWNER | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_ACL |
 			 ARCHIVE_EXTRACT_XATTR | ARCHIVE_EXTRACT_FFLAGS;
-	if (!r.in || !r.disk || archive_read_support_format_tar(r.in) != ARCHIVE_OK ||
-	    archive_read_set_options(r.in, "hdrcharset=BINARY") != ARCHIVE_OK ||
-	    archive_write_disk_set_options(r.disk, flags) != ARCHIVE_OK)
+	if (!r.in || !r.disk)
 		return error_errno(e, ENOMEM, "restore %s", name);
-	return stream_consume(s, name, method_archive.name, report, restore_all, &r, e);
+	if (archive_read_support_format_tar(r.in) != ARCHIVE_OK)
+		return error_text(e, EIO, "restore %s: %s", name, archive_error_string(r.in));
+	if (archive_write_disk_set_options(r.disk, flags) != ARCHIVE_OK)
+		return error_text(e, EIO, "restore %s: %s", name, archive_error_string(r.disk));
+	code = stream_consume(s, name, method_archive.name, report, restore_all, &r, e);
+	return code < 0 ? code : times_restore(s, name, folder, e);
 }
 
 const struct method method_archive = { .name = "archive", .save = save, .restore = restore };

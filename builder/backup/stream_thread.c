@@ -1,11 +1,14 @@
 #include "backup/stream_thread.h"
 
+#include "base/fs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
-enum { pipe_size = 1 << 20 };
+enum { pipe_size = 1 << 20, text_max = 1 << 30 };
 
 struct end {
 	int (*work)(void *user, int fd, struct error *e);
@@ -65,6 +68,59 @@ int stream_produce(struct set_writer *w, const char *name, const char *method, u
 	(void)close(fd); /* read side: who still writes gets EPIPE */
 	(void)pthread_join(thread, NULL); /* ours, joinable, once */
 	return r < 0 ? r : take_error(&end, e);
+}
+
+static int memory_file(struct error *e)
+{
+	int fd = memfd_create("stream", MFD_CLOEXEC);
+
+	return fd < 0 ? error_errno(e, errno, "make a file in memory") : fd;
+}
+
+int stream_add_text(struct set_writer *w, const char *name, const char *method, const struct strbuf *text,
+		    struct error *e)
+{
+	struct report quiet;
+
+	if (text->len == 0)
+		return 0;
+	if (text->len > text_max)
+		return error_text(e, EFBIG, "%s.%s: it is larger than 1 GiB", name, method);
+	_cleanup_(fd) int fd = memory_file(e);
+
+	if (fd < 0)
+		return fd;
+	int r = write_all(fd, text->data, text->len);
+
+	if (r < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return error_errno(e, r < 0 ? -r : errno, "write a file in memory");
+	report_init(&quiet, VERBOSITY_QUIET, false);
+	return set_add_stream(w, name, method, fd, text->len, &quiet, e);
+}
+
+int stream_get_text(struct set *s, const char *name, const char *method, char **ret, struct error *e)
+{
+	_cleanup_(fd) int fd = memory_file(e);
+	struct report quiet;
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	report_init(&quiet, VERBOSITY_QUIET, false);
+	int r = set_read_stream(s, name, method, fd, &quiet, e);
+
+	if (r < 0)
+		return r;
+	if (fstat(fd, &st) < 0 || st.st_size > text_max)
+		return error_text(e, EFBIG, "%s.%s: it is larger than 1 GiB", name, method);
+	_cleanup_(free) char *text = xmalloc((size_t)st.st_size + 1);
+	ssize_t n = pread_full(fd, text, (size_t)st.st_size, 0);
+
+	if (n < 0)
+		return error_errno(e, (int)-n, "read a file in memory");
+	text[n] = '\0';
+	*ret = TAKE_PTR(text);
+	return 0;
 }
 
 int stream_consume(struct set *s, const char *name, const char *method, struct report *report,

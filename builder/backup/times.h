@@ -6,8 +6,12 @@
  * "." for the file system's root. Private to this room. */
 #pragma once
 #include "backup/set.h"
+#include "backup/walk.h"
 
 #define TIMES_METHOD "times"
+
+/* Appends the record of one file. */
+void times_record(struct strbuf *records, const struct walked *file);
 
 /* Walks the file system on `device`, mounted at `mountpoint` (backup/walk.h). Listed are those whose
  * time dump(8) cannot hold (31 bits of whole seconds), and the root; what xattrs_list() says of each goes to

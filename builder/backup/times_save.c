@@ -2,7 +2,6 @@
 #include "backup/times.h"
 
 #include "backup/stream_thread.h"
-#include "backup/walk.h"
 #include "backup/xattrs.h"
 
 #include <errno.h>
@@ -12,6 +11,7 @@ struct listing {
 	const char *mountpoint;
 	dev_t device;
 	FILE *out;
+	struct strbuf record; /* the last one */
 	struct strbuf *xattrs; /* records of xattrs.h */
 };
 
@@ -42,18 +42,25 @@ static bool fits_dump(const struct timespec *t)
 }
 
 /* Before 1970 the fraction counts backwards in decimal notation. */
-static int put(struct listing *l, const struct walked *file, struct error *e)
+void times_record(struct strbuf *records, const struct walked *file)
 {
 	const struct timespec *t = &file->st.st_mtim;
 	bool back = t->tv_sec < 0 && t->tv_nsec > 0;
 	long long seconds = back ? -(t->tv_sec + 1) : t->tv_sec;
 	long nanoseconds = back ? 1000000000 - t->tv_nsec : t->tv_nsec;
 
-	if (fprintf(l->out, "%c %s%lld.%09ld %s", type_letter(file->st.st_mode), back ? "-" : "", seconds,
-		    nanoseconds, file->path) < 0 ||
-	    putc('\0', l->out) == EOF)
-		return error_errno(e, errno, "list the times of %s", l->mountpoint);
-	return 0;
+	strbuf_printf(records, "%c %s%lld.%09ld %s", type_letter(file->st.st_mode), back ? "-" : "", seconds,
+		      nanoseconds, file->path);
+	strbuf_add(records, "", 1);
+}
+
+static int put(struct listing *l, const struct walked *file, struct error *e)
+{
+	l->record.len = 0;
+	times_record(&l->record, file);
+	return fwrite(l->record.data, l->record.len, 1, l->out) == 1
+		       ? 0
+		       : error_errno(e, errno, "list the times of %s", l->mountpoint);
 }
 
 /* restore(8) takes a name of 255 bytes for an empty one, and still exits 0: the file is lost, or everything
@@ -102,5 +109,8 @@ int times_save(struct set_writer *w, const char *name, const char *mountpoint, d
 	struct report quiet;
 
 	report_init(&quiet, VERBOSITY_QUIET, false);
-	return stream_produce(w, name, TIMES_METHOD, 0, &quiet, list_files, &list, e);
+	int r = stream_produce(w, name, TIMES_METHOD, 0, &quiet, list_files, &list, e);
+
+	strbuf_free(&list.record);
+	return r;
 }

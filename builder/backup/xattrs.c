@@ -2,20 +2,19 @@
 
 #include "backup/inside.h"
 #include "backup/set_private.h"
+#include "backup/stream_thread.h"
 #include "base/fs.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/limits.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 enum {
 	names_max = XATTR_LIST_MAX, /* the kernel's own limits */
 	value_max = XATTR_SIZE_MAX,
-	records_max = 1 << 30,
 };
 
 /* ---- saving ---- */
@@ -81,31 +80,9 @@ int xattrs_list(struct strbuf *records, int dirfd, const char *name, const char 
 	return r;
 }
 
-static int memory_file(struct error *e)
-{
-	int fd = memfd_create("xattrs", MFD_CLOEXEC);
-
-	return fd < 0 ? error_errno(e, errno, "make a file in memory") : fd;
-}
-
 int xattrs_save(struct set_writer *w, const char *name, const struct strbuf *records, struct error *e)
 {
-	struct report quiet;
-
-	if (records->len == 0)
-		return 0;
-	if (records->len > records_max)
-		return error_text(e, EFBIG, "the attributes of %s are too many", name);
-	_cleanup_(fd) int fd = memory_file(e);
-
-	if (fd < 0)
-		return fd;
-	int r = write_all(fd, records->data, records->len);
-
-	if (r < 0 || lseek(fd, 0, SEEK_SET) < 0)
-		return error_errno(e, r < 0 ? -r : errno, "write a file in memory");
-	report_init(&quiet, VERBOSITY_QUIET, false);
-	return set_add_stream(w, name, XATTRS_METHOD, fd, records->len, &quiet, e);
+	return stream_add_text(w, name, XATTRS_METHOD, records, e);
 }
 
 /* ---- restoring ---- */
@@ -219,8 +196,6 @@ int xattrs_restore(struct set *s, const char *name, const char *folder, struct e
 {
 	_cleanup_(free) char *first = xasprintf("%s." XATTRS_METHOD ".zst.000", name);
 	_cleanup_(free) char *records = NULL;
-	struct report quiet;
-	struct stat st;
 
 	if (!sums_find(&s->sums, first))
 		return 0;
@@ -228,22 +203,7 @@ int xattrs_restore(struct set *s, const char *name, const char *folder, struct e
 
 	if (rootfd < 0)
 		return error_errno(e, errno, "open %s", folder);
-	_cleanup_(fd) int fd = memory_file(e);
+	int r = stream_get_text(s, name, XATTRS_METHOD, &records, e);
 
-	if (fd < 0)
-		return fd;
-	report_init(&quiet, VERBOSITY_QUIET, false);
-	int r = set_read_stream(s, name, XATTRS_METHOD, fd, &quiet, e);
-
-	if (r < 0)
-		return r;
-	if (fstat(fd, &st) < 0 || st.st_size > records_max)
-		return error_text(e, EFBIG, "%s: the attributes of %s are too many", folder, name);
-	records = xmalloc((size_t)st.st_size + 1);
-	ssize_t n = pread_full(fd, records, (size_t)st.st_size, 0);
-
-	if (n < 0)
-		return error_errno(e, (int)-n, "read a file in memory");
-	records[n] = '\0';
-	return put_back(rootfd, folder, records, e);
+	return r < 0 ? r : put_back(rootfd, folder, records, e);
 }

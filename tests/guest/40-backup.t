@@ -74,11 +74,11 @@ cat >guest.sh <<-EOF
 	for way in 'smb 10.0.2.2:$smb/backup /dev/ubdb' 'nfs 10.0.2.2:$nfs/backup /dev/ubdc'; do
 		set -- \$way
 		url=\$1://\$2/of/\$1
-		try \$1-save \$tool save \$url \$PWD/right box root /run/from 3M
+		try \$1-save \$tool save \$url \$PWD/right box root dump /run/from 3M
 		try \$1-sets \$lifeboat sets -c right.conf \$url
 		try \$1-verify \$lifeboat verify -c right.conf \$url
 		mount \$3 /run/to
-		try \$1-restore \$tool restore \$url \$PWD/right box root /run/to
+		try \$1-restore \$tool restore \$url \$PWD/right box root dump /run/to
 		umount /run/to
 		chunk=\$(ls share/of/\$1/box/*/root.dump.zst.001)
 		cp \$chunk kept
@@ -95,12 +95,12 @@ cat >guest.sh <<-EOF
 	try smb-open-to-others \$lifeboat sets -c open-to-others.conf \$smb/backup
 	try smb-dead \$lifeboat sets -c right.conf smb://10.0.2.2:$dead/backup
 	try smb-no-name \$lifeboat sets -c right.conf smb://no-such-host.invalid/backup
-	try smb-read-only \$tool save \$smb/look right box root /run/from 3M
+	try smb-read-only \$tool save \$smb/look right box root dump /run/from 3M
 	try smb-no-password setsid \$lifeboat sets smb://root@10.0.2.2:$smb/backup
 	try nfs-no-share \$lifeboat sets \$nfs/nothing
 	try nfs-no-folder \$lifeboat sets \$nfs/backup/nothing
 	try nfs-dead \$lifeboat sets nfs://10.0.2.2:$dead/backup
-	try nfs-read-only \$tool save \$nfs/look - box root /run/from 3M
+	try nfs-read-only \$tool save \$nfs/look - box root dump /run/from 3M
 	# Nothing at all answers there: packets to it are dropped.
 	ip link add dummy0 type dummy
 	ip addr add 198.51.100.2/24 dev dummy0
@@ -112,19 +112,19 @@ cat >guest.sh <<-EOF
 	# Two at once, and one that is killed in the middle.
 	for way in smb nfs; do
 		[ \$way = smb ] && url=\$smb/backup/of/smb || url=\$nfs/backup/of/nfs
-		\$tool save \$url right box root /run/from 3M >/dev/null 2>&1 &
+		\$tool save \$url right box root dump /run/from 3M >/dev/null 2>&1 &
 		busy=\$!
 		for i in \$(seq 100); do
 			ls -d share/of/\$way/box/*.partial >/dev/null 2>&1 && break
 			sleep 0.05
 		done
 		kill -STOP \$busy
-		try \$way-busy \$tool save \$url right box root /run/from 3M
+		try \$way-busy \$tool save \$url right box root dump /run/from 3M
 		kill -KILL \$busy
 		wait \$busy
 		grep -c "/run/lifeboat" /proc/mounts >results/\$way-left-mounts
 		try \$way-leftover \$lifeboat sets -c right.conf \$url
-		try \$way-again \$tool save \$url right box root /run/from 3M
+		try \$way-again \$tool save \$url right box root dump /run/from 3M
 		try \$way-clean \$lifeboat sets -c right.conf \$url
 	done
 

@@ -1,7 +1,7 @@
 /* The backup room without a survey: saves and restores one mounted file system, for tests and figures.
  *
- *     set-tool save URL CREDENTIALS HOST NAME MOUNTPOINT CHUNK-SIZE     prints HOST/SET
- *     set-tool restore URL CREDENTIALS HOST NAME FOLDER                 of the newest set of HOST
+ *     set-tool save URL CREDENTIALS HOST NAME METHOD MOUNTPOINT CHUNK-SIZE     prints HOST/SET
+ *     set-tool restore URL CREDENTIALS HOST NAME METHOD FOLDER                 of the newest set of HOST
  *
  * CREDENTIALS is a file, or - for none. */
 #include "backup/set.h"
@@ -16,19 +16,19 @@ static int save(const struct target *target, char *argv[], struct report *report
 	static const char machine[] = "[machine]\n", recover[] = "See set-tool.\n";
 	_cleanup_(set_writer) struct set_writer *w = NULL;
 	_cleanup_(free) char *name = NULL;
-	const char *host = argv[0], *stream = argv[1], *mountpoint = argv[2];
+	const char *host = argv[0], *stream = argv[1], *method = argv[2], *mountpoint = argv[3];
 	struct statvfs fs;
 	struct stat st;
 	uint64_t chunk;
 
-	if (parse_size(argv[3], &chunk) < 0 || statvfs(mountpoint, &fs) < 0 || stat(mountpoint, &st) < 0)
+	if (parse_size(argv[4], &chunk) < 0 || statvfs(mountpoint, &fs) < 0 || stat(mountpoint, &st) < 0)
 		return error_text(e, 22, "save: bad chunk size or mount point");
 	int r = set_begin(target, host, 0, chunk, &w, report, e);
 
 	if (r == 0)
 		r = set_add_file(w, "machine.conf", machine, sizeof(machine) - 1, e);
 	if (r == 0)
-		r = set_save_filesystem(w, stream, "dump", mountpoint, st.st_dev,
+		r = set_save_filesystem(w, stream, method, mountpoint, st.st_dev,
 					(uint64_t)(fs.f_blocks - fs.f_bfree) * fs.f_frsize, report, e);
 	if (r == 0)
 		r = set_add_file(w, "RECOVER.txt", recover, sizeof(recover) - 1, e);
@@ -44,15 +44,15 @@ static int restore(const struct target *target, char *argv[], struct report *rep
 	_cleanup_(set) struct set *s = NULL;
 	int r = set_open(target, argv[0], NULL, &s, e);
 
-	return r < 0 ? r : set_restore_stream(s, argv[1], "dump", argv[2], report, e);
+	return r < 0 ? r : set_restore_stream(s, argv[1], argv[2], argv[3], report, e);
 }
 
 static int run(int argc, char *argv[], struct report *report, struct error *e)
 {
 	_cleanup_(target) struct target target = { .dirfd = -1 };
-	bool saves = argc == 8 && streq(argv[1], "save");
+	bool saves = argc == 9 && streq(argv[1], "save");
 
-	if (!saves && !(argc == 7 && streq(argv[1], "restore")))
+	if (!saves && !(argc == 8 && streq(argv[1], "restore")))
 		return error_text(e, 22, "see the head of set-tool.c");
 	struct target_options options = { .credentials = streq(argv[3], "-") ? NULL : argv[3],
 					  .write = saves };
