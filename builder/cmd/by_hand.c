@@ -73,7 +73,8 @@ static void put_head(struct strbuf *b, const struct machine *m, const char *show
 		b,
 		".\n#\n"
 		"# With Lifeboat: boot its medium and choose 'recover'. Without it, any Linux rescue system\n"
-		"# will do that has sha256sum, zstd, sfdisk, mke2fs and restore (Debian package dump).\n"
+		"# will do that has sha256sum, zstd, sfdisk, mke2fs, GNU tar and restore (Debian package "
+		"dump).\n"
 		"#\n"
 		"# Every line that does not begin with # is a command: run them in this order, as root, in\n"
 		"# one shell, in the folder that holds this file, and stop at the first that fails.\n"
@@ -255,14 +256,33 @@ static bool has_stream(const struct strlist *files, const char *name, const char
 	return strlist_has(files, first);
 }
 
-static void put_restore(struct strbuf *b, const struct content *c, const char *folder,
-			const struct strlist *files)
+/* `env`: a busybox shell would take its own tar, which knows neither attributes nor ACLs. A FAT file system has no
+ * owners and modes. */
+static void put_untar(struct strbuf *b, const struct content *c, const char *folder)
+{
+	strbuf_printf(b, "cat %s.%s.zst.* | zstd -d | (cd ", c->stream, c->method);
+	quote(b, folder);
+	strbuf_puts(b, streq(c->type, "vfat") ? " && env tar -xf - --no-same-owner --no-same-permissions)\n"
+					      : " && env tar -xpf - --numeric-owner --acls --xattrs "
+						"'--xattrs-include=*' --warning=no-unknown-keyword)\n");
+}
+
+static void put_undump(struct strbuf *b, const struct content *c, const char *folder)
 {
 	strbuf_printf(b, "cat %s.%s.zst.* | zstd -d | (cd ", c->stream, c->method);
 	quote(b, folder);
 	strbuf_puts(b, " && restore -r -b 1024 -f -)\nrm ");
 	quote(b, folder);
 	strbuf_puts(b, "/restoresymtable\n");
+}
+
+static void put_restore(struct strbuf *b, const struct content *c, const char *folder,
+			const struct strlist *files)
+{
+	if (streq(c->method, "archive"))
+		put_untar(b, c, folder);
+	else
+		put_undump(b, c, folder);
 	if (has_stream(files, c->stream, "xattrs")) {
 		strbuf_printf(b, "cat %s.xattrs.zst.* | zstd -d | (cd ", c->stream);
 		quote(b, folder);
@@ -317,7 +337,8 @@ static void put_streams(struct strbuf *b, const struct machine *m, const struct 
 		b,
 		"# 5. The files. restore(8) may say that lost+found exists: that is fine. Where there are\n"
 		"#    .xattrs and .times, they put back attributes and parts of seconds that dump(8)\n"
-		"#    drops (an immutable file keeps its own).\n\n");
+		"#    drops (an immutable file keeps its own). What chattr(1) sets is in an .archive, but\n"
+		"#    GNU tar does not put it back.\n\n");
 	for (size_t i = 0; i < count; i++) {
 		const struct content *c = &mounted[i]->content;
 		_cleanup_(free) char *folder = below_root(c);

@@ -82,17 +82,17 @@ static const struct {
 	{ "Check interval", "check-interval", true },
 };
 
-/* What keeps a file system from being rebuilt, by feature. dump(8) writes wrong content for the first
- * three; the others tie the content to this very file system. */
+/* With these dump(8) writes wrong content, or restore(8) dies: such a file system is archived. */
+static const char *const undumpable[] = { "inline_data", "ea_inode" };
+
+/* What keeps a file system from being rebuilt, by feature: it ties the content to this very one. */
 static const struct {
 	const char *feature, *why;
 } refused[] = {
-	{ "inline_data", "dump cannot read it" },
-	{ "bigalloc", "dump cannot read it" },
-	{ "ea_inode", "restore cannot write it" },
+	{ "bigalloc", "dump cannot read it, and its clusters are not described" },
 	{ "encrypt", "its keys cannot be carried over" },
 	{ "verity", "its signatures cannot be carried over" },
-	{ "casefold", "dump cannot carry its folders' flags" },
+	{ "casefold", "no backup carries its folders' flags" },
 	{ "stable_inodes", "inode numbers cannot be kept" },
 	{ "journal_dev", "it is another file system's journal" },
 };
@@ -141,6 +141,9 @@ static int describe_features(const char *node, const char *text, struct content 
 				return error_text(e, EOPNOTSUPP,
 						  "%s: %s with the feature %s cannot be rebuilt yet: %s",
 						  node, c->type, refused[k].feature, refused[k].why);
+		for (size_t k = 0; k < sizeof(undumpable) / sizeof(*undumpable) && !c->method; k++)
+			if (streq(all.items[i], undumpable[k]))
+				c->method = xstrdup("archive");
 		if (str_after(all.items[i], "FEATURE_"))
 			return error_text(
 				e, EOPNOTSUPP,

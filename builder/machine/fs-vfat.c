@@ -1,4 +1,4 @@
-/* FAT: volume id, label, kind and cluster size; made again empty. Layout: Microsoft's "FAT32 File
+/* FAT: volume id, label, kind and cluster size; its files are archived. Layout: Microsoft's "FAT32 File
  * System Specification", the BIOS parameter block. */
 #include "machine/fs.h"
 
@@ -6,10 +6,10 @@
 #include "base/proc.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/statvfs.h>
 
 static const char *const types[] = { "vfat", NULL };
 
@@ -32,26 +32,6 @@ static const struct ini_key keys[] = {
 	{ NULL, NULL, NULL },
 };
 
-/* Is there anything in the mounted folder? */
-static int folder_holds_files(const char *folder, bool *ret, struct error *e)
-{
-	DIR *dir = opendir(folder);
-	bool any = false;
-
-	if (!dir)
-		return error_errno(e, errno, "read %s", folder);
-	errno = 0;
-	for (const struct dirent *d; !any && (d = readdir(dir));)
-		any = !streq(d->d_name, ".") && !streq(d->d_name, "..");
-	int code = errno;
-
-	(void)closedir(dir); /* only read */
-	if (!any && code)
-		return error_errno(e, code, "read %s", folder);
-	*ret = any;
-	return 0;
-}
-
 static int vfat_describe(const char *node, const char *folder, struct content *c, struct report *report,
 			 struct error *e)
 {
@@ -67,23 +47,20 @@ static int vfat_describe(const char *node, const char *folder, struct content *c
 		uint32_t hidden, sectors32;
 	} bpb;
 	_cleanup_(fd) int fd = open(node, O_RDONLY | O_CLOEXEC);
-	bool any = false;
+	struct statvfs fs;
 
+	(void)report; /* nothing is lost */
 	if (fd < 0)
 		return error_errno(e, errno, "open %s", node);
 	ssize_t n = pread_full(fd, &bpb, sizeof(bpb), 0);
 
 	if (n != sizeof(bpb))
 		return error_errno(e, n < 0 ? (int)-n : EIO, "read %s", node);
-	int r = folder ? folder_holds_files(folder, &any, e) : 0;
-
-	if (r < 0)
-		return r;
-	if (any)
-		return error_text(e, EOPNOTSUPP, "%s: vfat with files, mounted at %s, cannot be rebuilt yet",
-				  node, folder);
-	if (!folder)
-		report_warn(report, "%s: vfat is not backed up: recovery makes it again empty", node);
+	if (folder) {
+		if (statvfs(folder, &fs) < 0)
+			return error_errno(e, errno, "look at %s", folder);
+		c->used = (uint64_t)(fs.f_blocks - fs.f_bfree) * fs.f_frsize;
+	}
 	uint64_t sector = le16toh(bpb.sector_size), sectors = le16toh(bpb.sectors16);
 
 	if (!sector || !bpb.cluster_sectors)
@@ -144,6 +121,7 @@ const struct fs_ops fs_vfat = {
 	.types = types,
 	.kind = CONTENT_FILESYSTEM,
 	.mount_type = "vfat",
+	.method = "archive",
 	.keys = keys,
 	.check_uuid = check_volume_id,
 	.uuid_expected = "XXXX-XXXX in hexadecimal digits",

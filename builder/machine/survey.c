@@ -249,10 +249,12 @@ static int describe_content(struct machine *m, struct device *d, const struct mo
 		report_warn(report,
 			    "%s (%s) is not mounted: it is not backed up, and recovery makes it again empty",
 			    node, c->type);
+		free(TAKE_PTR(c->method));
 		return 0;
 	}
 	c->stream = stream_name(m, d);
-	c->method = xstrdup(ops->method);
+	if (!c->method) /* it may have chosen another one */
+		c->method = xstrdup(ops->method);
 	return 0;
 }
 

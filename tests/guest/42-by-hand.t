@@ -22,7 +22,7 @@ table() {
 
 mkdir share
 for kind in mbr gpt; do
-	[ $kind = mbr ] && swap=5 data=6 || swap=2 data=3
+	[ $kind = mbr ] && swap=5 data=6 like='ext3 -I 128' || swap=2 data=3 like='ext4 -I 256 -O inline_data' # which is archived
 	truncate -s 400M $kind.img
 	truncate -s 450M $kind-new.img
 	table $kind | sfdisk -q $kind.img || bail "no table"
@@ -31,7 +31,7 @@ for kind in mbr gpt; do
 		set -ex
 		mke2fs -q -t ext4 -b 4096 -U 11111111-2222-3333-4444-555555555555 -L 'the root' -O ^has_journal /dev/ubda1
 		mkswap -q -U 21111111-2222-3333-4444-555555555555 -L swap /dev/ubda$swap
-		mke2fs -q -t ext3 -I 128 /dev/ubda$data
+		mke2fs -q -t $like /dev/ubda$data
 		mkdir /run/m
 		mount /dev/ubda1 /run/m
 		. \$TOP/tests/guest/lib/tree.sh

@@ -51,6 +51,7 @@ static char *shown(const char *path)
 static void content_done(struct content *c)
 {
 	key_values_free(&c->parameters);
+	free(c->method);
 }
 DEFINE_CLEANUP(content, struct content, content_done)
 
@@ -109,14 +110,32 @@ TEST(ext3_and_ext2)
 	ext_round_trip("ext2", UUID, "y", "-L y -b 2048 -g 8192", "-o debug,acl", 64 << 20);
 }
 
-TEST(features_that_dump_ruins_are_refused)
+TEST(features_that_dump_ruins_are_archived)
+{
+	static const char *const features[] = { "inline_data", "ea_inode", "^resize_inode" };
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+
+	CHECK_OK(tempdir_make(&t, &e));
+	_cleanup_(free) char *path = xasprintf("%s/a", t.path);
+
+	for (size_t i = 0; i < sizeof(features) / sizeof(*features); i++) {
+		_cleanup_(content) struct content c = { .type = (char *)"ext4" };
+		_cleanup_(free) char *make = xasprintf("mke2fs -q -F -t ext4 -O %s %s", features[i], path);
+
+		make_file(path, 64 << 20);
+		run(make);
+		CHECK_OK(fs_ext.describe(path, NULL, &c, &report, &e));
+		CHECK_STR(c.method ? c.method : "the usual", i < 2 ? "archive" : "the usual");
+	}
+	ext_round_trip("ext4", UUID, "odd", "-L odd -I 256 -O inline_data,ea_inode", NULL, 64 << 20);
+}
+
+TEST(features_that_cannot_be_rebuilt_are_refused)
 {
 	static const struct {
 		const char *feature, *why;
 	} cases[] = {
-		{ "inline_data", "dump cannot read it" },
-		{ "bigalloc", "dump cannot read it" },
-		{ "ea_inode", "restore cannot write it" },
+		{ "bigalloc", "dump cannot read it, and its clusters are not described" },
 		{ "encrypt", "its keys cannot be carried over" },
 	};
 	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
