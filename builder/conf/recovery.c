@@ -113,6 +113,11 @@ static int is_host_keys(const char *v)
 	return streq(v, "fresh") || streq(v, "machine") ? 0 : -EINVAL;
 }
 
+static int is_microcode(const char *v)
+{
+	return streq(v, "no") || streq(v, "machine") || streq(v, "all") ? 0 : -EINVAL;
+}
+
 static int is_path(const char *v)
 {
 	return v[0] == '/' ? 0 : -EINVAL;
@@ -143,6 +148,7 @@ static const struct row rows[] = {
 	  "zstd" },
 	{ "image", { "level", "a number from 0 (default) to 22", is_level }, KIND_NUMBER, AT(level), "0" },
 	{ "image", { "overlay", "an absolute path", is_path }, KIND_TEXT, AT(overlay), NULL },
+	{ "image", { "microcode", "no, machine or all", is_microcode }, KIND_TEXT, AT(microcode), "no" },
 	{ "image", { "max-initrd", "a size such as 120M", is_size }, KIND_SIZE, AT(max_initrd), "0" },
 	{ "image", { "pack-secrets", "yes or no", is_bool }, KIND_BOOL, AT(pack_secrets), "no" },
 	{ "network",

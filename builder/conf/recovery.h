@@ -17,6 +17,7 @@ struct recovery_conf {
 	char *compress; /* zstd, xz, gzip, lz4, none */
 	unsigned level; /* of the compressor; 0: its default here */
 	char *overlay; /* a site's own overlay folder, or NULL */
+	char *microcode; /* "no", for the CPU of this "machine", or "all" */
 	uint64_t max_initrd; /* bytes; 0: no limit */
 	bool pack_secrets; /* the credentials file goes into the image (mode 0600 then) */
 	/* [network] of the rescue system */

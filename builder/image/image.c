@@ -2,6 +2,7 @@
 
 #include "base/fs.h"
 #include "image/budget.h"
+#include "image/microcode.h"
 #include "image/pack.h"
 #include "image/ram.h"
 
@@ -63,17 +64,35 @@ static int take_totals(struct image_draft *d, const struct pack_totals *totals, 
 	return budget_check(d, e);
 }
 
+/* In front of everything else; after the boot it lies in the rescue system's RAM as well. */
+static int write_microcode(struct image_draft *d, struct outfile *out, uint64_t *ret_size, struct error *e)
+{
+	_cleanup_(microcode) struct microcode m = { 0 };
+	int r = microcode_make(&d->root, d->request->conf->microcode, &m, d->report, e);
+
+	if (r < 0)
+		return r;
+	*ret_size = m.archive.len;
+	r = write_all(out->fd, m.archive.data, m.archive.len);
+	return r < 0 ? error_errno(e, -r, "write %s", out->shown) : 0;
+}
+
 static int write_initrd(struct image_draft *d, struct outfile *out, struct error *e)
 {
 	const struct pack_options options = pack_options(d);
 	struct stat st;
 	struct pack_totals totals;
-	int r = pack_tree(&d->tree, &options, out->fd, out->shown, &totals, d->report, e);
+	uint64_t early = 0;
+	int r = write_microcode(d, out, &early, e);
 
+	if (r == 0)
+		r = pack_tree(&d->tree, &options, out->fd, out->shown, &totals, d->report, e);
 	if (r < 0)
 		return r;
 	if (fstat(out->fd, &st) < 0)
 		return error_errno(e, errno, "write %s", out->shown);
+	totals.content += early;
+	totals.memory += early;
 	d->result.initrd_size = (uint64_t)st.st_size;
 	return take_totals(d, &totals, e);
 }

@@ -407,6 +407,27 @@ TEST(modules_bring_what_they_need)
 	CHECK(strstr(why, "profile test → module card → soft dependency crypto-soft → module soft_thing"));
 }
 
+TEST(microcode_goes_in_front_of_the_rest)
+{
+	_cleanup_(lab) struct lab lab;
+	_cleanup_(image_result) struct image_result without = { 0 }, with = { 0 };
+	size_t short_len, long_len;
+
+	lab_make(&lab);
+	put(&lab, "root/usr/lib/firmware/intel-ucode/06-8e-0a", "microcode");
+	CHECK_OK(build(&lab, "out", &without));
+	free(lab.conf.microcode);
+	lab.conf.microcode = xstrdup("all");
+	CHECK_OK(build(&lab, "again", &with));
+	_cleanup_(free) char *rest = read_out(&lab, "out/initrd.img", &short_len);
+	_cleanup_(free) char *whole = read_out(&lab, "again/initrd.img", &long_len);
+
+	CHECK_INT(long_len, short_len + 1024);
+	CHECK(memcmp(whole, "070701", 6) == 0);
+	CHECK(memcmp(whole + 1024, rest, short_len) == 0);
+	CHECK_INT(with.initrd_size, long_len);
+}
+
 TEST(a_missing_module_is_pointed_at)
 {
 	_cleanup_(lab) struct lab lab;
