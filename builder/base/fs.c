@@ -149,19 +149,27 @@ int mkdir_parents_at(int dirfd, const char *path, mode_t mode, struct error *e)
 
 static int remove_entry(int dirfd, const char *name, dev_t dev);
 
-/* Empties the folder behind `fd`, staying on device `dev`. No memory is asked for: base/leftover.c comes here
- * out of a signal handler. */
+/* Empties the folder behind `fd`, staying on device `dev`. Without memory from the heap: a signal handler comes
+ * here (leftover.c). */
 static int remove_children(int fd, dev_t dev)
 {
-	_Alignas(struct dirent64) char buf[2048];
+	/* for seven of the longest names */
+	char buffer[2048] __attribute__((aligned(__alignof__(struct dirent64))));
+	bool removed = false;
 
 	for (;;) {
-		ssize_t n = getdents64(fd, buf, sizeof(buf));
+		ssize_t n = getdents64(fd, buffer, sizeof(buffer));
 
-		if (n <= 0)
+		if (n < 0 || (n == 0 && !removed))
 			return n < 0 ? negative_errno() : 0;
+		if (n == 0) { /* once more: a file system may lose its place when files go away */
+			removed = false;
+			if (lseek(fd, 0, SEEK_SET) < 0)
+				return negative_errno();
+			continue;
+		}
 		for (ssize_t at = 0; at < n;) {
-			const struct dirent64 *entry = (const struct dirent64 *)(buf + at);
+			const struct dirent64 *entry = (const struct dirent64 *)(buffer + at);
 
 			at += entry->d_reclen;
 			if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
@@ -170,6 +178,7 @@ static int remove_children(int fd, dev_t dev)
 
 			if (r < 0)
 				return r;
+			removed = true;
 		}
 	}
 }

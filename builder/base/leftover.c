@@ -24,7 +24,7 @@ static void remove_noted(const struct note *n)
 			return; /* if never, nobody is left to be told */
 }
 
-/* Only calls what a signal handler may (signal-safety(7)). */
+/* Only calls what a signal handler may (signal-safety(7)); so does remove_tree_at(). */
 static void on_signal(int number)
 {
 	for (size_t i = 0; i < notes_max; i++) {

@@ -137,6 +137,14 @@ TEST(trees_are_made_and_removed_without_following_links)
 	CHECK(faccessat(t.fd, "gone", F_OK, 0) < 0);
 	CHECK_INT(faccessat(t.fd, "kept/b", F_OK, 0), 0);
 	CHECK_OK(remove_tree_at(t.fd, "missing", &e));
+	CHECK_OK(mkdir_parents_at(t.fd, "many/deep", 0755, &e));
+	for (int i = 0; i < 2000; i++) {
+		_cleanup_(free) char *name = xasprintf("many/deep/%d", i);
+
+		CHECK_INT(mkdirat(t.fd, name, 0755), 0);
+	}
+	CHECK_OK(remove_tree_at(t.fd, "many", &e));
+	CHECK(faccessat(t.fd, "many", F_OK, 0) < 0);
 	CHECK_OK(write_file_at(t.fd, "file", 0600, "", 0, &e));
 	CHECK_ERROR(mkdir_parents_at(t.fd, "file", 0755, &e), "make folder file: Not a directory");
 }
