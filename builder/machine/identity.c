@@ -68,8 +68,11 @@ static char *find_bus(int block_fd, const char *disk)
 	return NULL;
 }
 
-/* A serial number as text: printable, and not one of the fillers: zeros by firmware, "(null)" where a
+/* What says nothing of which disk it is: the same in every virtual machine, in every cheap bridge, or where a
  * driver prints a text that it has not (User-Mode Linux's ubd). */
+static const char *const fillers[] = { "QM000", "VMware NVME_0000", "0123456789", "1234567890", "(null)" };
+
+/* A serial number as text: printable, and not a filler. */
 static char *clean_serial(const char *data, size_t len)
 {
 	_cleanup_(free) char *text = xcalloc(len + 1, 1);
@@ -80,7 +83,10 @@ static char *clean_serial(const char *data, size_t len)
 			text[n++] = data[i];
 	char *stripped = str_strip(text);
 
-	return stripped[strspn(stripped, "0 ")] && !streq(stripped, "(null)") ? xstrdup(stripped) : NULL;
+	for (size_t i = 0; i < sizeof(fillers) / sizeof(*fillers); i++)
+		if (str_after(stripped, fillers[i]))
+			return NULL;
+	return stripped[strspn(stripped, "0 ")] ? xstrdup(stripped) : NULL;
 }
 
 /* Page 0x80, "unit serial number", of SCSI's vital product data (SPC-4, 7.8.15): four bytes of header, the

@@ -33,8 +33,17 @@ TEST(a_serial_is_the_text_without_blanks)
 
 TEST(fillers_are_no_serials)
 {
-	/* zeros of cheap USB bridges; the kernel's word for a missing text, as User-Mode Linux's ubd has it */
-	static const char *const fillers[] = { NULL, "\n", "0000 0000\n", "(null)\n" };
+	/* zeros of cheap USB bridges; the kernel's word for a missing text, as User-Mode Linux's ubd has it;
+	 * what every guest's first disk is called */
+	static const char *const fillers[] = { NULL,
+					       "\n",
+					       "0000 0000\n",
+					       "(null)\n",
+					       "QM00001\n",
+					       "QM00013\n",
+					       "VMware NVME_0000\n",
+					       "0123456789ABCDEF\n",
+					       "123456789012\n" };
 
 	for (size_t i = 0; i < sizeof(fillers) / sizeof(*fillers); i++) {
 		_cleanup_(free) char *serial = serial_of(fillers[i]);
