@@ -2,7 +2,7 @@
 # The end: nothing that was written may stay in memory.
 
 # leave_mounts: prints the mounted file systems that hold data, last mounted first, one a line:
-# "network FOLDER" or "disk FOLDER".
+# "network FOLDER" or "disk FOLDER", with blanks as \040, as the kernel writes them.
 leave_mounts() {
 	local device where type
 	while read -r device where type _; do
@@ -28,6 +28,7 @@ leave_unmount() {
 	mounts=$(leave_mounts)
 	while read -r kind where; do
 		[ "$kind" = network ] || continue
+		where=$(printf '%b' "$where")
 		$MOCK timeout 20 umount "$where" || $MOCK timeout 5 umount -f -l "$where"
 	done <<-END
 		$mounts
@@ -35,6 +36,7 @@ leave_unmount() {
 	$MOCK sync
 	while read -r kind where; do
 		[ "$kind" = disk ] || continue
+		where=$(printf '%b' "$where")
 		$MOCK umount "$where" 2>/dev/null || $MOCK mount -o remount,ro "$where" || left=1
 	done <<-END
 		$mounts

@@ -123,6 +123,7 @@ proc /proc proc rw 0 0
 /dev/vda1 /mnt/hd ext4 rw 0 0
 tmpfs /mnt/hd/tmp tmpfs rw 0 0
 /dev/vda2 /mnt/hd/home ext4 rw 0 0
+/dev/vda3 /mnt/hd/my\040data\134x ext4 rw 0 0
 //nas/b /mnt/backup cifs ro 0 0
 END
 fake_timeout() { [ "$2" != umount ] || [ "$3" != /mnt/backup ]; } # the server is gone
@@ -136,6 +137,7 @@ swapoff -a
 timeout 20 umount /mnt/backup
 timeout 5 umount -f -l /mnt/backup
 sync
+umount /mnt/hd/my data\x
 umount /mnt/hd/home
 umount /mnt/hd
 mount -o remount,ro /mnt/hd
