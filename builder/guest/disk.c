@@ -62,6 +62,20 @@ static int parse_option(const char *text, const char *option, struct guest_disk 
 			  text, option);
 }
 
+/* Lent exclusively, the kernel refuses what is mounted or in use otherwise. The guest's own program asks for no
+ * such thing, and would write to it. */
+static int hold(struct guest_disk *disk, struct error *e)
+{
+	disk->held = open(disk->file, O_RDWR | O_EXCL | O_CLOEXEC);
+	if (disk->held >= 0)
+		return 0;
+	return errno == EBUSY ? error_text(e, EBUSY,
+					   "the guest's disk %s is in use here: unmount it first, or "
+					   "leave out 'rw'",
+					   disk->file)
+			      : error_errno(e, errno, "open the guest's disk %s", disk->file);
+}
+
 /* qcow2 begins with "QFI\xfb" (QEMU's docs/interop/qcow2.txt). */
 static int look_at(struct guest_disk *disk, struct error *e)
 {
@@ -80,7 +94,7 @@ static int look_at(struct guest_disk *disk, struct error *e)
 	if (n < 0)
 		return error_errno(e, (int)-n, "read the guest's disk %s", disk->file);
 	disk->qcow2 = n == (ssize_t)sizeof(magic) && memcmp(magic, qcow2_magic, sizeof(magic)) == 0;
-	return 0;
+	return disk->writable && S_ISBLK(st.st_mode) ? hold(disk, e) : 0;
 }
 
 static int parse_disk(const char *text, struct guest_disk *disk, struct error *e)
@@ -107,7 +121,7 @@ int guest_disks_parse(const struct strlist *texts, struct guest_disks *ret, stru
 
 	for (size_t i = 0; i < texts->count; i++) {
 		disks.items = xgrow(disks.items, i + 1, &disks.capacity, sizeof(disks.items[0]));
-		disks.items[i] = (struct guest_disk) { 0 };
+		disks.items[i] = (struct guest_disk) { .held = -1 };
 		disks.count = i + 1;
 		int r = parse_disk(texts->items[i], &disks.items[i], e);
 
@@ -122,6 +136,8 @@ int guest_disks_parse(const struct strlist *texts, struct guest_disks *ret, stru
 void guest_disks_free(struct guest_disks *d)
 {
 	for (size_t i = 0; i < d->count; i++) {
+		if (d->items[i].held >= 0)
+			(void)close(d->items[i].held); /* nothing was written to it here */
 		free(d->items[i].file);
 		free(d->items[i].serial);
 	}

@@ -13,6 +13,7 @@ struct guest_disk {
 	enum disk_bus bus; /* BUS_DEFAULT: the guest's own choice */
 	char *serial; /* at most 20 characters, which every bus can carry; NULL: none was given */
 	bool writable; /* false: the guest writes to a temporary copy */
+	int held; /* a device that the guest writes to, open so that nobody mounts it meanwhile; or -1 */
 	bool qcow2; /* by its first bytes; otherwise it is raw */
 };
 struct guest_disks {

@@ -94,6 +94,8 @@ new_disk mounted
 mkdir point
 { mkfs.ext4 -q -F "$LOOP" && mount "$LOOP" point; } || bail "mount"
 unchanged "a mounted disk" mounted "is mounted at $SCRATCH/point" usb --yes "$LOOP"
+unchanged "a mounted disk for a guest to write to" mounted "is in use here: unmount it first, or leave out 'rw'" \
+	"$LIFEBOAT" boot uml --disk "$LOOP,rw"
 umount point
 drop_disk
 
