@@ -87,25 +87,35 @@ static int probe_partition(int disk_fd, struct device *d, struct error *e)
 	return r < 0 ? r : 0;
 }
 
-/* Are the first and the last MiB all zero? */
-static int ends_are_zero(int fd, const struct device *disk, bool *ret, struct error *e)
+static int is_zero(int fd, const char *shown, uint64_t at, size_t len, bool *ret, struct error *e)
 {
-	static const uint64_t mib = 1 << 20;
-	uint64_t len = disk->size < mib ? disk->size : mib, offsets[] = { 0, disk->size - len };
 	_cleanup_(free) char *data = xmalloc(len);
+	ssize_t n = pread_full(fd, data, len, (off_t)at);
 
-	for (size_t i = 0; i < 2; i++) {
-		ssize_t n = pread_full(fd, data, len, (off_t)offsets[i]);
-
-		if (n != (ssize_t)len)
-			return error_errno(e, n < 0 ? (int)-n : EIO, "read %s", disk->identity.path);
-		if (data[0] || memcmp(data, data + 1, len - 1) != 0) {
-			*ret = false;
-			return 0;
-		}
-	}
-	*ret = true;
+	if (n != (ssize_t)len)
+		return error_errno(e, n < 0 ? (int)-n : EIO, "read %s", shown);
+	*ret = !data[0] && memcmp(data, data + 1, len - 1) == 0;
 	return 0;
+}
+
+/* Zeros in the first and the last MiB, and at some places between: a disk whose beginning was overwritten by
+ * mistake still holds what somebody wants back. */
+static int looks_blank(int fd, const struct device *disk, bool *ret, struct error *e)
+{
+	enum { places = 64, block = 65536 };
+	static const uint64_t mib = 1 << 20;
+	const char *path = disk->identity.path;
+	size_t end = disk->size < mib ? (size_t)disk->size : mib;
+	bool zero = false;
+	int r = is_zero(fd, path, 0, end, &zero, e);
+
+	if (r == 0 && zero)
+		r = is_zero(fd, path, disk->size - end, end, &zero, e);
+	for (unsigned i = 1; i < places && r == 0 && zero && disk->size > 2 * mib; i++)
+		r = is_zero(fd, path, disk->size / places * i / block * block, block, &zero, e);
+	if (r == 0)
+		*ret = zero;
+	return r;
 }
 
 static void describe_content(struct strbuf *b, const struct content *c)
@@ -160,7 +170,7 @@ int probe_disk(struct machine *m, struct device *disk, struct error *e)
 	if (!disk->now.holds) {
 		bool zero = false;
 
-		r = ends_are_zero(fd, disk, &zero, e);
+		r = looks_blank(fd, disk, &zero, e);
 		if (r < 0)
 			return r;
 		if (!zero)

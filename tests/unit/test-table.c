@@ -97,6 +97,30 @@ static void round_trip(const struct machine *m)
 	CHECK_STR(twice, once);
 }
 
+TEST(a_disk_is_blank_when_there_is_nothing_at_the_ends_and_between)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	static const uint64_t written[] = { 0, mib - 1, 20 * mib, 64 * mib - 1 };
+
+	CHECK_OK(tempdir_make(&t, &e));
+	_cleanup_(free) char *path = xasprintf("%s/disk", t.path);
+	_cleanup_(fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	for (size_t i = 0; i <= sizeof(written) / sizeof(*written); i++) {
+		_cleanup_(machine) struct machine m = { 0 };
+		struct device *disk = add_disk(&m, path, 64 * mib, 512, TABLE_NONE, NULL);
+		bool blank = i == sizeof(written) / sizeof(*written);
+
+		CHECK(ftruncate(fd, 0) == 0 && ftruncate(fd, 64 * mib) == 0);
+		CHECK(blank || pwrite(fd, "x", 1, (off_t)written[i]) == 1);
+		CHECK_OK(probe_disk(&m, disk, &e));
+		if (blank)
+			CHECK(!disk->now.holds);
+		else
+			CHECK_STR(disk->now.holds, "data of an unknown kind");
+	}
+}
+
 /* The table of a larger disk was copied, or the disk lies about its size. */
 TEST(a_partition_that_ends_behind_its_disk_is_told_not_read)
 {
