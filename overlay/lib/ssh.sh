@@ -12,7 +12,7 @@ ssh_host_keys() {
 # ssh_make_key SERVER: a host key for this boot, unless the image carries the machine's own.
 ssh_make_key() {
 	[ -z "$(ssh_host_keys)" ] || return 0
-	case $1 in
+	case ${1##*/} in
 	sshd)
 		mkdir -p "$ROOT/etc/ssh"
 		$MOCK ssh-keygen -q -t ed25519 -N '' -C "$LB_HOSTNAME" -f "$ROOT/etc/ssh/ssh_host_ed25519_key"
@@ -26,34 +26,36 @@ ssh_make_key() {
 
 # ssh_fingerprint SERVER KEY: prints "SHA256:…".
 ssh_fingerprint() {
-	case $1 in
+	case ${1##*/} in
 	sshd) $MOCK ssh-keygen -l -f "$2" ;;
 	dropbear) $MOCK dropbearkey -y -f "$2" ;;
 	esac | grep -o 'SHA256:[^ ]*'
 }
 
-# ssh_serve SERVER: starts it with all host keys. OpenSSH wants a user of its own and a folder that is empty.
+# ssh_serve SERVER: starts it with all host keys. OpenSSH wants a user of its own, a folder that is empty and, to
+# start itself again for each login, its whole path.
 # shellcheck disable=SC2046 # one word for each
 ssh_serve() {
-	case $1 in
+	case ${1##*/} in
 	sshd)
 		mkdir -p "$ROOT/run/sshd"
 		grep -q '^sshd:' "$ROOT/etc/passwd" ||
 			echo 'sshd:*:100:65534:SSH server:/run/sshd:/bin/false' >>"$ROOT/etc/passwd"
-		# It starts itself again for each login: only an absolute path will do.
-		$MOCK "$(command -v sshd)" -f /etc/lifeboat/sshd_config $(ssh_host_keys | sed 's/^/-h /')
+		$MOCK "$1" -f /etc/lifeboat/sshd_config $(ssh_host_keys | sed 's/^/-h /')
 		;;
-	dropbear) $MOCK dropbear -s -P "$ROOT/run/dropbear.pid" $(ssh_host_keys | sed 's/^/-r /') ;;
+	dropbear) $MOCK "$1" -s -c /sbin/rescue-login -P "$ROOT/run/dropbear.pid" $(ssh_host_keys | sed 's/^/-r /') ;;
 	esac
 }
 
-# ssh_server: prints which one the image has, if any.
+# ssh_server: prints the path of the server that the image has, if any.
 ssh_server() {
-	local name
+	local name folder
 	for name in sshd dropbear; do
-		command -v "$name" >/dev/null || continue
-		echo "$name"
-		return 0
+		for folder in /usr/sbin /usr/bin /usr/local/sbin; do
+			[ -x "$ROOT$folder/$name" ] || continue
+			echo "$folder/$name"
+			return 0
+		done
 	done
 }
 

@@ -6,8 +6,6 @@
 . "$(dirname "$0")/lib/tap.sh"
 load say settings ssh
 settings_load
-SERVER=
-command() { [ "$2" = "$SERVER" ] && echo "/usr/sbin/$2"; }
 fake_ssh_keygen() {
 	case $1 in
 	-q) echo private >"$9" ;;
@@ -22,7 +20,9 @@ fake_dropbearkey() {
 }
 
 is 'without a server nothing is said' "$(ssh_start)$(commands)" ''
-SERVER=sshd
+mkdir -p "$ROOT/usr/sbin"
+: >"$ROOT/usr/sbin/sshd"
+chmod +x "$ROOT/usr/sbin/sshd"
 is 'a server that would let nobody in is not started' "$(ssh_start)$(commands)" 'ssh: this image lets nobody in'
 mkdir -p "$ROOT/root/.ssh"
 echo 'ssh-ed25519 AAAA me' >"$ROOT/root/.ssh/authorized_keys"
@@ -50,9 +50,9 @@ fake_ssh_keygen() { return 1; }
 is 'a key that cannot be made' "$(ssh_start)" 'ssh: no host key could be made (see 4 log)'
 rm -f "$ROOT/commands"
 
-SERVER=dropbear
+mv "$ROOT/usr/sbin/sshd" "$ROOT/usr/sbin/dropbear"
 is 'dropbear' "$(ssh_start)" 'ssh: root@10.0.2.15, host key SHA256:xyz'
 is 'its commands' "$(commands)" 'dropbearkey -t ed25519 -f /etc/dropbear/dropbear_ed25519_host_key
-dropbear -s -P /run/dropbear.pid -r /etc/dropbear/dropbear_ed25519_host_key
+/usr/sbin/dropbear -s -c /sbin/rescue-login -P /run/dropbear.pid -r /etc/dropbear/dropbear_ed25519_host_key
 dropbearkey -y -f /etc/dropbear/dropbear_ed25519_host_key'
 plan

@@ -5,7 +5,7 @@
 # Steps run in order, a failing one says so once and does not stop the others; what they print goes to
 # the log. Then the steps that come with Lifeboat, on a fake system.
 . "$(dirname "$0")/lib/tap.sh"
-load say settings system host modules net share steps
+load say settings system host modules devices net wifi ssh share steps
 settings_load
 
 step() {
