@@ -1,13 +1,25 @@
 #include "image/tools.h"
 
 const struct helper helpers[] = {
-	/* libraries that are opened while a program runs */
+	/* Libraries that are opened while a program runs, where no note in the file says so (opened.h). Left out with
+	 * reason: gconv's modules (glibc has UTF-8, Latin-1 and ASCII built in; a profile names others), OpenSSL's
+	 * engines and NSS modules beside these (only files would ask for them that are not packed: openssl.cnf, the
+	 * machine's nsswitch.conf), PAM's modules (our sshd asks none; a profile that packs /etc/pam.d names them), cryptsetup's tokens
+	 * (a passphrase opens every volume; for TPM2 and FIDO2 they bring 7 MB of systemd and p11-kit). */
 	{ "libc.so.6", HELPER_LIBRARY, "libnss_files.so.2", "users, hosts and services out of /etc" },
 	{ "libc.so.6", HELPER_LIBRARY, "libnss_dns.so.2", "host names by DNS" },
 	{ "libc.so.6", HELPER_LIBRARY, "libgcc_s.so.1", "ending a thread needs it" },
+	{ "libpthread.so.0", HELPER_LIBRARY, "libgcc_s.so.1", "before glibc 2.34: ending a thread needs it" },
 	{ "libkmod.so.2", HELPER_LIBRARY, "libzstd.so.1", "newer releases open it for .ko.zst" },
 	{ "libkmod.so.2", HELPER_LIBRARY, "liblzma.so.5", "newer releases open it for .ko.xz" },
 	{ "libkmod.so.2", HELPER_LIBRARY, "libz.so.1", "newer releases open it for .ko.gz" },
+	{ "libcryptsetup.so.12", HELPER_PLUGIN, "ossl-modules/legacy.so",
+	  "volumes hashed with ripemd160 or whirlpool" },
+	{ "libtss2-tctildr.so.0", HELPER_LIBRARY, "libtss2-tcti-device.so.0", "the kernel's TPM" },
+	{ "libmultipath.so.0", HELPER_PLUGIN, "multipath", "checkers and priorities of paths" },
+	{ "dmeventd", HELPER_PLUGIN, "device-mapper", "what it does for mirrors, snapshots and pools" },
+	{ "libnfsidmap.so.1", HELPER_PLUGIN, "libnfsidmap/nsswitch.so", "names of users over NFSv4" },
+	{ "libnfsidmap.so.0", HELPER_PLUGIN, "libnfsidmap/nsswitch.so", "names of users over NFSv4" },
 
 	/* programs that programs start */
 	{ "mount", HELPER_TOOL, "umount", "what is mounted is unmounted" },

@@ -78,13 +78,33 @@ static int add_library(struct libs *l, const struct reason *why, const char *nam
 	return got->by_name ? remember(l, got, e) : 0;
 }
 
+/* One closure. */
+struct adding {
+	struct libs *libs;
+	const struct object *program;
+};
+
+static bool is_packed(const struct libs *l, const char *name)
+{
+	const struct objects *o = &l->linker.objects;
+
+	for (size_t i = 0; i < o->count; i++)
+		if (o->list[i]->reason && o->list[i]->info.soname && streq(o->list[i]->info.soname, name))
+			return true;
+	return false;
+}
+
 static int add_edge(void *context, const struct loaded *by, const char *name, const struct loaded *got,
 		    struct error *e)
 {
+	const struct adding *a = context;
+
+	if (!got->object && !a->program->info.interpreter && is_packed(a->libs, name))
+		return 0;
 	if (!got->object)
 		return error_text(e, ENOENT, "pack %s: its library %s is in no folder of ld.so",
 				  by->object->shown, name);
-	return add_library(context, by->object->reason, name, got, e);
+	return add_library(a->libs, by->object->reason, name, got, e);
 }
 
 /* The interpreter is a library of its process as well. */
@@ -130,8 +150,21 @@ int libs_add_needed(struct libs *l, const char *canonical, const struct reason *
 	if (r == 0)
 		r = add_interpreter(l, &p, e);
 	if (r == 0)
-		r = process_close(&p, 0, add_edge, l, e);
+		r = process_close(&p, 0, add_edge, &(struct adding) { l, program }, e);
 	return r < 0 ? r : 1;
+}
+
+int libs_folders(struct libs *l, const char *canonical, struct strlist *ret, struct error *e)
+{
+	_cleanup_(process) struct process p = { 0 };
+	struct object *object;
+	int r = objects_get(&l->linker.objects, canonical, &object, e);
+
+	if (r == 0 && object->is_elf)
+		r = process_start(&l->linker, object, &p, e);
+	for (size_t i = 0; r == 0 && p.loader && i < p.loader->folders.count; i++)
+		strlist_add(ret, p.loader->folders.items[i]);
+	return r;
 }
 
 int libs_add_opened(struct libs *l, const char *canonical, const char *name, const struct reason *why,
@@ -152,6 +185,6 @@ int libs_add_opened(struct libs *l, const char *canonical, const char *name, con
 		return i < 0 ? (int)i : 0;
 	r = add_library(l, why, name, &p.list[i], e);
 	if (r == 0)
-		r = process_close(&p, (size_t)i, add_edge, l, e);
+		r = process_close(&p, (size_t)i, add_edge, &(struct adding) { l, opener }, e);
 	return r < 0 ? r : 1;
 }

@@ -11,6 +11,7 @@ struct object {
 	struct elf_info info; /* empty when it is no ELF file */
 	bool is_elf;
 	const struct reason *reason; /* NULL: it is not in the tree */
+	bool helped; /* what it opens while it runs was looked for */
 };
 
 /* What an absolute path leads to. */

@@ -1,4 +1,4 @@
-#include "image/tools.h"
+#include "image/opened.h"
 
 #include "base/fs.h"
 
@@ -78,6 +78,20 @@ static const char *file_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+static int add_plugin(struct tools *t, const char *what, const char *canonical, const struct reason *why,
+		      struct error *e)
+{
+	_cleanup_(strlist) struct strlist folders = { 0 };
+	int r = libs_folders(&t->libs, canonical, &folders, e);
+
+	for (size_t i = 0; r == 0 && i < folders.count; i++) {
+		_cleanup_(free) char *path = xasprintf("%s/%s", folders.items[i], what);
+
+		r = tools_add_file(t, path, why, e);
+	}
+	return r;
+}
+
 static int add_helper(struct tools *t, const struct helper *h, const char *canonical,
 		      const struct reason *why, struct error *e)
 {
@@ -90,6 +104,9 @@ static int add_helper(struct tools *t, const struct helper *h, const char *canon
 		break;
 	case HELPER_LIBRARY:
 		r = libs_add_opened(&t->libs, canonical, h->what, because, e);
+		break;
+	case HELPER_PLUGIN:
+		r = add_plugin(t, h->what, canonical, because, e);
 		break;
 	case HELPER_FILE:
 		r = tools_add_file(t, h->what, because, e);
@@ -115,22 +132,24 @@ static int add_helpers_of(struct tools *t, const char *name, const char *canonic
 	return 0;
 }
 
-/* Libraries that came in since the last time. Each may bring more of them. */
-static int add_library_helpers(struct tools *t, struct error *e)
+/* What came in since the last time. Each may bring more, also of those that were only looked at before. */
+static int add_object_helpers(struct tools *t, struct error *e)
 {
 	const struct objects *objects = &t->libs.linker.objects;
+	int r = 0;
 
-	while (t->helped < objects->count) {
-		const struct object *o = objects->list[t->helped++];
+	for (size_t i = 0; r == 0 && i < objects->count; i++) {
+		struct object *o = objects->list[i];
 
-		if (!o->info.soname || !o->reason)
+		if (!o->reason || o->helped)
 			continue;
-		int r = add_helpers_of(t, o->info.soname, o->canonical, o->reason, e);
-
-		if (r < 0)
-			return r;
+		o->helped = true;
+		r = opened_add(t, o, e);
+		if (r == 0 && o->info.soname)
+			r = add_helpers_of(t, o->info.soname, o->canonical, o->reason, e);
+		i = (size_t)-1; /* from the beginning */
 	}
-	return 0;
+	return r;
 }
 
 /* --- tools --- */
@@ -139,7 +158,7 @@ int tools_add_library_needs(struct tools *t, const char *canonical, const struct
 {
 	int r = libs_add_needed(&t->libs, canonical, why, e);
 
-	return r < 0 ? r : add_library_helpers(t, e);
+	return r < 0 ? r : add_object_helpers(t, e);
 }
 
 int tools_add_needs(struct tools *t, const char *canonical, const struct reason *why, struct error *e)
@@ -149,7 +168,7 @@ int tools_add_needs(struct tools *t, const char *canonical, const struct reason 
 	if (r == 0)
 		r = add_script_needs(t, canonical, why, e);
 	if (r >= 0)
-		r = add_library_helpers(t, e);
+		r = add_object_helpers(t, e);
 	return r;
 }
 
@@ -243,6 +262,12 @@ static int add_folder_content(struct tools *t, const char *canonical, const stru
 	return r;
 }
 
+/* Plug-ins are libraries that nobody needs by name, and mostly cannot be executed. */
+static int add_library_file(struct tools *t, const char *canonical, const struct reason *why, struct error *e)
+{
+	return strstr(file_name(canonical), ".so") ? tools_add_library_needs(t, canonical, why, e) : 0;
+}
+
 /* A folder is walked into; through a link to one only when the person named that link: others may lead
  * in circles. */
 static int add_file(struct tools *t, const char *path, bool through_link, const struct reason *because,
@@ -264,8 +289,9 @@ static int add_file(struct tools *t, const char *path, bool through_link, const 
 	r = tree_add_walk(t->tree, t->root, &w, why, e);
 	if (r == 0 && S_ISDIR(w.st.st_mode) && (through_link || !w.links.count))
 		r = add_folder_content(t, w.canonical, why, e);
-	else if (r == 0 && !known && S_ISREG(w.st.st_mode) && (w.st.st_mode & 0111))
-		r = tools_add_needs(t, w.canonical, why, e);
+	else if (r == 0 && !known && S_ISREG(w.st.st_mode))
+		r = w.st.st_mode & 0111 ? tools_add_needs(t, w.canonical, why, e)
+					: add_library_file(t, w.canonical, why, e);
 	return r < 0 ? r : 1;
 }
 

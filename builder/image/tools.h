@@ -10,7 +10,6 @@ struct tools {
 	struct tree *tree; /* caller's */
 	struct report *report; /* caller's */
 	struct libs libs;
-	size_t helped; /* how many of the objects went through the helper table */
 };
 int tools_open(const struct root *root, struct tree *tree, struct report *report, struct tools *ret,
 	       struct error *e);
@@ -37,7 +36,12 @@ int tools_add_library(struct tools *t, const char *tool, const char *name, const
 		      struct error *e);
 
 /* What a tool or library calls, opens or reads without saying so in its headers. */
-enum helper_kind { HELPER_TOOL, HELPER_LIBRARY, HELPER_FILE };
+enum helper_kind {
+	HELPER_TOOL,
+	HELPER_LIBRARY, /* by name, as dlopen() finds it */
+	HELPER_PLUGIN, /* a file or folder below the loader's default folders */
+	HELPER_FILE,
+};
 struct helper {
 	const char *of; /* file name of the tool or library */
 	enum helper_kind kind;
