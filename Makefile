@@ -126,7 +126,7 @@ install: all
 	$(if $(filter %.5,$(man_pages)),install -m 644 $(filter %.5,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man5)
 	install -m 644 $(filter %.7,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man7
 	install -d $(DESTDIR)$(PREFIX)/share/lifeboat $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	cp -R --preserve=mode overlay profiles $(DESTDIR)$(PREFIX)/share/lifeboat/
+	cp -R --preserve=mode overlay profiles starter $(DESTDIR)$(PREFIX)/share/lifeboat/
 	install -m 644 recovery.conf $(DESTDIR)$(PREFIX)/share/lifeboat/recovery.conf
 	install -m 644 scripts/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lifeboat
 

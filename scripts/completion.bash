@@ -28,7 +28,7 @@ _lifeboat()
 		return
 		;;
 	--format)
-		mapfile -t COMPREPLY < <(compgen -W "cpio" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "cpio cramfs ext2" -- "$word")
 		return
 		;;
 	--compress)

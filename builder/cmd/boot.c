@@ -2,6 +2,7 @@
 
 #include "base/fs.h"
 #include "guest/guest.h"
+#include "image/image.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +40,7 @@ struct boot {
 	const struct guest_kind *kind;
 	struct guest_request request;
 	const char *image_dir, *medium_as;
-	char *kernel, *initrd;
+	char *kernel, *initrd, *append;
 };
 
 static void boot_free(struct boot *b)
@@ -48,6 +49,7 @@ static void boot_free(struct boot *b)
 	strlist_free(&b->request.disks);
 	free(b->kernel);
 	free(b->initrd);
+	free(b->append);
 }
 DEFINE_CLEANUP(boot, struct boot, boot_free)
 
@@ -93,6 +95,19 @@ static int print_result(struct boot *b, double seconds)
 	return cmd_done(&b->cmd);
 }
 
+/* What the image itself needs comes first: --append can say otherwise. */
+static int add_parameters(struct boot *b, struct error *e)
+{
+	_cleanup_(free) char *needed = NULL;
+	int r = access(b->initrd, F_OK) == 0 ? image_parameters(b->image_dir, &needed, e) : 0;
+
+	if (r < 0 || !needed || !*needed)
+		return r;
+	b->append = b->request.append ? xasprintf("%s %s", needed, b->request.append) : TAKE_PTR(needed);
+	b->request.append = b->append;
+	return 0;
+}
+
 static int boot(struct boot *b)
 {
 	struct guest_request *r = &b->request;
@@ -102,6 +117,8 @@ static int boot(struct boot *b)
 	if (b->image_dir) {
 		r->kernel = b->kernel = xasprintf("%s/vmlinuz", b->image_dir);
 		r->initrd = b->initrd = xasprintf("%s/initrd.img", b->image_dir);
+		if (add_parameters(b, &e) < 0)
+			return cmd_failed(&b->cmd, &e);
 	}
 	if (b->medium_as)
 		r->medium_is_cd = streq(b->medium_as, "cd");

@@ -26,6 +26,7 @@ void medium_free(struct medium *m)
 	recovery_conf_free(&m->conf);
 	tempdir_remove(&m->temp);
 	image_result_free(&m->image);
+	free(m->parameters);
 	free(m->kernel_version);
 	free(m->hostname);
 	json_decref(m->phases);
@@ -78,12 +79,15 @@ int medium_prepare(struct cmd *c, const char *image_dir, const char *kernel, str
 
 	if (r == 0)
 		r = image_dir ? take(image_dir, m, e) : build(c, kernel, m, e);
+	if (r == 0)
+		r = image_parameters(m->request.image_dir, &m->parameters, e);
 	if (r < 0)
 		return r;
 	_cleanup_(free) char *vmlinuz = xasprintf("%s/vmlinuz", m->request.image_dir);
 
 	m->kernel_version = media_kernel_version(AT_FDCWD, vmlinuz);
 	m->request.conf = &m->conf;
+	m->request.parameters = m->parameters;
 	m->request.hostname = m->hostname;
 	m->request.kernel_version = m->kernel_version;
 	return 0;

@@ -13,7 +13,7 @@ struct medium {
 	struct tempdir temp; /* the image, unless --image names one */
 	struct image_result image;
 	bool image_built;
-	char *kernel_version, *hostname;
+	char *kernel_version, *hostname, *parameters;
 	struct medium_request request; /* points into the above */
 	json_t *phases; /* [{"name":, "seconds":}] */
 	double begun; /* monotonic seconds */

@@ -59,7 +59,7 @@ static int is_number(const char *v)
 
 static int is_format(const char *v)
 {
-	return streq(v, "cpio") ? 0 : -EINVAL;
+	return streq(v, "cpio") || streq(v, "cramfs") || streq(v, "ext2") ? 0 : -EINVAL;
 }
 
 static int is_compress(const char *v)
@@ -140,13 +140,14 @@ static const struct row rows[] = {
 	  KIND_TEXT,
 	  AT(kernel),
 	  "running" },
-	{ "image", { "format", "cpio", is_format }, KIND_TEXT, AT(format), "cpio" },
+	{ "image", { "format", "cpio, cramfs or ext2", is_format }, KIND_TEXT, AT(format), "cpio" },
 	{ "image",
 	  { "compress", "zstd, xz, gzip, lz4 or none", is_compress },
 	  KIND_TEXT,
 	  AT(compress),
 	  "zstd" },
 	{ "image", { "level", "a number from 0 (default) to 22", is_level }, KIND_NUMBER, AT(level), "0" },
+	{ "image", { "ext2-margin", "a size such as 1M", is_size }, KIND_SIZE, AT(ext2_margin), "1M" },
 	{ "image", { "overlay", "an absolute path", is_path }, KIND_TEXT, AT(overlay), NULL },
 	{ "image", { "microcode", "no, machine or all", is_microcode }, KIND_TEXT, AT(microcode), "no" },
 	{ "image", { "max-initrd", "a size such as 120M", is_size }, KIND_SIZE, AT(max_initrd), "0" },

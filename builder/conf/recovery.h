@@ -13,9 +13,10 @@ struct recovery_conf {
 	/* [image] */
 	struct strlist profiles; /* names below the profile folders */
 	char *kernel; /* "running", a version, a vmlinuz or a .deb */
-	char *format; /* cpio; cramfs and ext2 later */
+	char *format; /* cpio, cramfs or ext2 */
 	char *compress; /* zstd, xz, gzip, lz4, none */
 	unsigned level; /* of the compressor; 0: its default here */
+	uint64_t ext2_margin; /* bytes that stay free in an ext2 image */
 	char *overlay; /* a site's own overlay folder, or NULL */
 	char *microcode; /* "no", for the CPU of this "machine", or "all" */
 	uint64_t max_initrd; /* bytes; 0: no limit */

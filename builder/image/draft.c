@@ -60,6 +60,7 @@ void image_draft_free(struct image_draft **draft)
 	modules_close(&d->modules);
 	tools_close(&d->tools);
 	tree_free(&d->tree);
+	format_choice_free(&d->choice);
 	kernel_free(&d->kernel);
 	root_close(&d->root);
 	free(d);
@@ -97,25 +98,12 @@ static int read_times(struct image_draft *d, struct error *e)
 	return 0;
 }
 
-static int check_conf(const struct recovery_conf *c, struct error *e)
-{
-	const char *known;
-
-	if (!streq(c->format, "cpio"))
-		return error_text(e, EINVAL, "format '%s' is not known; expected cpio", c->format);
-	if (!compressor_find(c->compress, &known))
-		return error_text(e, EINVAL, "compress = %s: expected %s", c->compress, known);
-	return 0;
-}
-
 static int select_phase(struct image_draft *d, struct error *e)
 {
 	const struct image_request *q = d->request;
 	const struct strlist *names = q->profiles && q->profiles->count ? q->profiles : &q->conf->profiles;
-	int r = check_conf(q->conf, e);
+	int r = read_times(d, e);
 
-	if (r == 0)
-		r = read_times(d, e);
 	if (r < 0)
 		return r;
 	d->datadir = q->datadir ? xstrdup(q->datadir) : image_find_datadir();
@@ -171,6 +159,10 @@ static int overlay_phase(struct image_draft *d, struct error *e)
 		r = overlay_add(&d->tools, d->request->conf->overlay, false, &d->result.secrets, e);
 	if (r == 0)
 		r = libs_finish(&d->tools.libs, e);
+	/* The kernel's own name for what it starts on a RAM disk. */
+	if (r == 0 && d->choice.way == BOOT_CLASSIC)
+		r = tree_add_link(&d->tree, "/linuxrc", "init", tree_reason(&d->tree, NULL, "classic initrd"),
+				  e);
 	if (r == 0 && !tree_find(&d->tree, "init"))
 		r = error_text(e, ENOENT, "make the image: %s has no init", ours);
 	d->result.holds_secrets = d->result.secrets.count > 0;
@@ -196,7 +188,7 @@ static int kernel_phase(struct image_draft *d, struct error *e)
 	if (r < 0)
 		return r;
 	d->result.kernel_version = xstrdup(d->kernel.version);
-	return 0;
+	return format_choose(q->conf, &d->kernel, &d->choice, e);
 }
 
 int image_draft(const struct image_request *request, struct image_draft **ret, struct report *report,

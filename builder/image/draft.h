@@ -1,6 +1,7 @@
 /* An image between its selection and its packing: everything that lives as long as that. Made by
  * image_draft() and private to this room. */
 #pragma once
+#include "image/format.h"
 #include "image/image.h"
 #include "image/select.h"
 #include "image/weigh.h"
@@ -16,6 +17,7 @@ struct image_draft {
 	struct profiles profiles;
 	struct root root;
 	struct kernel kernel;
+	struct format_choice choice; /* how that kernel gets its initrd */
 	struct tree tree; /* sorted */
 	struct tools tools;
 	struct modules modules;

@@ -2,6 +2,7 @@
 
 #include "base/fs.h"
 #include "image/budget.h"
+#include "image/initrd.h"
 #include "image/microcode.h"
 #include "image/pack.h"
 #include "image/ram.h"
@@ -36,18 +37,12 @@ static int write_kernel(struct image_draft *d, struct outfile *out, struct error
 	}
 }
 
-static struct pack_options pack_options(const struct image_draft *d)
-{
-	const struct recovery_conf *c = d->request->conf;
-
-	return (struct pack_options) { c->compress, c->level, d->mtime };
-}
-
 /* Before the first byte of the first file: a build that cannot end well ends here. */
 static int check_space(const struct image_draft *d, const char *outdir, const struct outfile *out,
 		       struct error *e)
 {
-	const struct pack_options options = pack_options(d);
+	const struct recovery_conf *c = d->request->conf;
+	const struct pack_options options = { c->compress, c->level, d->mtime };
 	_cleanup_(free) char *what = xasprintf("the image in %s", outdir);
 	struct stat st;
 
@@ -68,6 +63,12 @@ static int take_totals(struct image_draft *d, const struct pack_totals *totals, 
 static int write_microcode(struct image_draft *d, struct outfile *out, uint64_t *ret_size, struct error *e)
 {
 	_cleanup_(microcode) struct microcode m = { 0 };
+
+	if (d->choice.way == BOOT_CLASSIC && !streq(d->request->conf->microcode, "no"))
+		return error_text(
+			e, ENOTSUP,
+			"microcode = %s: nothing can lie in front of a classic %s initrd; use format = cpio",
+			d->request->conf->microcode, d->request->conf->format);
 	int r = microcode_make(&d->root, d->request->conf->microcode, &m, d->report, e);
 
 	if (r < 0)
@@ -79,14 +80,13 @@ static int write_microcode(struct image_draft *d, struct outfile *out, uint64_t 
 
 static int write_initrd(struct image_draft *d, struct outfile *out, struct error *e)
 {
-	const struct pack_options options = pack_options(d);
 	struct stat st;
-	struct pack_totals totals;
+	struct pack_totals totals = { 0 };
 	uint64_t early = 0;
 	int r = write_microcode(d, out, &early, e);
 
 	if (r == 0)
-		r = pack_tree(&d->tree, &options, out->fd, out->shown, &totals, d->report, e);
+		r = initrd_write(d, out, &totals, e);
 	if (r < 0)
 		return r;
 	if (fstat(out->fd, &st) < 0)
@@ -189,6 +189,13 @@ int image_guess(struct image_draft *d, struct image_result *ret, struct error *e
 	*ret = d->result;
 	d->result = (struct image_result) { 0 };
 	return 0;
+}
+
+int image_parameters(const char *image_dir, char **ret, struct error *e)
+{
+	_cleanup_(free) char *path = xasprintf("%s/initrd.img", image_dir);
+
+	return initrd_parameters(path, ret, e);
 }
 
 int image_build(const struct image_request *request, const char *outdir, struct image_result *ret,

@@ -62,6 +62,10 @@ int image_build(const struct image_request *request, const char *outdir, struct 
 /* The RAM that the image in a folder needs, out of its files: bytes, or 0 when it has no tree.list to tell. */
 int image_folder_ram(const char *dir, uint64_t *ret, struct error *e);
 
+/* What the kernel's command line must have, besides whatever else it has, to start the image in the folder
+ * `image_dir`: "" for most. The caller frees. */
+int image_parameters(const char *image_dir, char **ret, struct error *e);
+
 /* Where overlay/ and profiles/ are: $LIFEBOAT_DATADIR, beside the program's source checkout, or
  * the installed share folder. The caller frees; NULL when nowhere. */
 char *image_find_datadir(void);

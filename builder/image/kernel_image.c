@@ -3,8 +3,10 @@
 #include "base/fs.h"
 
 #include <ctype.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 /* Offsets of the header's fields; all numbers are little endian. */
@@ -79,14 +81,90 @@ static int image_open(const char *path, struct image *ret, struct error *e)
 	return 0;
 }
 
+/* --- a kernel that is an ELF file --- */
+
+/* Maps the file if it is one. `*ret` is NULL when it is not; the caller unmaps. */
+static int map_elf(const char *path, void **ret, size_t *ret_len, struct error *e)
+{
+	_cleanup_(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	char magic[SELFMAG] = { 0 };
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_errno(e, errno, "open %s", path);
+	*ret = NULL;
+	if (pread_full(fd, magic, SELFMAG, 0) < SELFMAG || memcmp(magic, ELFMAG, SELFMAG) != 0)
+		return 0;
+	void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	if (data == MAP_FAILED)
+		return error_errno(e, errno, "read %s", path);
+	*ret = data;
+	*ret_len = (size_t)st.st_size;
+	return 0;
+}
+
+/* Its banner (Linux: init/version-timestamp.c) has the version. */
+static char *banner_version(const char *data, size_t len)
+{
+	static const char banner[] = "Linux version ";
+	const char *end = data + len, *at = data;
+
+	while ((at = memmem(at, (size_t)(end - at), banner, sizeof(banner) - 1))) {
+		size_t n = 0;
+
+		at += sizeof(banner) - 1;
+		while (at + n < end && n < version_max && isgraph((unsigned char)at[n]) && at[n] != '/' &&
+		       at[n] != '%')
+			n++;
+		if (n && isdigit((unsigned char)at[0]) && at + n < end && at[n] == ' ')
+			return xstrndup(at, n);
+	}
+	return NULL;
+}
+
+static int elf_version(const char *path, char **ret, struct error *e)
+{
+	void *data;
+	size_t len;
+	int r = map_elf(path, &data, &len, e);
+
+	if (r < 0 || !data)
+		return r;
+	char *version = banner_version(data, len);
+
+	(void)munmap(data, len); /* was mapped */
+	if (!version)
+		return error_text(e, ENOEXEC, "read %s: an ELF file without a kernel's version", path);
+	*ret = version;
+	return 1;
+}
+
+static int elf_pass(const char *path, decompress_out *out, void *user, struct error *e)
+{
+	void *data;
+	size_t len;
+	int r = map_elf(path, &data, &len, e);
+
+	if (r < 0 || !data)
+		return r < 0 ? r : -ENOEXEC;
+	r = out(user, data, len);
+	(void)munmap(data, len); /* was mapped */
+	return r;
+}
+
+/* --- either --- */
+
 int kernel_image_version(const char *path, char **ret, struct error *e)
 {
 	_cleanup_(image) struct image i = { .fd = -1 };
 	char text[version_max + 1] = { 0 };
-	int r = image_open(path, &i, e);
+	int r = elf_version(path, ret, e);
 
-	if (r < 0)
-		return r;
+	if (r == 0)
+		r = image_open(path, &i, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	uint32_t at = u16_at(&i, version_at);
 	ssize_t n = at ? pread_full(i.fd, text, version_max, (off_t)at + 0x200) : 0;
 
@@ -106,8 +184,11 @@ int kernel_image_version(const char *path, char **ret, struct error *e)
 int kernel_image_unpack(const char *path, decompress_out *out, void *user, struct error *e)
 {
 	_cleanup_(image) struct image i = { .fd = -1 };
-	int r = image_open(path, &i, e);
+	int r = elf_pass(path, out, user, e);
 
+	if (r != -ENOEXEC)
+		return r;
+	r = image_open(path, &i, e);
 	if (r < 0)
 		return r;
 	uint64_t at = code_at(&i) + u32_at(&i, payload_at), len = u32_at(&i, payload_len_at);

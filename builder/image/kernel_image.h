@@ -1,9 +1,9 @@
 /* The file that a boot loader loads: an x86 bzImage (Linux: Documentation/arch/x86/boot.rst), which holds
- * the compressed kernel as its payload. */
+ * the compressed kernel as its payload. An ELF file is taken too: User-Mode Linux, or a vmlinux. */
 #pragma once
 #include "image/decompress.h"
 
-/* The version in the header, as uname -r gives it. The caller frees `*ret`. A file that is no bzImage is
+/* The version in the header, as uname -r gives it. The caller frees `*ret`. A file that is neither is
  * -ENOEXEC, one that is shorter than its header says -ENODATA. */
 int kernel_image_version(const char *path, char **ret, struct error *e);
 

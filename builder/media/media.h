@@ -10,6 +10,7 @@
 struct medium_request {
 	const struct recovery_conf *conf; /* consoles, menu timeout, unattended; caller's */
 	const char *image_dir; /* holds vmlinuz and initrd.img */
+	const char *parameters; /* that the kernel must get for this initrd; NULL or "": none */
 	const char *hostname; /* of the protected machine, for the menu's title */
 	const char *kernel_version; /* for the menu's title; may be NULL */
 	uint64_t ram_needed; /* bytes of RAM to boot it, for the menu and the README; 0: unknown */

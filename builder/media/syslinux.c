@@ -157,6 +157,8 @@ static void put_entry(struct strbuf *b, const struct medium_request *request, si
 	strbuf_puts(b, "\tLINUX /vmlinuz\n\tINITRD /initrd.img\n\tAPPEND");
 	for (size_t c = 0; c < request->conf->consoles.count; c++)
 		strbuf_printf(b, " console=%s", request->conf->consoles.items[c]);
+	if (request->parameters && *request->parameters)
+		strbuf_printf(b, " %s", request->parameters);
 	strbuf_printf(b, " %s\n", entries[i].append);
 }
 

@@ -27,5 +27,7 @@ offers module list --by ""
 offers --dry-run build --d
 offers qemu boot ""
 offers smb:// backup ""
+offers ext2 build --format ""
+offers xz build --compress ""
 echo "1..$number"
 exit $failed

@@ -73,6 +73,11 @@ TEST(conf_recovers_by_itself_only_when_told)
 	free(bios);
 	bios = media_syslinux_conf(&request, MEDIA_BIOS);
 	CHECK(!strstr(bios, "unattended"));
+	/* What the initrd itself needs. */
+	request.parameters = "root=/dev/ram0";
+	free(bios);
+	bios = media_syslinux_conf(&request, MEDIA_BIOS);
+	CHECK(strstr(bios, "APPEND console=ttyS1,9600n8 root=/dev/ram0 quiet\n"));
 	strlist_free(&conf.consoles);
 }
 
