@@ -3,19 +3,19 @@
 
 : "${work:?}"
 
-# measure NAME COMMAND…: seconds and the memory of its largest process. Two runs of a name: the better one counts.
+# measure NAME COMMAND…: seconds, seconds of processors, and the memory of its largest process.
 measure() {
 	local name=$1 begun ended
 	shift
 	begun=$EPOCHREALTIME
-	/usr/bin/time -q -o "$work/peak" -f %M "$@" >"$work/said" 2>&1 || {
+	/usr/bin/time -q -o "$work/peak" -f '%U %S %M' "$@" >"$work/said" 2>&1 || {
 		tail -n 20 "$work/said" >&2
 		echo "bench: $name failed: $*" >&2
 		exit 1
 	}
 	ended=$EPOCHREALTIME
-	printf '%s\t%s\t%s\n' "$name" "$(awk -v a="$begun" -v b="$ended" 'BEGIN { printf "%.3f", b - a }')" \
-		"$(cat "$work/peak")" >>"$work/runs"
+	awk -v name="$name" -v a="$begun" -v b="$ended" \
+		'{ printf "%s\t%.3f\t%.2f\t%s\n", name, b - a, $1 + $2, $3 }' "$work/peak" >>"$work/runs"
 }
 
 # measure_cold NAME COMMAND…: the same with nothing in the page cache, as NAME-cold. Needs root.
@@ -27,9 +27,12 @@ measure_cold() {
 	measure "$name-cold" "$@"
 }
 
-# best NAME: the least seconds of its runs. peak NAME: the most memory, in MB.
-best() { awk -F '\t' -v n="$1" '$1 == n && (b == "" || $2 < b) { b = $2 } END { if (b == "") b = "null"; print b }' "$work/runs"; }
-peak() { awk -F '\t' -v n="$1" '$1 == n && $3 > p { p = $3 } END { printf "%.0f\n", p / 1000 }' "$work/runs"; }
+# Of the runs of a name. best NAME: the least seconds; processors NAME: the least seconds of processors, which a busy machine
+# blurs less; peak NAME: the most memory, in MB.
+least() { awk -F '\t' -v n="$1" -v c="$2" '$1 == n && (b == "" || $c < b) { b = $c } END { if (b == "") b = "null"; print b }' "$work/runs"; }
+best() { least "$1" 2; }
+processors() { least "$1" 3; }
+peak() { awk -F '\t' -v n="$1" '$1 == n && $4 > p { p = $4 } END { printf "%.0f\n", p / 1000 }' "$work/runs"; }
 
 # ratio A B: A / B
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf (a / b < 10 ? "%.2f" : "%.0f"), a / b }'; }
