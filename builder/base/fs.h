@@ -42,6 +42,8 @@ int outfile_open(int dirfd, const char *path, mode_t mode, struct outfile *ret, 
 /* -ENOSPC, with the numbers, when the file system has less than `need` bytes for us. `what` is to be made. */
 int outfile_check_space(const struct outfile *f, const char *what, uint64_t need, struct error *e);
 int outfile_commit(struct outfile *f, struct error *e);
+/* Files that belong together: every one is complete, on disk and beside its goal before the first is renamed. */
+int outfile_commit_all(struct outfile *files, size_t count, struct error *e);
 void outfile_abort(struct outfile *f);
 DEFINE_CLEANUP(outfile, struct outfile, outfile_abort)
 

@@ -124,13 +124,15 @@ int outfile_check_space(const struct outfile *f, const char *what, uint64_t need
 			  format_size(need, wanted), format_size(room, there));
 }
 
-/* A link cannot take the place of what has the name already; a rename can, so then it gets another one first. */
-static int link_name(struct outfile *f)
+/* Gives the file without a name its goal's, or another one beside it when that is taken or `beside`: a link cannot
+ * take the place of what is there, a rename can. */
+static int link_name(struct outfile *f, bool beside)
 {
 	char self[64];
 
 	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", f->fd); /* it fits */
-	if (linkat(AT_FDCWD, self, f->dirfd, f->goal, AT_SYMLINK_FOLLOW) == 0)
+	errno = EEXIST;
+	if (!beside && linkat(AT_FDCWD, self, f->dirfd, f->goal, AT_SYMLINK_FOLLOW) == 0)
 		return 0;
 	for (unsigned try = 0; errno == EEXIST && try < names_max; try++) {
 		_cleanup_(free) char *temp = temp_name(f->goal, try);
@@ -144,25 +146,48 @@ static int link_name(struct outfile *f)
 	return negative_errno();
 }
 
-int outfile_commit(struct outfile *f, struct error *e)
+/* Complete, on disk and named; all but a rename. */
+static int finish(struct outfile *f, bool beside, struct error *e)
 {
 	if (fsync(f->fd) < 0)
 		return error_errno(e, errno, "write %s", f->shown);
-	int r = f->temp ? 0 : link_name(f);
+	int r = f->temp ? 0 : link_name(f, beside);
 
 	if (r < 0)
 		return error_errno(e, -r, "create %s", f->shown);
 	/* Closed before it is renamed: servers of SMB shares refuse to rename what is open. */
-	if (close(TAKE_FD(f->fd)) < 0)
-		return error_errno(e, errno, "write %s", f->shown);
-	if (f->temp && renameat(f->dirfd, f->temp, f->dirfd, f->goal) < 0)
+	return close(TAKE_FD(f->fd)) < 0 ? error_errno(e, errno, "write %s", f->shown) : 0;
+}
+
+static int rename_to_goal(struct outfile *f, struct error *e)
+{
+	if (!f->temp)
+		return 0;
+	if (renameat(f->dirfd, f->temp, f->dirfd, f->goal) < 0)
 		return error_errno(e, errno, "create %s", f->shown);
 	leftover_forget(f->leftover);
 	f->leftover = -1;
 	free(TAKE_PTR(f->temp));
-	if (fsync(f->dirfd) < 0)
-		return error_errno(e, errno, "write the folder of %s", f->shown);
 	return 0;
+}
+
+int outfile_commit_all(struct outfile *files, size_t count, struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = finish(&files[i], count > 1, e);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = rename_to_goal(&files[i], e);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		if (fsync(files[i].dirfd) < 0)
+			r = error_errno(e, errno, "write the folder of %s", files[i].shown);
+	return r;
+}
+
+int outfile_commit(struct outfile *f, struct error *e)
+{
+	return outfile_commit_all(f, 1, e);
 }
 
 void outfile_abort(struct outfile *f)

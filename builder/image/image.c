@@ -107,21 +107,6 @@ static int write_list(struct image_draft *d, struct outfile *out, struct error *
 	return r < 0 ? error_errno(e, -r, "write %s", out->shown) : 0;
 }
 
-/* All three are complete and on disk before the first gets its name. */
-static int commit(struct outfile *files, size_t count, struct error *e)
-{
-	for (size_t i = 0; i < count; i++)
-		if (fsync(files[i].fd) < 0)
-			return error_errno(e, errno, "write %s", files[i].shown);
-	for (size_t i = 0; i < count; i++) {
-		int r = outfile_commit(&files[i], e);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 static int output_phase(struct image_draft *d, const char *outdir, struct error *e)
 {
 	static const struct {
@@ -145,7 +130,7 @@ static int output_phase(struct image_draft *d, const char *outdir, struct error 
 			r = outputs[i].write(d, &files[i], e);
 	}
 	if (r == 0)
-		r = commit(files, count, e);
+		r = outfile_commit_all(files, count, e);
 	for (size_t i = 0; i < count; i++)
 		outfile_abort(&files[i]);
 	return r;

@@ -92,6 +92,30 @@ TEST(what_is_there_stays_until_the_new_one_is_whole)
 	CHECK_STR(names, "goal");
 }
 
+TEST(files_that_belong_together_come_together)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	struct outfile files[2] = { OUTFILE_NONE, OUTFILE_NONE };
+	_cleanup_(free) char *one = NULL, *two = NULL;
+
+	CHECK_OK(tempdir_make(&t, &e));
+	CHECK_OK(write_file_at(t.fd, "two", 0644, "old", 3, &e));
+	CHECK_OK(outfile_open(t.fd, "one", 0644, &files[0], &e));
+	CHECK_OK(outfile_open(t.fd, "two", 0644, &files[1], &e));
+	CHECK_INT(write_all(files[0].fd, "new", 3), 0);
+	CHECK_INT(write_all(files[1].fd, "new", 3), 0);
+	CHECK_OK(outfile_commit_all(files, 2, &e));
+	outfile_abort(&files[0]);
+	outfile_abort(&files[1]);
+	CHECK_OK(read_file_at(t.fd, "one", 100, &one, NULL, &e));
+	CHECK_OK(read_file_at(t.fd, "two", 100, &two, NULL, &e));
+	CHECK_STR(one, "new");
+	CHECK_STR(two, "new");
+	_cleanup_(free) char *names = names_in(t.path);
+
+	CHECK_STR(names, "one two");
+}
+
 TEST(a_signal_takes_the_named_one_away)
 {
 	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
