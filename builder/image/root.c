@@ -176,7 +176,9 @@ int root_read(const struct root *root, const struct tree *tree, const char *path
 	if (r < 0)
 		return r;
 	if (ours && !ours->source) {
-		*ret = xstrndup(ours->data, ours->size);
+		*ret = xmalloc(ours->size + 1);
+		memcpy(*ret, ours->data, ours->size);
+		(*ret)[ours->size] = '\0';
 		*ret_len = ours->size;
 	}
 	return 1;
