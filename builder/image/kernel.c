@@ -33,8 +33,10 @@ static char *find_modules(const struct root *root, const char *version, const ch
 		_cleanup_(free) char *beside = xasprintf("%.*s/..%s/%s", slash ? (int)(slash - vmlinuz) : 1,
 							 slash ? vmlinuz : ".", folders[i], version);
 
-		if (is_folder(beside))
-			return TAKE_PTR(beside);
+		char *plain = is_folder(beside) ? realpath(beside, NULL) : NULL;
+
+		if (plain)
+			return plain;
 	}
 	for (size_t i = 0; i < 2; i++) {
 		_cleanup_(free) char *inside = xasprintf("%s/%s", folders[i], version);

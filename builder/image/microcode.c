@@ -140,14 +140,16 @@ static void add_entry(struct strbuf *to, const char *name, unsigned mode, const 
 	enum { header = 110, alignment = 16 };
 	static const char zeros[alignment];
 	size_t name_size = strlen(name) + 1;
-	size_t pad = (alignment - (to->len + header + name_size) % alignment) % alignment;
 
+	if (len)
+		name_size += (alignment - (to->len + header + name_size) % alignment) % alignment;
 	strbuf_printf(to, "070701%08X%08X%08X%08X%08X%08X%08zX%08X%08X%08X%08X%08zX%08X", 0U, mode, 0U, 0U,
-		      1U, 0U, len, 0U, 0U, 0U, 0U, name_size + pad, 0U);
-	strbuf_add(to, name, name_size);
-	strbuf_add(to, zeros, pad);
+		      1U, 0U, len, 0U, 0U, 0U, 0U, name_size, 0U);
+	strbuf_add(to, name, strlen(name));
+	strbuf_add(to, zeros, name_size - strlen(name));
+	strbuf_add(to, zeros, (4 - to->len % 4) % 4);
 	strbuf_add(to, data, len);
-	strbuf_add(to, zeros, (4 - len % 4) % 4);
+	strbuf_add(to, zeros, (4 - to->len % 4) % 4);
 }
 
 static void add_archive(const struct strbuf content[vendor_count], struct microcode *m)

@@ -90,11 +90,13 @@ static char *find(const struct microcode *m, const char *name)
 
 		CHECK(content + size <= m->archive.len && entry[name_size - 1] == '\0');
 		if (strcmp(entry, name) == 0) {
-			CHECK_INT(content % 16, 0);
+			CHECK_INT(size ? content % 16 : 0, 0);
 			return xstrndup(data + content, size);
 		}
-		if (strcmp(entry, "TRAILER!!!") == 0)
+		if (strcmp(entry, "TRAILER!!!") == 0) {
+			CHECK_INT(name_size, 11); /* others than the kernel know it by that */
 			return NULL;
+		}
 		at = (content + size + 3) & ~(size_t)3;
 	}
 }
