@@ -26,6 +26,9 @@ DEFINE_CLEANUP(sums, struct sums, sums_free)
 /* Names of files and folders that may go into a set or be a host's folder. */
 bool set_name_good(const char *name);
 
+/* The entries of a folder, sorted, without those that begin with a dot. */
+int set_read_folder(int dirfd, const char *name, const char *shown, struct strlist *ret, struct error *e);
+
 #define PARTIAL_SUFFIX ".partial"
 /* "YYYYMMDDTHHMMSSZ-LEVEL", with or without ".partial". `ret_*` may be NULL. */
 bool set_folder_name(const char *name, unsigned *ret_level, bool *ret_complete);

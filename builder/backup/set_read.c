@@ -20,8 +20,7 @@ void set_list_free(struct set_list *l)
 	*l = (struct set_list) { 0 };
 }
 
-/* The entries of a folder, sorted, without those that begin with a dot. */
-static int read_folder(int dirfd, const char *name, const char *shown, struct strlist *ret, struct error *e)
+int set_read_folder(int dirfd, const char *name, const char *shown, struct strlist *ret, struct error *e)
 {
 	_cleanup_(strlist) struct strlist names = { 0 };
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -59,7 +58,7 @@ static int list_set(int hostfd, const char *shown, const char *host, const char 
 
 	if (!set_folder_name(name, &info.level, &info.complete))
 		return 0; /* somebody else's */
-	int r = read_folder(hostfd, name, shown, &files, e);
+	int r = set_read_folder(hostfd, name, shown, &files, e);
 
 	/* Another host's backup may rename or remove its set at this moment. */
 	if (r == -ENOENT)
@@ -100,7 +99,7 @@ static int list_host(const struct target *target, const char *host, struct set_l
 	/* A folder that is not ours to read (lost+found of a whole disk) is no host's. */
 	if (hostfd < 0)
 		return errno == EACCES ? 0 : error_errno(e, errno, "open %s", shown);
-	int r = read_folder(hostfd, ".", shown, &names, e);
+	int r = set_read_folder(hostfd, ".", shown, &names, e);
 
 	for (size_t i = 0; r == 0 && i < names.count; i++)
 		r = list_set(hostfd, shown, host, names.items[i], l, e);
@@ -111,7 +110,7 @@ int set_list(const struct target *target, struct set_list *ret, struct error *e)
 {
 	_cleanup_(strlist) struct strlist hosts = { 0 };
 	_cleanup_(set_list) struct set_list l = { 0 };
-	int r = read_folder(target->dirfd, ".", target->shown, &hosts, e);
+	int r = set_read_folder(target->dirfd, ".", target->shown, &hosts, e);
 
 	for (size_t i = 0; r == 0 && i < hosts.count; i++)
 		r = list_host(target, hosts.items[i], &l, e);

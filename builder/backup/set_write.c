@@ -3,7 +3,6 @@
 
 #include "base/fs.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,38 +20,20 @@ int flush_folder(int fd)
 static int remove_leftovers(int hostfd, const char *shown, struct report *report, struct error *e)
 {
 	_cleanup_(strlist) struct strlist names = { 0 };
-	int fd = openat(hostfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!d) {
-		int code = errno;
-
-		if (fd >= 0)
-			(void)close(fd); /* read side */
-		return error_errno(e, code, "read %s", shown);
-	}
-	const struct dirent *entry;
 	bool complete;
+	int r = set_read_folder(hostfd, ".", shown, &names, e);
 
-	errno = 0;
-	while ((entry = readdir(d)))
-		if (set_folder_name(entry->d_name, NULL, &complete) && !complete)
-			strlist_add(&names, entry->d_name);
-	int code = errno;
-
-	(void)closedir(d); /* read side */
-	if (code)
-		return error_errno(e, code, "read %s", shown);
-	for (size_t i = 0; i < names.count; i++) {
-		int r = remove_tree_at(hostfd, names.items[i], e);
-
-		if (r < 0) {
+	for (size_t i = 0; i < names.count && r == 0; i++) {
+		if (!set_folder_name(names.items[i], NULL, &complete) || complete)
+			continue;
+		r = remove_tree_at(hostfd, names.items[i], e);
+		if (r < 0)
 			error_prefix(e, "%s", shown);
-			return r;
-		}
-		report_info(report, "removed %s/%s, left by a backup that was killed", shown, names.items[i]);
+		else
+			report_info(report, "removed %s/%s, left by a backup that was killed", shown,
+				    names.items[i]);
 	}
-	return 0;
+	return r;
 }
 
 /* Makes the folder. Its name is the second; when a set of this second is there already, the next one. */
