@@ -4,6 +4,7 @@
 #include "backup/set_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 static const struct method *const methods[] = { &method_dump, &method_archive };
 
@@ -32,10 +33,22 @@ int set_check_stream(const struct set *s, const char *name, const char *method, 
 	return find(method, e) ? set_stream_chunks(s, name, method, &chunks, &count, e) : -EOPNOTSUPP;
 }
 
+/* What was restored is in memory for the most part: here the disk says whether it keeps it. */
+static int flush(const char *folder, struct error *e)
+{
+	_cleanup_(fd) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || syncfs(fd) < 0 ? error_errno(e, errno, "write %s", folder) : 0;
+}
+
 int set_restore_stream(struct set *s, const char *name, const char *method, const char *folder,
 		       struct report *report, struct error *e)
 {
 	const struct method *m = find(method, e);
 
-	return m ? m->restore(s, name, folder, report, e) : -EOPNOTSUPP;
+	if (!m)
+		return -EOPNOTSUPP;
+	int r = m->restore(s, name, folder, report, e);
+
+	return r < 0 ? r : flush(folder, e);
 }

@@ -303,12 +303,7 @@ static int restore(struct set *s, const char *name, const char *folder, struct r
 	if (unlinkat(fd, table, 0) < 0)
 		return error_errno(e, errno, "remove %s/%s", folder, table);
 	r = xattrs_restore(s, name, folder, e);
-	if (r == 0)
-		r = times_restore(s, name, folder, e);
-	/* What restore wrote is in memory for the most part: here the disk says whether it keeps it. */
-	if (r == 0 && syncfs(fd) < 0)
-		r = error_errno(e, errno, "write %s", folder);
-	return r;
+	return r < 0 ? r : times_restore(s, name, folder, e);
 }
 
 const struct method method_dump = { .name = "dump", .save = save, .restore = restore };

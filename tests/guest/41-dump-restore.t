@@ -115,12 +115,15 @@ ok "it is restored" "$tool" restore "file://$PWD/target" - other root archive "$
 is "with that name" "$(rmdir again/lost+found; touch -r plain again; tree_list again | sed '/## flags/,/## contents/d')" "$(tree_list plain | sed '/## flags/,/## contents/d')"
 
 # A disk that takes what it is given and cannot keep it: its image does not fit where it lies.
-mkdir thin && mount -t tmpfs -o size=40M tmpfs thin && mounts=("$PWD/thin" "${mounts[@]}")
-disk thin/disk 400M
-head -c 40M /dev/zero >thin/rest 2>/dev/null # until it is full
-refuses "what cannot be written in the end is an error, too" 1 'write .*/thin/disk: Input/output error' \
-	"$tool" restore "file://$PWD/target" - box root "$PWD/thin/disk"
-umount thin/disk && losetup -d "$LOOP" && umount thin
+for how in "box root dump" "arch root archive"; do
+	mkdir -p thin && mount -t tmpfs -o size=40M tmpfs thin && mounts=("$PWD/thin" "${mounts[@]}")
+	disk thin/disk 400M
+	head -c 40M /dev/zero >thin/rest 2>/dev/null # until it is full
+	# shellcheck disable=SC2086 # host, stream and method
+	refuses "what cannot be written in the end is an error, too: ${how##* }" 1 'thin/disk' \
+		"$tool" restore "file://$PWD/target" - $how "$PWD/thin/disk"
+	umount thin/disk && losetup -d "$LOOP" && umount thin
+done
 
 disk long 20M
 mkdir -p long/a && : >"long/a/$(printf 'n%.0s' {1..255})"
