@@ -92,10 +92,13 @@ static int uml_args(const struct session *s, const struct guest_request *request
 
 	if (r < 0)
 		return r;
-	if (request->network && access(slirp, X_OK) == 0)
+	if (request->network && access(slirp, X_OK) == 0) {
 		strlist_addf(args, "eth0=slirp,,%s", slirp);
-	else if (request->network)
+		/* SLIP knows no DHCP: slirp(1) has these addresses. A lifeboat.ip= of the request comes later and wins. */
+		strlist_add(args, "lifeboat.ip=10.0.2.15/24,10.0.2.2,10.0.2.3");
+	} else if (request->network) {
 		report_warn(report, "the guest has no network: install the package slirp");
+	}
 	if (request->append)
 		strlist_add_words(args, request->append);
 	return 0;

@@ -12,7 +12,9 @@ net_links() {
 		fi
 		type=
 		[ ! -r "$link/type" ] || read -r type <"$link/type"
-		[ "$type" != 1 ] || echo "${link##*/}" # 1: ARPHRD_ETHER
+		case $type in
+		1 | 256) echo "${link##*/}" ;; # ARPHRD_ETHER; ARPHRD_SLIP: User-Mode Linux by slirp
+		esac
 	done
 }
 

@@ -127,6 +127,6 @@ fi
 
 ok "the rescue image in qemu is ready" "$LIFEBOAT" boot qemu --accel tcg --image "$IMAGE" \
 	--until "LIFEBOAT READY" --log rescue-qemu.log
-ok "the rescue image in UML is ready, without modules for its kernel" "$LIFEBOAT" boot uml --image "$IMAGE" \
-	--until "LIFEBOAT READY" --log rescue-uml.log
+ok "the rescue image in UML has a network, without modules for its kernel" "$LIFEBOAT" boot uml --image "$IMAGE" \
+	--until "network: eth0 10.0.2.15/24 (static)" --log rescue-uml.log
 refuses "UML has no firmware for a medium" 1 "has no firmware" "$LIFEBOAT" boot uml --medium stick.img

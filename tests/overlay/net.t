@@ -13,12 +13,15 @@ forget network
 mkdir -p "$ROOT/sys/class/net/lo" "$ROOT/sys/class/net/sit0" "$ROOT/sys/class/net/wlan0/wireless"
 echo 772 >"$ROOT/sys/class/net/lo/type"
 echo 776 >"$ROOT/sys/class/net/sit0/type"
+mkdir "$ROOT/sys/class/net/sl0"
+echo 256 >"$ROOT/sys/class/net/sl0/type"
 echo 1 >"$ROOT/sys/class/net/wlan0/type"
 : >"$ROOT/sys/class/net/bonding_masters"
 link eth0 52:54:00:00:00:01 0
 link eth1 52:54:00:00:00:02 1
 link eth2 52:54:00:00:00:03 down
-is 'only wired ones' "$(net_links | tr '\n' ' ')" 'eth0 eth1 eth2 '
+is 'only wired ones' "$(net_links | tr '\n' ' ')" 'eth0 eth1 eth2 sl0 '
+rm -r "$ROOT/sys/class/net/sl0"
 is 'auto: the one with a carrier' "$(net_choose auto)" eth1
 is 'by name, also without a carrier' "$(net_choose eth2)" eth2
 is 'by MAC address, in either case' "$(net_choose 52-54-00-00-00-03) $(net_choose 52:54:00:00:00:01)" 'eth2 eth0'
