@@ -23,8 +23,9 @@ static const struct {
 	const char *path;
 	mode_t permissions;
 } folders[] = {
-	{ "dev", 0755 }, { "proc", 0555 }, { "sys", 0555 },  { "run", 0755 },     { "mnt", 0755 },
-	{ "etc", 0755 }, { "root", 0700 }, { "tmp", 01777 }, { "var/lib", 0755 },
+	{ "dev", 0755 },  { "proc", 0555 },       { "sys", 0555 },     { "run", 0755 },
+	{ "mnt", 0755 },  { "mnt/backup", 0755 }, { "etc", 0755 },     { "root", 0700 },
+	{ "tmp", 01777 }, { "var/lib", 0755 },    { "var/log", 0755 }, { "usr/lib/busybox", 0755 },
 };
 static const struct {
 	const char *path;

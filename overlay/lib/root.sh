@@ -2,18 +2,29 @@
 # From the root that the boot loader started into a fresh tmpfs. Runs before busybox's links exist,
 # so every command is called through busybox.
 
-# root_type: prints the type of the file system that / is on; "initramfs" where it is the kernel's
-# first, which has no other below it (it is its own parent): pivot_root(2) refuses that one.
+# root_type: prints the type of the file system that / is on. The kernel's first, for it always "rootfs",
+# is a tmpfs, which has a limit among its options, or a ramfs, where its command line has a root=.
 root_type() {
-	local id parent where rest type
+	local where rest type
 	type=
-	while read -r id parent _ _ where rest; do
+	while read -r _ _ _ _ where rest; do
 		[ "$where" = / ] || continue
-		type=${rest#*- }
-		type=${type%% *}
-		[ "$id" != "$parent" ] || type=initramfs
+		rest=${rest#*- }
+		type=${rest%% *}
+		case $rest in
+		rootfs*[\ ,]size=*) type=tmpfs ;;
+		rootfs*) type=ramfs ;;
+		esac
 	done <"$ROOT/proc/self/mountinfo"
 	echo "$type"
+}
+
+# root_first: is / the kernel's first mount, with no other below it (its own parent)?
+root_first() {
+	local id parent where
+	while read -r id parent _ _ where _; do
+		[ "$where" != / ] || [ "$id" = "$parent" ] || return 1
+	done <"$ROOT/proc/self/mountinfo"
 }
 
 # root_memory: prints the MiB of memory that can be had.
@@ -93,16 +104,6 @@ root_copy() {
 	[ $count = 0 ] || root_batch "$1" "$2" "$3" "$batch" "$keep"
 }
 
-# root_bind: for an initramfs that is a tmpfs (the kernel makes it one unless there is a root= on its
-# command line), where only a mount below / is missing: mounts the same file system once more over
-# itself and runs /init there. That moves no file and takes no memory; pivot_root(2) works then, as
-# after the same in mkosi and runc. Returns 1 when it cannot.
-root_bind() {
-	busybox mount -o remount,size=90% none / || return 1 # the kernel's own limit is half the memory
-	busybox mount --rbind / /mnt && cd /mnt && busybox mount --move . / || return 1
-	exec busybox chroot . /init
-}
-
 # root_leave: moves to a tmpfs and runs /init there; returns 0 where that is not needed (/ is one)
 # or not wise (a ramfs with less than 64 MiB to spare stays: it can be written to as well). Returns 1
 # when the tmpfs could not be made or filled.
@@ -110,9 +111,8 @@ root_leave() {
 	local new how
 	new=/newroot
 	case $(root_type) in
-	tmpfs | rootfs) return 0 ;; # rootfs: root_bind was here
-	initramfs)
-		[ "$(busybox stat -f -c %T /)" != tmpfs ] || root_bind || return 1
+	tmpfs) return 0 ;;
+	ramfs)
 		how=move
 		[ "$(root_memory)" -ge 64 ] || return 0
 		;;
@@ -128,7 +128,7 @@ root_leave() {
 	busybox umount /proc
 	# The trap is for shells that stay; exec leaves it behind and a failed one runs it.
 	[ $how = copy ] || exec busybox switch_root $new /init
-	busybox mkdir -p $new/oldroot && cd $new && busybox pivot_root . oldroot || return 1
+	busybox mkdir -p $new/oldroot $new/mnt/backup && cd $new && busybox pivot_root . oldroot || return 1
 	exec busybox chroot . /init
 }
 
@@ -152,4 +152,12 @@ root_free_old() {
 	/dev/root | /dev/ram*) [ ! -b "$ROOT/dev/ram0" ] || $MOCK busybox freeramdisk "$ROOT/dev/ram0" ;;
 	esac
 	return 0
+}
+
+# root_init: goes on as busybox's init. pivot_root(2), and so containers, refuse the kernel's first mount:
+# there the same file system is mounted once more over itself, as mkosi and runc do; no file is moved.
+root_init() {
+	root_first || exec busybox init
+	busybox mount --rbind / /mnt && cd /mnt && busybox mount --move . / && exec busybox chroot . busybox init
+	exec busybox init
 }

@@ -12,17 +12,14 @@ system_mount() {
 	$MOCK busybox mount -t "$1" -o "$4" "$2" "$ROOT$3" || fail "cannot mount $3"
 }
 
-# system_mounts: /proc, /sys, /dev, /run and what lies below them. Returns 1 when one is missing.
+# system_mounts: what lies below /run, /sys and /dev; /proc is there. Returns 1 when one is missing.
 system_mounts() {
 	local missing
 	missing=0
-	[ -e "$ROOT/proc/mounts" ] || $MOCK busybox mount -t proc proc "$ROOT/proc" || return 1
 	system_mount tmpfs run /run mode=755,nosuid,nodev || missing=1
 	$MOCK busybox mkdir -p "$RUN"
 	system_mount sysfs sys /sys nosuid,nodev,noexec || missing=1
 	system_mount devtmpfs dev /dev mode=755,nosuid || missing=1
-	system_mount devpts devpts /dev/pts mode=620,ptmxmode=666 || missing=1
-	system_mount tmpfs shm /dev/shm mode=1777,nosuid,nodev || missing=1
 	return $missing
 }
 
@@ -50,29 +47,33 @@ system_inittab() {
 	echo "::shutdown:/sbin/rescue-leave unmount"
 }
 
-# system_links: the links that devtmpfs and /etc lack. Existing files win.
+# system_files: busybox's commands (last in PATH: real tools win) and the table for busybox's init.
+system_files() {
+	$MOCK busybox --install -s "$ROOT/usr/lib/busybox" || return 1
+	# shellcheck disable=SC2046 # one word for each console
+	system_inittab $(system_consoles) >"$ROOT/etc/inittab"
+}
+
+# system_links: the links that devtmpfs lacks.
 system_links() {
 	local to link
 	while read -r to link; do
-		[ -e "$ROOT$link" ] || $MOCK busybox ln -sf "$to" "$ROOT$link"
+		[ -e "$ROOT$link" ] || $MOCK ln -sf "$to" "$ROOT$link"
 	done <<-END
 		/proc/self/fd /dev/fd
 		/proc/self/fd/0 /dev/stdin
 		/proc/self/fd/1 /dev/stdout
 		/proc/self/fd/2 /dev/stderr
-		/proc/self/mounts /etc/mtab
 	END
 }
 
-# system_files: folders, links, busybox's commands (last in PATH: real tools win) and the table for
-# busybox's init.
-system_files() {
-	$MOCK busybox mkdir -p "$ROOT/etc" "$ROOT/root" "$ROOT/tmp" "$ROOT/mnt/backup" \
-		"$ROOT/var/log" "$ROOT/usr/lib/busybox" || return 1
-	$MOCK busybox chmod 1777 "$ROOT/tmp"
-	[ -e "$ROOT/var/run" ] || $MOCK busybox ln -s /run "$ROOT/var/run"
+# system_rest: what programs expect and the menu does not wait for. Returns 1 when something is missing.
+system_rest() {
+	local missing
+	missing=0
+	system_mount devpts devpts /dev/pts mode=620,ptmxmode=666 || missing=1
+	system_mount tmpfs shm /dev/shm mode=1777,nosuid,nodev || missing=1
 	system_links
-	$MOCK busybox --install -s "$ROOT/usr/lib/busybox" || return 1
-	# shellcheck disable=SC2046 # one word for each console
-	system_inittab $(system_consoles) >"$ROOT/etc/inittab"
+	$MOCK busybox mount -o remount,size=90% none / # the kernel's own limit for a tmpfs is half the memory
+	return $missing
 }

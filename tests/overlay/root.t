@@ -14,9 +14,12 @@ mounted '1 1 0:2 / / rw - rootfs rootfs rw' '20 1 7:0 / / ro,relatime shared:1 -
 	'21 20 0:20 / /proc rw - proc proc rw'
 is 'what / is: the last that is mounted there' "$(root_type)" cramfs
 mounted '1 1 0:2 / / rw - rootfs rootfs rw' '21 1 0:20 / /proc rw - proc proc rw'
-is 'the one that nothing lies below' "$(root_type)" initramfs
+is 'an initramfs that is a ramfs' "$(root_type)" ramfs
+yes 'it is the first' root_first
+mounted '1 1 0:2 / / rw - rootfs rootfs rw,size=885132k,nr_inodes=7' '21 1 0:20 / /proc rw - proc proc rw'
+is 'one that is a tmpfs' "$(root_type)" tmpfs
 mounted '22 1 0:2 / / rw - rootfs rootfs rw,size=885132k' '23 22 0:20 / /proc rw - proc proc rw'
-is 'the same, mounted over itself' "$(root_type)" rootfs
+no 'mounted over itself it is not the first any more' root_first
 printf 'MemTotal: 500000 kB\nMemAvailable:  131072 kB\n' >"$ROOT/proc/meminfo"
 is 'memory' "$(root_memory)" 128
 printf '%s\n' '7f00-7f01 r-xp 00000000 00:02 12 /usr/bin/busybox' '7f02-7f03 rw-p 00000000 00:00 0 ' \
@@ -79,8 +82,10 @@ rm "$ROOT/sys/class/tty/console/active"
 is 'without any' "$(system_consoles)" console
 
 printf 'none /dev devtmpfs rw 0 0\n' >"$ROOT/proc/mounts"
-fake_busybox() { [ "$1 $3" != 'mount devpts' ]; }
-is 'what is mounted already is left, what fails is told' "$(system_mounts; echo $?)" 'cannot mount /dev/pts
+fake_busybox() { [ "$1 $3" != 'mount sysfs' ]; }
+is 'what is mounted already is left, what fails is told' "$(system_mounts; echo $?)" 'cannot mount /sys
 1'
-is 'the others are mounted' "$(commands | grep -c 'busybox mount')" 4
+is 'the others are mounted' "$(commands | grep -c 'busybox mount')" 2
+yes 'what the menu does not wait for' system_rest
+is 'comes later' "$(commands | grep -c 'devpts\|shm\|ln -sf\|size=90%')" 8
 plan
