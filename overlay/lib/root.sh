@@ -35,6 +35,11 @@ root_memory() {
 	done <"$ROOT/proc/meminfo"
 }
 
+# root_cut: did the kernel fail to unpack what / still is? Prints what it said of that.
+root_cut() {
+	[ "$(root_type)" != tmpfs ] && busybox dmesg 2>/dev/null | busybox grep -o -m 1 'Initramfs unpacking failed.*'
+}
+
 # root_in_use: prints the files that must stay until the end: the ones that this very shell is mapped
 # from (busybox, libc, the loader: without them no further command starts), and /init, which is how
 # switch_root knows an initramfs.

@@ -24,6 +24,24 @@ printf 'MemTotal: 500000 kB\nMemAvailable:  131072 kB\n' >"$ROOT/proc/meminfo"
 is 'memory' "$(root_memory)" 128
 printf '%s\n' '7f00-7f01 r-xp 00000000 00:02 12 /usr/bin/busybox' '7f02-7f03 rw-p 00000000 00:00 0 ' \
 	'7f04-7f05 r-xp 00000000 00:02 13 /usr/lib/libc.so.6' '7fff-8000 rw-p 0 00:00 0 [stack]' >"$ROOT/proc/self/maps"
+
+# What the kernel says when its tmpfs is full.
+busybox() {
+	case $1 in
+	dmesg) echo "$said" ;;
+	*) command busybox "$@" ;;
+	esac
+}
+said='[    7.097366] Initramfs unpacking failed: write error
+[    7.155992] Freeing initrd memory: 17632K'
+is 'an image that was not unpacked whole' "$(root_cut)" 'Initramfs unpacking failed: write error'
+yes 'is known' root_cut
+said="[    1.000000] rootfs image is not initramfs (junk within compressed archive); looks like an initrd"
+no 'an old kind of initrd is none' root_cut
+said='[    2.544867] Trying to unpack rootfs image as initramfs...'
+no 'one that was unpacked is none' root_cut
+unset -f busybox
+
 is 'what must stay' "$(root_in_use | tr '\n' ' ')" '/init /usr/bin/busybox /usr/lib/libc.so.6 '
 
 # A root like an image's: links, modes, empty folders, names with spaces, more than one batch.

@@ -432,10 +432,10 @@ TEST(a_file_that_went_away_is_an_error)
 	CHECK_ERROR(image_items(&lab.draft, &items, &e), "pack /nonexistent/gone: No such file or directory");
 }
 
-TEST(ram_is_for_two_trees_or_tree_and_initrd)
+TEST(ram_is_for_unpacking_or_for_working)
 {
-	CHECK_INT(ram_needed(8 << 20, 10 << 20, 30 << 20), (2 * 30 + 4 * 8 + 96) << 20);
-	CHECK_INT(ram_needed(8 << 20, 40 << 20, 30 << 20), (30 + 40 + 4 * 8 + 96) << 20);
+	CHECK_INT(ram_needed(8 << 20, 10 << 20, 30 << 20), (6 * 8 + 16 + 30 + 96) << 20);
+	CHECK_INT(ram_needed(8 << 20, 40 << 20, 100 << 20), (6 * 8 + 16 + 40 + 2 * 100) << 20);
 }
 
 TAP_MAIN()
