@@ -61,6 +61,17 @@ int libs_finish(struct libs *l, struct error *e)
 
 /* --- into the tree --- */
 
+/* Who asks for a library asks for the file and for the links of that name that lead to it. */
+static void add_asker(struct libs *l, const struct reason *why, const char *name, const struct loaded *got)
+{
+	const struct strlist *links = got->place ? &got->place->walk.links : NULL;
+
+	tree_also(l->tree, got->object->canonical, why, "library %s", name);
+	for (size_t i = 0; links && i < links->count; i += 2)
+		if (str_ends(links->items[i], name))
+			tree_also(l->tree, links->items[i], why, "library %s", name);
+}
+
 static int add_library(struct libs *l, const struct reason *why, const char *name, const struct loaded *got,
 		       struct error *e)
 {
@@ -74,7 +85,7 @@ static int add_library(struct libs *l, const struct reason *why, const char *nam
 			return r;
 		got->place->in_tree = true;
 	}
-	tree_also(l->tree, got->object->canonical, why, "library %s", name);
+	add_asker(l, why, name, got);
 	return got->by_name ? remember(l, got, e) : 0;
 }
 
