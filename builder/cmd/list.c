@@ -31,26 +31,28 @@ static size_t cut(const char *text, size_t columns)
 
 /* --- every file --- */
 
+/* Paths are shown whole; on a terminal the reasons get what is left of the line. */
 static void print_items(const struct image_items *items)
 {
-	size_t path_width = 4, left = width();
+	const size_t columns = width(), figures = 22;
+	size_t path_width = 4;
 
 	for (size_t i = 0; i < items->count; i++) {
 		size_t n = strlen(items->list[i].entry->path) + 1;
 
-		path_width = n > path_width && n <= column_max ? n : path_width;
+		path_width = n > path_width && n <= column_max && n <= columns / 2 ? n : path_width;
 	}
-	/* what the figures and the path do not take is the reason's */
-	left = left > path_width + 40 ? left - path_width - 22 : SIZE_MAX;
 	(void)printf("%10s  %6s  %-*s  %s\n", "SIZE", "SHARE", (int)path_width, "FILE", "FIRST REASON");
 	for (size_t i = 0; i < items->count; i++) {
 		const struct image_item *item = &items->list[i];
 		_cleanup_(free) char *reason = reason_text(item->entry->reason);
+		size_t n = strlen(item->entry->path) + 1,
+		       before = figures + (n > path_width ? n : path_width);
 		char size[SIZE_TEXT_MAX];
 
 		(void)printf("%10s  %4.1f %%  /%-*s  %.*s\n", format_size(item->entry->size, size),
 			     item->share * 100, (int)path_width - 1, item->entry->path,
-			     (int)cut(reason, left), reason);
+			     (int)cut(reason, columns > before ? columns - before : 0), reason);
 	}
 }
 
