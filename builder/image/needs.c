@@ -81,7 +81,10 @@ static int check_machine(const struct root *root, const struct profiles *profile
 {
 	const struct profile *about = about_machine(profiles);
 	_cleanup_(strlist) struct strlist storage = { 0 };
-	int r = about ? hardware_storage(root, &storage, e) : 0;
+
+	if (!about)
+		return 0;
+	int r = hardware_storage(root, &storage, e);
 
 	if (r < 0)
 		return r;
