@@ -37,33 +37,55 @@ static bool is_promised(const struct profiles *profiles, const struct need *need
 	return false;
 }
 
-/* "no chosen profile promises 'can make xfs'; add profile xfs". The caller frees. */
-static char *unpromised(const struct need *need, const char *folder)
+/* Needs that nobody promises, put together for one message. */
+struct unmet {
+	struct strlist of, promises, profiles; /* profiles: those that would promise it */
+};
+static void unmet_free(struct unmet *u)
 {
+	strlist_free(&u->of);
+	strlist_free(&u->promises);
+	strlist_free(&u->profiles);
+}
+DEFINE_CLEANUP(unmet, struct unmet, unmet_free)
+
+static void add_unmet(struct unmet *u, const struct need *need, const char *folder)
+{
+	_cleanup_(free) char *quoted = xasprintf("'%s'", need->promise);
 	_cleanup_(strlist) struct strlist who = { 0 };
 
 	profiles_that_promise(folder, need->promise, &who);
-	_cleanup_(free) char *names = strlist_join(&who, " or ");
+	strlist_add(&u->of, need->of);
+	strlist_add_once(&u->promises, quoted);
+	if (who.count)
+		strlist_add_once(&u->profiles, who.items[0]);
+}
 
-	return xasprintf("no chosen profile promises '%s'; %s%s", need->promise,
-			 who.count ? "add profile " : "write one that does (lifeboat-profile(5))",
-			 who.count ? names : "");
+/* "no chosen profile promises 'can make xfs'; add xfs to 'profiles' in recovery.conf". The caller frees. */
+static char *unmet_text(const struct unmet *u)
+{
+	_cleanup_(free) char *promises = strlist_join(&u->promises, ", ");
+	_cleanup_(free) char *profiles = u->profiles.count ? strlist_join(&u->profiles, " ") : NULL;
+
+	return xasprintf("no chosen profile promises %s; %s%s%s", promises,
+			 profiles ? "add " : "write one that does",
+			 profiles ? profiles : " (lifeboat-profile(5))",
+			 profiles ? " to 'profiles' in recovery.conf" : "");
 }
 
 static int check_target(const struct recovery_conf *conf, const struct profiles *profiles, const char *folder,
 			struct error *e)
 {
-	for (size_t i = 0; conf->target && i < sizeof(of_targets) / sizeof(*of_targets); i++) {
-		const struct need *need = &of_targets[i];
+	_cleanup_(unmet) struct unmet unmet = { 0 };
 
-		if (!str_after(conf->target, need->of) || is_promised(profiles, need))
-			continue;
-		_cleanup_(free) char *why = unpromised(need, folder);
+	for (size_t i = 0; conf->target && i < sizeof(of_targets) / sizeof(*of_targets); i++)
+		if (str_after(conf->target, of_targets[i].of) && !is_promised(profiles, &of_targets[i]))
+			add_unmet(&unmet, &of_targets[i], folder);
+	if (!unmet.of.count)
+		return 0;
+	_cleanup_(free) char *why = unmet_text(&unmet);
 
-		return recovery_conf_error(conf, "backup", "target", ENOENT, e, "target %s: %s", conf->target,
-					   why);
-	}
-	return 0;
+	return recovery_conf_error(conf, "backup", "target", ENOENT, e, "target %s: %s", conf->target, why);
 }
 
 /* The profile that is about this machine, or NULL. */
@@ -81,6 +103,7 @@ static int check_machine(const struct root *root, const struct profiles *profile
 {
 	const struct profile *about = about_machine(profiles);
 	_cleanup_(strlist) struct strlist storage = { 0 };
+	_cleanup_(unmet) struct unmet unmet = { 0 };
 
 	if (!about)
 		return 0;
@@ -88,17 +111,14 @@ static int check_machine(const struct root *root, const struct profiles *profile
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < sizeof(of_machines) / sizeof(*of_machines); i++) {
-		const struct need *need = &of_machines[i];
+	for (size_t i = 0; i < sizeof(of_machines) / sizeof(*of_machines); i++)
+		if (strlist_has(&storage, of_machines[i].of) && !is_promised(profiles, &of_machines[i]))
+			add_unmet(&unmet, &of_machines[i], folder);
+	if (!unmet.of.count)
+		return 0;
+	_cleanup_(free) char *of = strlist_join(&unmet.of, ", "), *why = unmet_text(&unmet);
 
-		if (!strlist_has(&storage, need->of) || is_promised(profiles, need))
-			continue;
-		_cleanup_(free) char *why = unpromised(need, folder);
-
-		return error_text(e, ENOENT, "this machine has %s: %s, or drop profile %s", need->of, why,
-				  about->name);
-	}
-	return 0;
+	return error_text(e, ENOENT, "this machine has %s: %s, or drop profile %s", of, why, about->name);
 }
 
 int needs_check(const struct recovery_conf *conf, const struct root *root, const struct profiles *profiles,

@@ -80,11 +80,11 @@ TEST(a_target_needs_who_can_reach_it)
 	CHECK_OK(check(&lab, nfs, "old"));
 	_cleanup_(free) char *no_smb =
 		xasprintf("%s/r.conf:3: target smb://nas/rescue: no chosen profile promises 'can mount "
-			  "smb3'; add profile smb",
+			  "smb3'; add smb to 'profiles' in recovery.conf",
 			  lab.dir.path);
 	_cleanup_(free) char *no_nfs =
 		xasprintf("%s/r.conf:2: target nfs://nas/rescue: no chosen profile promises 'can mount "
-			  "nfs4'; add profile both",
+			  "nfs4'; add both to 'profiles' in recovery.conf",
 			  lab.dir.path);
 
 	CHECK_ERROR(check(&lab, smb, "plain both"), no_smb);
@@ -147,15 +147,15 @@ TEST(this_machine_needs_who_can_make_it_anew)
 	CHECK_OK(check(&lab, "", "plain")); /* not about this machine */
 	CHECK_OK(check(&lab, "", "here lvm ext"));
 	CHECK_ERROR(check(&lab, "", "here lvm"),
-		    "this machine has ext3: no chosen profile promises 'can make ext4'; add "
-		    "profile ext, or drop profile here");
-	CHECK_ERROR(check(&lab, "", "here ext"),
-		    "this machine has lvm: no chosen profile promises 'can open lvm'; add "
-		    "profile lvm, or drop profile here");
+		    "this machine has ext3: no chosen profile promises 'can make ext4'; add ext to "
+		    "'profiles' in recovery.conf, or drop profile here");
+	CHECK_ERROR(check(&lab, "", "here"),
+		    "this machine has ext3, lvm: no chosen profile promises 'can make ext4', 'can open "
+		    "lvm'; add ext lvm to 'profiles' in recovery.conf, or drop profile here");
 	put(&lab, "root/sys/block/dm-1/dm/uuid", "CRYPT-LUKS1-abcd\n");
 	CHECK_ERROR(check(&lab, "", "here ext"),
-		    "this machine has luks: no chosen profile promises 'can open luks'; write "
-		    "one that does (lifeboat-profile(5)), or drop profile here");
+		    "this machine has luks: no chosen profile promises 'can open luks'; write one "
+		    "that does (lifeboat-profile(5)), or drop profile here");
 }
 
 TAP_MAIN()
