@@ -7,7 +7,10 @@
 #include <zlib.h>
 #include <zstd.h>
 
-enum { piece_size = 1 << 18 };
+enum {
+	piece_size = 1 << 18,
+	lzma_memory = 512 << 20, /* more than the largest dictionary of kernels, 128 MiB, asks for */
+};
 
 /* One reading. The decoders below return 0 at the end of the stream, what `out` returned, or a negative errno. */
 struct job {
@@ -73,14 +76,14 @@ static int read_xz(struct job *j)
 {
 	__attribute__((cleanup(lzma_end))) lzma_stream z = LZMA_STREAM_INIT;
 
-	return run_lzma(j, &z, lzma_stream_decoder(&z, UINT64_MAX, 0));
+	return run_lzma(j, &z, lzma_stream_decoder(&z, lzma_memory, 0));
 }
 
 static int read_lzma(struct job *j)
 {
 	__attribute__((cleanup(lzma_end))) lzma_stream z = LZMA_STREAM_INIT;
 
-	return run_lzma(j, &z, lzma_alone_decoder(&z, UINT64_MAX));
+	return run_lzma(j, &z, lzma_alone_decoder(&z, lzma_memory));
 }
 
 static void cleanup_zstd(ZSTD_DStream **z)

@@ -83,13 +83,13 @@ static int parse_needs(struct moddep *d, size_t at, const struct map *by_path, s
 	return 0;
 }
 
-/* No more words than blanks. */
-static size_t count_blanks(const char *text)
+/* There are no more words than this: each stands behind a blank or a colon. */
+static size_t count_words(const char *text)
 {
 	size_t n = 0;
 
 	for (; *text; text++)
-		n += *text == ' ' || *text == '\t';
+		n += *text == ' ' || *text == '\t' || *text == ':';
 	return n;
 }
 
@@ -100,7 +100,7 @@ int moddep_parse(char *text, const char *shown, struct moddep *ret, struct error
 	size_t used = 0;
 	int r = 0;
 
-	d.needs = xcalloc(count_blanks(text) + 1, sizeof(*d.needs));
+	d.needs = xcalloc(count_words(text) + 1, sizeof(*d.needs));
 	for (char *rest = text, *line; r == 0 && (line = strsep(&rest, "\n"));)
 		if (*line || (rest && *rest))
 			r = parse_line(&d, line, shown, e);

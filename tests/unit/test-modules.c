@@ -184,6 +184,18 @@ TEST(modules_dep_is_read)
 	CHECK_INT(moddep_plain_len("kernel/a-b.ko.xz"), strlen("kernel/a-b.ko"));
 }
 
+TEST(needs_may_follow_the_colon_at_once)
+{
+	_cleanup_(moddep) struct moddep d = { 0 };
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+
+	for (int i = 0; i < 100; i++)
+		strbuf_puts(&text, "a.ko:a.ko\n");
+	CHECK_OK(parse(text.data, &d));
+	CHECK_INT(d.count, 100);
+	CHECK_INT(d.list[99].need_count, 1);
+}
+
 TEST(a_broken_modules_dep_is_pointed_at)
 {
 	struct moddep d;
