@@ -77,7 +77,9 @@ static int add_library(struct libs *l, const struct reason *why, const char *nam
 {
 	if (!got->object->reason)
 		got->object->reason = tree_reason(l->tree, why, "library %s", name);
-	if (got->place && !got->place->in_tree) {
+	if (!got->place)
+		return 0; /* the program itself, which its own library needs */
+	if (!got->place->in_tree) {
 		int r = tree_add_walk(l->tree, l->linker.objects.root, &got->place->walk, got->object->reason,
 				      e);
 

@@ -125,8 +125,10 @@ ssize_t process_find(struct process *p, size_t by, const char *name, struct erro
 		return known;
 	int r = search_library(p, by, name, &found, e);
 
-	if (r < 0)
+	if (r < 0) {
+		error_prefix(e, "library %s of %s", name, p->list[by].object->shown);
 		return r;
+	}
 	return (ssize_t)map_object(p, &found);
 }
 

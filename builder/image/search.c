@@ -30,8 +30,7 @@ static int try_file(struct search *s, const char *path)
 	int r = objects_at(&s->p->linker->objects, path, &place, s->e);
 
 	if (r == 0 && place->object && !place->object->is_elf)
-		return error_text(s->e, ENOEXEC,
-				  "find library %s: %s is no library, and the loader stops there", s->name,
+		return error_text(s->e, ENOEXEC, "%s is no library, and the loader stops there",
 				  place->object->shown);
 	if (r < 0 || !place->object || !of_kind(&place->object->info, asking(s)))
 		return r;

@@ -590,6 +590,40 @@ TEST(a_sites_overlay_goes_on_top)
 	CHECK(strlist_has(&result.secrets, "/root/key"));
 }
 
+TEST(what_stands_in_place_of_a_library)
+{
+	_cleanup_(lab) struct lab lab;
+	struct image_result result;
+
+	lab_make(&lab);
+	compile(&lab, "root/usr/lib/libb.so.1", "-shared -Wl,-soname,libb.so.1");
+	put_link(&lab, "build-b.so", "root/usr/lib/libb.so.1");
+	compile(&lab, "root/usr/lib/ld-lab.so", "-shared -Wl,-soname,ld-lab.so");
+	compile(&lab, "root/usr/bin/prog",
+		"-nostartfiles -Wl,-e,0 -Wl,--dynamic-linker,/lib/ld-lab.so +build-b.so");
+	put(&lab, "data/profiles/test.conf", "[tools]\nrequired = prog\n");
+	_cleanup_(free) char *library = inside(&lab, "root/usr/lib/libb.so.1");
+	_cleanup_(free) char *nowhere =
+		xasprintf("pack %s/usr/bin/prog: its library libb.so.1 is in no folder of ld.so", lab.root);
+	_cleanup_(free) char *loop = xasprintf("library libb.so.1 of %s/usr/bin/prog: "
+					       "read %s/lib/libb.so.1: Too many levels of symbolic links",
+					       lab.root, lab.root);
+	_cleanup_(free) char *text = xasprintf("library libb.so.1 of %s/usr/bin/prog: "
+					       "%s is no library, and the loader stops there",
+					       lab.root, library);
+
+	CHECK(unlink(library) == 0 && mkfifo(library, 0644) == 0);
+	CHECK_ERROR(build(&lab, "out", &result), nowhere);
+	CHECK(unlink(library) == 0 && mkdir(library, 0755) == 0);
+	CHECK_ERROR(build(&lab, "out", &result), nowhere);
+	CHECK(rmdir(library) == 0 && symlink("libb.so.1", library) == 0);
+	CHECK_ERROR(build(&lab, "out", &result), loop);
+	CHECK(unlink(library) == 0);
+	put(&lab, "root/usr/lib/libb.so.1", "");
+	CHECK_ERROR(build(&lab, "out", &result), text);
+	check_no_output(&lab);
+}
+
 TEST(programs_of_a_sites_overlay_get_what_they_need)
 {
 	_cleanup_(lab) struct lab lab;
