@@ -84,6 +84,11 @@ int pwrite_all(int fd, const void *data, size_t len, off_t offset)
 	return 0;
 }
 
+void flush_begin(int fd)
+{
+	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* what fails here fails in fsync() */
+}
+
 ssize_t read_full(int fd, void *data, size_t len)
 {
 	size_t done = 0;

@@ -23,6 +23,8 @@ ssize_t read_full(int fd, void *data, size_t len);
 /* The same at an offset. */
 ssize_t pread_full(int fd, void *data, size_t len, off_t offset);
 int pwrite_all(int fd, const void *data, size_t len, off_t offset);
+/* The disk begins with what was written so far while we go on, so that a later fsync() is short. */
+void flush_begin(int fd);
 
 /* An output that appears whole or not at all: flushed and given its name by outfile_commit(); the clean-up
  * throws away what was not committed, a signal does so too, and what a kill leaves where files cannot be

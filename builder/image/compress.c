@@ -61,12 +61,22 @@ int compress_open(const struct compressor *compressor, unsigned level, int fd, c
 	return 0;
 }
 
+/* So much is written before the disk is told to begin with it. */
+enum { flush_size = 4 << 20 };
+
 static int to_file(void *user, const void *data, size_t len)
 {
-	const struct compress *c = user;
+	struct compress *c = user;
 	int r = write_all(c->fd, data, len);
 
-	return r < 0 ? error_errno(c->e, -r, "write %s", c->shown) : 0;
+	if (r < 0)
+		return error_errno(c->e, -r, "write %s", c->shown);
+	c->unflushed += len;
+	if (c->unflushed >= flush_size) {
+		flush_begin(c->fd);
+		c->unflushed = 0;
+	}
+	return 0;
 }
 
 static int push(struct compress *c, const void *data, size_t len, bool last)

@@ -32,6 +32,7 @@ struct compress {
 	const char *shown; /* caller's: names the file in errors */
 	struct error *e; /* caller's: filled when something fails */
 	int failed; /* 0, or what the first failure was */
+	size_t unflushed; /* bytes that the disk has not been told of */
 };
 
 /* `level` 0 is the compressor's default. A level that it does not have is -EINVAL. */

@@ -31,8 +31,10 @@ static int write_kernel(struct image_draft *d, struct outfile *out, struct error
 
 		if (n < 0)
 			return error_errno(e, errno, "copy %s to %s", d->kernel.vmlinuz, out->shown);
-		if (n == 0)
+		if (n == 0) {
+			flush_begin(out->fd);
 			return 0;
+		}
 		d->result.kernel_size += (uint64_t)n;
 	}
 }
