@@ -21,7 +21,8 @@ peers_make() {
 	echo "${1##*/}" >"$peers/complete"
 }
 
-# What makes their images, run out of their own Debian by peer(): the modules in /var/tmp/modules, as zstd of the level $1.
+# What makes their images, run out of their own Debian by peer(): the modules in /var/tmp/modules, as zstd of
+# the level $1; dracut_own as dracut comes, with its own choice of modules and compressor.
 # shellcheck disable=SC2016 # the inner shell's own
 declare -A peer_scripts=(
 	[mkinitramfs]='
@@ -32,6 +33,8 @@ declare -A peer_scripts=(
 	[dracut]='
 		dracut --force --quiet --no-hostonly --drivers "$(tr "\n" " " </var/tmp/modules)" \
 			--compress "zstd -$1 -T0 -q" --kver "$(ls /usr/lib/modules)" /var/tmp/dracut.img'
+	[dracut_own]='
+		dracut --force --quiet --no-hostonly --kver "$(ls /usr/lib/modules)" /var/tmp/dracut_own.img'
 )
 
 # peer MEASURE NAME LEVEL
