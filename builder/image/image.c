@@ -150,26 +150,54 @@ int image_pack(struct image_draft *d, const char *outdir, struct image_result *r
 	return 0;
 }
 
-/* The compressor's guess is that of the tree; the kernel is copied as it is. */
-int image_guess(struct image_draft *d, struct image_result *ret, struct error *e)
+/* Microcode and a compressed archive. */
+static int guess_cpio(struct image_draft *d, struct error *e)
 {
 	const struct recovery_conf *c = d->request->conf;
+	_cleanup_(microcode) struct microcode m = { 0 };
 	struct pack_totals totals = { 0 };
-	struct stat st;
-	int r = draft_weigh(d, e);
+	int r = microcode_make(&d->root, c->microcode, &m, d->report, e);
 
+	if (r == 0)
+		r = draft_weigh(d, e);
 	if (r == 0)
 		r = weigh_guess(&d->tree, &d->weights, compressor_find(c->compress, NULL), c->level,
 				&d->result.initrd_size, e);
 	if (r < 0)
 		return r;
-	if (stat(d->kernel.vmlinuz, &st) < 0)
-		return error_errno(e, errno, "read %s", d->kernel.vmlinuz);
-	d->result.kernel_size = (uint64_t)st.st_size;
 	for (size_t i = 0; i < d->tree.count; i++)
 		pack_totals_add(&totals, d->tree.entries[i],
 				d->tree.entries[i]->same_as ? 0 : d->tree.entries[i]->size);
-	r = take_totals(d, &totals, e);
+	d->result.initrd_size += m.archive.len;
+	totals.content += m.archive.len;
+	totals.memory += m.archive.len;
+	return take_totals(d, &totals, e);
+}
+
+/* The image of a file system is packed for its size and thrown away. */
+static int pack_for_size(struct image_draft *d, struct error *e)
+{
+	_cleanup_(tempdir) struct tempdir temp = TEMPDIR_NONE;
+	_cleanup_(outfile) struct outfile out = OUTFILE_NONE;
+	int r = tempdir_make(&temp, e);
+
+	if (r < 0)
+		return r;
+	_cleanup_(free) char *path = xasprintf("%s/initrd.img", temp.path);
+
+	r = outfile_open(AT_FDCWD, path, 0600, &out, e);
+	return r < 0 ? r : write_initrd(d, &out, e);
+}
+
+int image_guess(struct image_draft *d, struct image_result *ret, struct error *e)
+{
+	struct stat st;
+
+	if (stat(d->kernel.vmlinuz, &st) < 0)
+		return error_errno(e, errno, "read %s", d->kernel.vmlinuz);
+	d->result.kernel_size = (uint64_t)st.st_size;
+	int r = d->choice.way == BOOT_CPIO ? guess_cpio(d, e) : pack_for_size(d, e);
+
 	if (r < 0)
 		return r;
 	draft_end_phase(d, "guess");

@@ -176,7 +176,7 @@ void reasons_chains(const struct reasons *g, size_t entry, size_t max, struct ch
 	for (size_t at = none; at == none || at < count; at++) {
 		size_t node = at == none ? entry : g->edges[open[at].edge].from;
 
-		if (node == g->root) {
+		if (at != none && node == g->root) {
 			if (ret->count == max) {
 				ret->more = true;
 				break;
