@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-enum { OPTION_BY = CMD_FIRST_OWN, column_max = 64 };
+enum { OPTION_BY = CMD_FIRST_OWN, OPTION_PROMISES, column_max = 64 };
 
 /* The columns of the terminal; SIZE_MAX where stdout is none. */
 static size_t width(void)
@@ -105,6 +105,56 @@ static json_t *sums_json(const struct image_sums *sums, const char *kind)
 	return all;
 }
 
+/* --- promises --- */
+
+static void print_promises(const struct image_promises *promises)
+{
+	size_t name_width = strlen("PROMISE"), profile_width = strlen("PROFILE"), columns = width();
+
+	for (size_t i = 0; i < promises->count; i++) {
+		size_t name = strlen(promises->list[i].name), profile = strlen(promises->list[i].profile);
+
+		name_width = name > name_width ? name : name_width;
+		profile_width = profile > profile_width ? profile : profile_width;
+	}
+	size_t left = columns > name_width + profile_width + 20 ? columns - name_width - profile_width - 4
+								: SIZE_MAX;
+
+	(void)printf("%-*s  %-*s  NEEDS\n", (int)name_width, "PROMISE", (int)profile_width, "PROFILE");
+	for (size_t i = 0; i < promises->count; i++) {
+		const struct image_promise *p = &promises->list[i];
+		_cleanup_(strbuf) struct strbuf needs = { 0 };
+
+		strbuf_puts(&needs, p->seen ? "" : "(modules not looked at) ");
+		for (size_t n = 0; n < p->count; n++)
+			strbuf_printf(&needs, "%s%s", n ? " " : "", p->needs[n].what);
+		(void)printf("%-*s  %-*s  %.*s\n", (int)name_width, p->name, (int)profile_width, p->profile,
+			     (int)cut(needs.data, left), needs.data);
+	}
+}
+
+static json_t *promises_json(const struct image_promises *promises)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < promises->count; i++) {
+		const struct image_promise *p = &promises->list[i];
+		json_t *needs = json_object();
+
+		for (size_t n = 0; n < p->count; n++) {
+			if (!json_object_get(needs, p->needs[n].kind))
+				(void)json_object_set_new(needs, p->needs[n].kind,
+							  json_array()); /* only memory can lack */
+			(void)json_array_append_new(json_object_get(needs, p->needs[n].kind),
+						    json_string(p->needs[n].what)); /* the same */
+		}
+		(void)json_array_append_new(all,
+					    json_pack("{s:s, s:s, s:b, s:o}", "promise", p->name, "profile",
+						      p->profile, "seen", p->seen, "needs", needs));
+	}
+	return all;
+}
+
 /* --- the command --- */
 
 static int print_json(struct cmd *c, json_t *all)
@@ -141,6 +191,17 @@ static int list_sums(struct cmd *c, struct image_draft *d, enum image_by by)
 	return cmd_done(c);
 }
 
+static int list_promises(struct cmd *c, const struct image_draft *d)
+{
+	_cleanup_(image_promises) struct image_promises promises = { 0 };
+
+	image_promises(d, &promises);
+	if (c->json)
+		return print_json(c, promises_json(&promises));
+	print_promises(&promises);
+	return cmd_done(c);
+}
+
 /* BY_COUNT when there is none of that name. */
 static enum image_by parse_by(const char *name)
 {
@@ -155,10 +216,12 @@ int cmd_list(int argc, char *argv[])
 {
 	static const struct option options[] = { { "kernel", required_argument, NULL, 'k' },
 						 { "by", required_argument, NULL, OPTION_BY },
+						 { "promises", no_argument, NULL, OPTION_PROMISES },
 						 CMD_OPTIONS_LONG };
 	_cleanup_(cmd) struct cmd c;
 	_cleanup_(draft_arg) struct draft_arg a = { 0 };
 	const char *kernel = NULL, *by = NULL;
+	bool promises = false;
 	int option, exit_code;
 	struct error e;
 
@@ -171,6 +234,9 @@ int cmd_list(int argc, char *argv[])
 		case OPTION_BY:
 			by = optarg;
 			break;
+		case OPTION_PROMISES:
+			promises = true;
+			break;
 		default:
 			if (!cmd_option(&c, option, &exit_code))
 				return exit_code;
@@ -179,8 +245,12 @@ int cmd_list(int argc, char *argv[])
 		return cmd_usage(&c, "unexpected argument '%s'", argv[optind]);
 	if (by && parse_by(by) == BY_COUNT)
 		return cmd_usage(&c, "--by '%s' is not known; expected profile, tool or module", by);
+	if (by && promises)
+		return cmd_usage(&c, "--by and --promises exclude each other");
 	if (draft_arg_make(&c, kernel, &a, &e) < 0)
 		return cmd_failed(&c, &e);
 	cmd_print_as_filter();
+	if (promises)
+		return list_promises(&c, a.draft);
 	return by ? list_sums(&c, a.draft, parse_by(by)) : list_items(&c, a.draft);
 }

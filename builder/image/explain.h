@@ -63,3 +63,26 @@ struct image_sums {
 void image_sums_free(struct image_sums *sums);
 DEFINE_CLEANUP(image_sums, struct image_sums, image_sums_free)
 int image_sums(struct image_draft *d, enum image_by by, struct image_sums *ret, struct error *e);
+
+/* --- promises --- */
+
+/* One thing that a promise needs, of what kind: "tools", "applets", "modules", "libraries", "files". */
+struct image_need {
+	const char *kind, *what;
+};
+/* What a profile says that the image can do. A draft keeps all of its promises; those that could not be looked at,
+ * for a kernel without a folder of modules, are not `seen`. */
+struct image_promise {
+	const char *name, *profile;
+	bool seen;
+	struct image_need *needs;
+	size_t count, capacity;
+};
+struct image_promises {
+	struct image_promise *list;
+	size_t count, capacity;
+};
+void image_promises_free(struct image_promises *p);
+DEFINE_CLEANUP(image_promises, struct image_promises, image_promises_free)
+/* In the order of the profiles. */
+void image_promises(const struct image_draft *d, struct image_promises *ret);

@@ -438,4 +438,36 @@ TEST(ram_is_for_unpacking_or_for_working)
 	CHECK_INT(ram_needed(8 << 20, 40 << 20, 100 << 20), (6 * 8 + 16 + 40 + 2 * 100) << 20);
 }
 
+TEST(promises_with_what_they_need)
+{
+	struct image_draft d = { 0 };
+	struct profile list[2];
+	_cleanup_(image_promises) struct image_promises got = { 0 };
+
+	CHECK_OK(profile_parse("disk", "d.conf",
+			       "[promise can open]\ntools = a|b c\nmodules = m\n[tools]\nrequired = other\n"
+			       "[promise can close]\napplets = ash\nfiles = /f\n",
+			       &list[0], &e));
+	CHECK_OK(profile_parse("net", "n.conf", "[promise can call]\nlibraries = l\ntools = t\n", &list[1],
+			       &e));
+	d.profiles = (struct profiles) { .list = list, .count = 2 };
+	strlist_add_words(&d.result.promises, "x");
+	strlist_add(&d.result.promises, "can close");
+	image_promises(&d, &got);
+	CHECK_INT(got.count, 3);
+	CHECK_STR(got.list[0].name, "can open");
+	CHECK_STR(got.list[0].profile, "disk");
+	CHECK(!got.list[0].seen && got.list[1].seen && !got.list[2].seen);
+	CHECK_INT(got.list[0].count, 3);
+	CHECK_STR(got.list[0].needs[0].what, "a|b");
+	CHECK_STR(got.list[0].needs[2].kind, "modules");
+	CHECK_STR(got.list[1].needs[0].kind, "applets");
+	CHECK_STR(got.list[1].needs[1].what, "/f");
+	CHECK_STR(got.list[2].profile, "net");
+	CHECK_STR(got.list[2].needs[0].kind, "libraries");
+	strlist_free(&d.result.promises);
+	profile_free(&list[0]);
+	profile_free(&list[1]);
+}
+
 TAP_MAIN()
