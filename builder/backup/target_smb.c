@@ -9,6 +9,9 @@ static const char *settle(struct target_url *u)
 		return "it names no host";
 	if (!*u->path)
 		return "it names no share";
+	/* mount.cifs(8) makes it one of its comma-separated options */
+	if (strchr(u->path, ','))
+		return "a ',' cannot be part of its path";
 	char *slash = strchr(u->path, '/');
 	char *path = xstrdup(slash ? slash + 1 : "");
 

@@ -96,6 +96,9 @@ static const char *const bads[][2] = {
 			      "smb://[user@]host[:port]/share[/folder]" },
 	{ "smb://nas/b%0a", "target 'smb://nas/b%0a': it holds a control character; expected "
 			    "smb://[user@]host[:port]/share[/folder]" },
+	{ "smb://nas/b/c,sec=none",
+	  "target 'smb://nas/b/c,sec=none': a ',' cannot be part of its path; expected "
+	  "smb://[user@]host[:port]/share[/folder]" },
 	{ "smb://nas/b%2",
 	  "target 'smb://nas/b%2': a '%' is not followed by two hexadecimal digits; expected "
 	  "smb://[user@]host[:port]/share[/folder]" },
