@@ -139,9 +139,9 @@ static int packer_open(struct packer *p, const struct pack_options *o, int fd, c
 	p->buf = xmalloc(block);
 	if (!p->archive || !p->header)
 		return error_errno(p->e, ENOMEM, "write %s", shown);
-	/* Nothing is added at the end. */
+	/* What it makes comes to us as it is made, without a copy, and nothing is added at the end. */
 	if (archive_write_set_format_cpio_newc(p->archive) != ARCHIVE_OK ||
-	    archive_write_set_bytes_per_block(p->archive, block) != ARCHIVE_OK ||
+	    archive_write_set_bytes_per_block(p->archive, 0) != ARCHIVE_OK ||
 	    archive_write_set_bytes_in_last_block(p->archive, 1) != ARCHIVE_OK ||
 	    archive_write_open(p->archive, &p->out, NULL, on_bytes, NULL) != ARCHIVE_OK)
 		return error_text(p->e, EIO, "write %s: %s", shown, archive_error_string(p->archive));
