@@ -37,7 +37,7 @@ root_memory() {
 
 # root_cut: did the kernel fail to unpack what / still is? Prints what it said of that.
 root_cut() {
-	[ "$(root_type)" != tmpfs ] && busybox dmesg 2>/dev/null | busybox grep -o -m 1 'Initramfs unpacking failed.*'
+	root_first && busybox dmesg 2>/dev/null | busybox grep -o -m 1 'Initramfs unpacking failed.*'
 }
 
 # root_in_use: prints the files that must stay until the end: the ones that this very shell is mapped

@@ -26,6 +26,7 @@ printf '%s\n' '7f00-7f01 r-xp 00000000 00:02 12 /usr/bin/busybox' '7f02-7f03 rw-
 	'7f04-7f05 r-xp 00000000 00:02 13 /usr/lib/libc.so.6' '7fff-8000 rw-p 0 00:00 0 [stack]' >"$ROOT/proc/self/maps"
 
 # What the kernel says when its tmpfs is full.
+mounted '1 1 0:2 / / rw - rootfs rootfs rw,size=885132k,nr_inodes=7'
 busybox() {
 	case $1 in
 	dmesg) echo "$said" ;;
@@ -40,6 +41,9 @@ said="[    1.000000] rootfs image is not initramfs (junk within compressed archi
 no 'an old kind of initrd is none' root_cut
 said='[    2.544867] Trying to unpack rootfs image as initramfs...'
 no 'one that was unpacked is none' root_cut
+said='[    7.097366] Initramfs unpacking failed: write error'
+mounted '1 1 0:2 / / rw - rootfs rootfs rw' '20 1 0:20 / / rw - tmpfs tmpfs rw,size=885132k'
+no 'nor is what / is not any more' root_cut
 unset -f busybox
 
 is 'what must stay' "$(root_in_use | tr '\n' ' ')" '/init /usr/bin/busybox /usr/lib/libc.so.6 '
