@@ -214,6 +214,7 @@ int format_choose(const struct recovery_conf *conf, const struct kernel *kernel,
 			kernel->version, kernel->config.source);
 	int r = 0;
 
+	choice.image_compressed = f->compresses;
 	if (f->pack && is_classic(f, kernel)) {
 		choice.way = BOOT_CLASSIC;
 		choice.compressed = !f->compresses;

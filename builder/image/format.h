@@ -17,7 +17,8 @@ struct format; /* a row of the table in format.c */
 struct format_choice {
 	const struct format *format;
 	enum boot_way way;
-	bool compressed; /* by the compressor that recovery.conf names */
+	bool compressed; /* the initrd, by the compressor that recovery.conf names */
+	bool image_compressed; /* the image, by its own format */
 	struct strlist modules; /* that the starter loads */
 	struct strlist types; /* as which the starter tries to mount it */
 };

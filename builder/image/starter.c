@@ -1,5 +1,7 @@
 #include "image/starter.h"
 
+#include "base/fs.h"
+
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -72,11 +74,30 @@ static int add_files(struct image_draft *d, struct tree *tree, const struct reas
 	return r;
 }
 
+/* A second archive with the image alone. The kernel goes on behind what it has unpacked when zeros lead to
+ * the next multiple of four (Linux: init/initramfs.c, unpack_to_rootfs()); lz4's end is four of them. */
+static int append_image(struct image_draft *d, const struct tree *image, int fd, const char *shown,
+			struct error *e)
+{
+	static const char zeros[8];
+	const struct pack_options plain = { "none", 0, d->mtime };
+	struct pack_totals totals;
+	off_t end = lseek(fd, 0, SEEK_END);
+
+	if (end < 0)
+		return error_errno(e, errno, "write %s", shown);
+	int r = write_all(fd, zeros, sizeof(zeros) - (size_t)end % 4);
+
+	if (r < 0)
+		return error_errno(e, -r, "write %s", shown);
+	return pack_tree(image, &plain, fd, shown, &totals, d->report, e);
+}
+
 int starter_pack(struct image_draft *d, int image, int fd, const char *shown, struct error *e)
 {
 	const struct recovery_conf *c = d->request->conf;
 	const struct pack_options options = { c->compress, c->level, d->mtime };
-	_cleanup_(tree) struct tree tree = { 0 };
+	_cleanup_(tree) struct tree tree = { 0 }, behind = { 0 };
 	_cleanup_(free) char *source = xasprintf("/proc/self/fd/%d", image);
 	const struct reason *why = tree_reason(&tree, NULL, "starter");
 	struct pack_totals totals;
@@ -91,9 +112,12 @@ int starter_pack(struct image_draft *d, int image, int fd, const char *shown, st
 	if (r == 0)
 		r = add_files(d, &tree, why, e);
 	if (r == 0)
-		r = tree_add_file(&tree, "/image", 0644, source, (uint64_t)st.st_size, why, e);
+		r = tree_add_file(d->choice.image_compressed ? &behind : &tree, "/image", 0644, source,
+				  (uint64_t)st.st_size, why, e);
 	if (r < 0)
 		return r;
 	tree_sort(&tree);
-	return pack_tree(&tree, &options, fd, shown, &totals, d->report, e);
+	tree_sort(&behind);
+	r = pack_tree(&tree, &options, fd, shown, &totals, d->report, e);
+	return r == 0 && behind.count ? append_image(d, &behind, fd, shown, e) : r;
 }
