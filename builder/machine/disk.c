@@ -8,9 +8,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
+
+/* The lock by which programs that write to disks keep out of each other's way (systemd's BLOCK_DEVICE_LOCKING):
+ * two recoveries on two consoles, a udev that would look at half of a table. */
+static int lock(int fd, const char *path, struct error *e)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	return errno == EWOULDBLOCK ? error_text(e, EBUSY, "%s is being written by another program", path)
+				    : error_errno(e, errno, "lock %s", path);
+}
 
 int disk_hold(const struct device *present, int *ret_fd, struct error *e)
 {
@@ -26,6 +37,10 @@ int disk_hold(const struct device *present, int *ret_fd, struct error *e)
 	if (!S_ISBLK(st.st_mode) || st.st_rdev != present->now.devno || size != present->size)
 		return error_text(e, ESTALE, "%s is another disk than planned; nothing was written to it",
 				  path);
+	int r = lock(fd, path, e);
+
+	if (r < 0)
+		return r;
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -158,7 +173,7 @@ static int reopen(const char *node, int *fd, struct error *e)
 	if (close(TAKE_FD(*fd)) < 0)
 		return error_errno(e, errno, "close %s", node);
 	*fd = TAKE_FD(again);
-	return 0;
+	return lock(*fd, node, e);
 }
 
 int disk_release(const struct machine *m, const struct device *disk, const char *node, int *fd,

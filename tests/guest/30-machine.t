@@ -7,10 +7,11 @@
 . "$TOP/tests/guest/lib/guest.sh"
 
 need_image image
-plan 29
+plan 30
 
 # The guest's part: the rescue image with another init, which prints "TAP ok NAME" or "TAP not ok NAME".
-mkdir -p extra
+mkdir -p extra/usr/bin
+cp "$(command -v flock)" extra/usr/bin/ || bail "no flock"
 cp "$TOP/tests/guest/30-machine.guest" extra/machine-test
 chmod 755 extra/machine-test
 (cd extra && find . | busybox cpio -o -H newc 2>/dev/null) >extra.cpio
