@@ -12,7 +12,7 @@
 enum {
 	out_size = 1 << 16,
 	/* The kernel allocates the dictionary while it unpacks, and each thread needs about twelve times as
-	 * much here. */
+	 * much here. Four times this makes an image two percent smaller. */
 	dictionary = 1 << 20,
 	block = 12 << 20,
 };

@@ -317,6 +317,61 @@ TEST(every_compressor_gives_the_same_tree)
 	CHECK_ERROR(build(&lab, "out", &first), "compress = lzo: expected zstd, xz, gzip, lz4 or none");
 }
 
+/* What a kernel with the drivers built in gets, and is told on its command line. */
+TEST(a_classic_initrd_is_the_image_itself)
+{
+	static const struct {
+		const char *format, *compress,
+			*check; /* NULL: it is packed, and as large as the one before */
+	} cases[] = {
+		{ "cramfs", "zstd", "fsck.cramfs" },
+		{ "ext2", "none", "e2fsck -fn" },
+		{ "ext2", "gzip", NULL },
+	};
+	static const char config[] = "CONFIG_BLK_DEV_INITRD=y\nCONFIG_RD_GZIP=y\nCONFIG_BLK_DEV_RAM=y\n"
+				     "CONFIG_CRAMFS=y\nCONFIG_EXT2_FS=y\n";
+	_cleanup_(lab) struct lab lab;
+	uint64_t kib = 0;
+
+	lab_make(&lab);
+	CHECK_OK(write_file_at(lab.dir.fd, "config-6.6.6-lab", 0644, config, strlen(config), &e));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_(image_result) struct image_result result = { 0 };
+		_cleanup_(strlist) struct strlist argv = { 0 };
+		_cleanup_(free) char *parameters = NULL;
+
+		CHECK_OK(recovery_conf_set(&lab.conf, "image", "format", cases[i].format, &e));
+		CHECK_OK(recovery_conf_set(&lab.conf, "image", "compress", cases[i].compress, &e));
+		CHECK_OK(build(&lab, "out", &result));
+		if (cases[i].check) {
+			strlist_add_words(&argv, cases[i].check);
+			strlist_take(&argv, inside(&lab, "out/initrd.img"));
+			CHECK_OK(proc_run((const char *const *)argv.items, NULL, &e));
+			kib = result.initrd_size / 1024;
+		}
+		_cleanup_(free) char *wanted = xasprintf("root=/dev/ram0 ramdisk_size=%llu ro init=/linuxrc",
+							 (unsigned long long)kib);
+
+		CHECK_OK(image_parameters(lab.out, &parameters, &e));
+		CHECK_STR(parameters, wanted);
+	}
+	_cleanup_(free) char *nothing = NULL;
+	_cleanup_(image_result) struct image_result cpio = { 0 };
+
+	CHECK_OK(recovery_conf_set(&lab.conf, "image", "format", "cpio", &e));
+	CHECK_OK(build(&lab, "out", &cpio));
+	CHECK_OK(image_parameters(lab.out, &nothing, &e));
+	CHECK_STR(nothing, "");
+	/* Nothing can lie in front of it. */
+	CHECK_OK(recovery_conf_set(&lab.conf, "image", "format", "cramfs", &e));
+	CHECK_OK(recovery_conf_set(&lab.conf, "image", "microcode", "all", &e));
+	_cleanup_(image_result) struct image_result none = { 0 };
+
+	CHECK_ERROR(
+		build(&lab, "out", &none),
+		"microcode = all: nothing can lie in front of a classic cramfs initrd; use format = cpio");
+}
+
 TEST(libraries_are_found_as_the_loader_finds_them)
 {
 	_cleanup_(lab) struct lab lab;
