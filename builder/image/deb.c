@@ -2,6 +2,7 @@
  * (deb(5)) whose member data.tar.* holds the files. Nothing of it is installed. */
 #include "image/kernel.h"
 
+#include "base/digest.h"
 #include "base/fs.h"
 #include "base/proc.h"
 
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 static void cleanup_reader(struct archive **a)
 {
@@ -133,7 +135,7 @@ static int unpack_data(const char *deb, const char *folder, struct error *e)
 		return error_errno(e, ENOMEM, "read %s", deb);
 	if (archive_read_support_format_ar(ar) != ARCHIVE_OK ||
 	    archive_read_open_filename(ar, deb, 1 << 20) != ARCHIVE_OK)
-		return archive_failed(ar, "open", deb, e);
+		return archive_failed(ar, "read", deb, e);
 	for (;;) {
 		int r = archive_read_next_header(ar, &entry);
 
@@ -221,18 +223,37 @@ static int fill(const char *deb, const char *partial, const char *folder, const 
 	return r;
 }
 
+/* Tells packages of the same name apart: another one is unpacked anew, while a copy is the same one. What is
+ * first in a package, its control archive, has the sums of all files. */
+static int make_stamp(const char *deb, char **ret, struct error *e)
+{
+	enum { beginning = 1 << 20 };
+	_cleanup_(fd) int fd = open(deb, O_RDONLY | O_CLOEXEC);
+	_cleanup_(free) char *data = xmalloc(beginning);
+	_cleanup_(digest) struct digest *d = digest_new();
+	char hex[DIGEST_HEX_SIZE];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_errno(e, errno, "open %s", deb);
+	ssize_t n = read_full(fd, data, beginning);
+
+	if (n < 0)
+		return error_errno(e, (int)-n, "read %s", deb);
+	digest_add(d, data, (size_t)n);
+	digest_hex(d, hex);
+	*ret = xasprintf("%lld %s\n", (long long)st.st_size, hex);
+	return 0;
+}
+
 int deb_unpack(const char *deb, char **ret, struct report *report, struct error *e)
 {
 	_cleanup_(free) char *cache = NULL;
-	struct stat st;
+	_cleanup_(free) char *stamp = NULL;
+	int r = make_stamp(deb, &stamp, e);
 
-	if (stat(deb, &st) < 0)
-		return error_errno(e, errno, "open %s", deb);
-	/* Size and time of the package: another one of the same name is unpacked anew. */
-	_cleanup_(free) char *stamp = xasprintf("%lld %lld.%09ld\n", (long long)st.st_size,
-						(long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
-	int r = cache_folder(&cache, e);
-
+	if (r == 0)
+		r = cache_folder(&cache, e);
 	if (r < 0)
 		return r;
 	const char *slash = strrchr(deb, '/');

@@ -3,15 +3,18 @@
 #include "image/kernel.h"
 
 #include "base/fs.h"
+#include "base/proc.h"
 #include "image/kernel_image.h"
 #include "packers.h"
 #include "tap.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
 static struct error e;
+static struct report quiet;
 
 /* --- made kernels --- */
 
@@ -61,6 +64,7 @@ DEFINE_CLEANUP(lab, struct lab, lab_free)
 static void lab_make(struct lab *lab)
 {
 	*lab = (struct lab) { .dir = TEMPDIR_NONE, .root = ROOT_NONE };
+	report_init(&quiet, VERBOSITY_QUIET, false);
 	CHECK_OK(tempdir_make(&lab->dir, &e));
 	CHECK_OK(root_open(lab->dir.path, &lab->root, &e));
 	lab->vmlinuz = xasprintf("%s/boot/vmlinuz-" VERSION, lab->dir.path);
@@ -295,6 +299,96 @@ TEST(the_running_kernel_tells_its_own)
 	CHECK_STR(config.text, config_text);
 	find_config(&lab, VERSION, &other);
 	CHECK(!other.text);
+}
+
+/* --- packages --- */
+
+/* A package (deb(5)) with a kernel and no modules. The caller frees its path. */
+static char *put_package(const struct lab *lab)
+{
+	_cleanup_(free) char *cache = xasprintf("%s/cache", lab->dir.path);
+	static const char script[] =
+		"cd \"$1\" && mkdir -p lib/modules/" VERSION " && echo 2.0 >debian-binary && "
+		"touch lib/modules/" VERSION "/modules.builtin && "
+		"tar -cJf data.tar.xz ./boot ./lib && "
+		"ar rc kernel.deb debian-binary data.tar.xz";
+
+	CHECK_OK(proc_run((const char *const[]) { "sh", "-c", script, "sh", lab->dir.path, NULL }, NULL, &e));
+	CHECK(setenv("XDG_CACHE_HOME", cache, 1) == 0);
+	return xasprintf("%s/kernel.deb", lab->dir.path);
+}
+
+static void check_nothing_cached(const struct lab *lab)
+{
+	_cleanup_(free) char *folder = xasprintf("%s/cache/lifeboat/kernels", lab->dir.path);
+	DIR *d = opendir(folder);
+
+	for (const struct dirent *entry; d && (entry = readdir(d));)
+		if (entry->d_name[0] != '.' && strcmp(entry->d_name, "lock") != 0)
+			TAP_FAIL("%s is left in the cache", entry->d_name);
+	CHECK(!d || closedir(d) == 0);
+}
+
+TEST(a_package_has_kernel_and_configuration)
+{
+	_cleanup_(lab) struct lab lab;
+	_cleanup_(kernel) struct kernel kernel = { 0 };
+
+	lab_make(&lab);
+	put_packed(&lab, &packers[0], true);
+	_cleanup_(free) char *deb = put_package(&lab);
+
+	CHECK_OK(kernel_find(&lab.root, deb, &kernel, &quiet, &e));
+	CHECK_STR(kernel.version, VERSION);
+	CHECK_STR(kernel.config.text, config_text);
+	CHECK(str_ends(kernel.modules, "/kernel/lib/modules/" VERSION));
+}
+
+/* Whoever is building out of the cache goes on undisturbed when a copy of the package is used. */
+TEST(a_copy_of_a_package_is_not_unpacked_anew)
+{
+	_cleanup_(lab) struct lab lab;
+	_cleanup_(kernel) struct kernel first = { 0 }, copy = { 0 }, other = { 0 };
+	struct stat before, after;
+
+	lab_make(&lab);
+	put_packed(&lab, &packers[0], true);
+	_cleanup_(free) char *deb = put_package(&lab);
+
+	CHECK_OK(kernel_find(&lab.root, deb, &first, &quiet, &e));
+	CHECK(stat(first.vmlinuz, &before) == 0);
+	CHECK(utimensat(AT_FDCWD, deb, (const struct timespec[]) { { 1, 0 }, { 1, 0 } }, 0) == 0);
+	CHECK_OK(kernel_find(&lab.root, deb, &copy, &quiet, &e));
+	CHECK(stat(copy.vmlinuz, &after) == 0 && after.st_ino == before.st_ino);
+	put_packed(&lab, &packers[1], false);
+	free(put_package(&lab));
+	CHECK_OK(kernel_find(&lab.root, deb, &other, &quiet, &e));
+	CHECK(!other.config.text);
+}
+
+TEST(a_package_that_is_cut_short_is_an_error)
+{
+	_cleanup_(lab) struct lab lab;
+	struct kernel kernel;
+	struct stat st;
+
+	lab_make(&lab);
+	put_packed(&lab, &packers[0], true);
+	_cleanup_(free) char *deb = put_package(&lab);
+	_cleanup_(free) char *begin = xasprintf("read %s: ", deb);
+
+	CHECK(stat(deb, &st) == 0);
+	/* in the middle of the kernel, in the header of the files' archive, behind it, in the package's own header */
+	const off_t sizes[] = { st.st_size / 2, 140, 100, 20, 4, 0 };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		CHECK(truncate(deb, sizes[i]) == 0);
+		e.text[0] = '\0';
+		CHECK(kernel_find(&lab.root, deb, &kernel, &quiet, &e) < 0);
+		if (!str_after(e.text, begin) || strchr(e.text, '\n'))
+			TAP_FAIL("%lld bytes: %s", (long long)sizes[i], e.text);
+		check_nothing_cached(&lab);
+	}
 }
 
 TAP_MAIN()
