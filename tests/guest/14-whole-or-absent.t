@@ -2,7 +2,7 @@
 # A build that is killed, or finds no room, or cannot read a file, leaves what was there before or the whole of the new, one
 # line that says why, and no rubbish that the next build does not take away.
 # needs: root kernel setpriv
-# limit: 180
+# limit: 300
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
 
