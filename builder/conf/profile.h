@@ -57,6 +57,9 @@ struct profiles {
 void profiles_free(struct profiles *p);
 DEFINE_CLEANUP(profiles, struct profiles, profiles_free)
 
+/* In a list of names: those that the machine and the target need besides (image/needs.h). No profile itself. */
+#define PROFILES_AUTO "auto"
+
 /* A site's own profiles are looked for here first. */
 #define PROFILE_FOLDER_SITE "/etc/lifeboat/profiles"
 

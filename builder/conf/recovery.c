@@ -134,7 +134,7 @@ static const struct row rows[] = {
 	  { "profiles", "names of profiles", is_words },
 	  KIND_WORDS,
 	  AT(profiles),
-	  "minimal keyboard this-machine smb nfs uefi" },
+	  "minimal keyboard this-machine smb nfs uefi auto" },
 	{ "image",
 	  { "kernel", "'running', a version, a vmlinuz or a .deb", is_words },
 	  KIND_TEXT,

@@ -11,7 +11,7 @@ struct recovery_conf {
 	char *path; /* the file it came from; NULL: none was found, these are the defaults */
 	struct ini ini; /* that file, for the lines of recovery_conf_error() */
 	/* [image] */
-	struct strlist profiles; /* names below the profile folders */
+	struct strlist profiles; /* names below the profile folders, and PROFILES_AUTO */
 	char *kernel; /* "running", a version, a vmlinuz or a .deb */
 	char *format; /* cpio, cramfs or ext2 */
 	char *compress; /* zstd, xz, gzip, lz4, none */

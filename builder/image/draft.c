@@ -98,10 +98,29 @@ static int read_times(struct image_draft *d, struct error *e)
 	return 0;
 }
 
+/* Those that were named, and for PROFILES_AUTO those that are needed besides. */
+static int load_profiles(struct image_draft *d, const char *folder, struct error *e)
+{
+	const struct image_request *q = d->request;
+	const struct strlist *named = q->profiles && q->profiles->count ? q->profiles : &q->conf->profiles;
+	_cleanup_(strlist) struct strlist names = { 0 };
+
+	for (size_t i = 0; i < named->count; i++)
+		if (!streq(named->items[i], PROFILES_AUTO))
+			strlist_add_once(&names, named->items[i]);
+	int r = profiles_load(folder, &names, &d->profiles, e);
+
+	if (r == 0 && strlist_has(named, PROFILES_AUTO)) {
+		r = needs_add(q->conf, &d->root, &d->profiles, folder, &names, e);
+		profiles_free(&d->profiles);
+		r = r < 0 ? r : profiles_load(folder, &names, &d->profiles, e);
+	}
+	return r < 0 ? r : needs_check(q->conf, &d->root, &d->profiles, folder, e);
+}
+
 static int select_phase(struct image_draft *d, struct error *e)
 {
 	const struct image_request *q = d->request;
-	const struct strlist *names = q->profiles && q->profiles->count ? q->profiles : &q->conf->profiles;
 	int r = read_times(d, e);
 
 	if (r < 0)
@@ -114,10 +133,8 @@ static int select_phase(struct image_draft *d, struct error *e)
 				  LIFEBOAT_DATADIR);
 	_cleanup_(free) char *folder = xasprintf("%s/profiles", d->datadir);
 
-	r = profiles_load(folder, names, &d->profiles, e);
-	if (r == 0)
-		r = root_open(q->root ? q->root : "/", &d->root, e);
-	return r < 0 ? r : needs_check(q->conf, &d->root, &d->profiles, folder, e);
+	r = root_open(q->root ? q->root : "/", &d->root, e);
+	return r < 0 ? r : load_profiles(d, folder, e);
 }
 
 static int userland_phase(struct image_draft *d, struct error *e)

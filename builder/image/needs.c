@@ -73,19 +73,12 @@ static char *unmet_text(const struct unmet *u)
 			 profiles ? " to 'profiles' in recovery.conf" : "");
 }
 
-static int check_target(const struct recovery_conf *conf, const struct profiles *profiles, const char *folder,
-			struct error *e)
+static void find_unmet_of_target(const struct recovery_conf *conf, const struct profiles *profiles,
+				 const char *folder, struct unmet *u)
 {
-	_cleanup_(unmet) struct unmet unmet = { 0 };
-
 	for (size_t i = 0; conf->target && i < sizeof(of_targets) / sizeof(*of_targets); i++)
 		if (str_after(conf->target, of_targets[i].of) && !is_promised(profiles, &of_targets[i]))
-			add_unmet(&unmet, &of_targets[i], folder);
-	if (!unmet.of.count)
-		return 0;
-	_cleanup_(free) char *why = unmet_text(&unmet);
-
-	return recovery_conf_error(conf, "backup", "target", ENOENT, e, "target %s: %s", conf->target, why);
+			add_unmet(u, &of_targets[i], folder);
 }
 
 /* The profile that is about this machine, or NULL. */
@@ -98,33 +91,48 @@ static const struct profile *about_machine(const struct profiles *profiles)
 	return NULL;
 }
 
-static int check_machine(const struct root *root, const struct profiles *profiles, const char *folder,
-			 struct error *e)
+static int find_unmet_of_machine(const struct root *root, const struct profiles *profiles, const char *folder,
+				 struct unmet *u, struct error *e)
 {
-	const struct profile *about = about_machine(profiles);
 	_cleanup_(strlist) struct strlist storage = { 0 };
-	_cleanup_(unmet) struct unmet unmet = { 0 };
+	int r = about_machine(profiles) ? hardware_storage(root, &storage, e) : 0;
 
-	if (!about)
-		return 0;
-	int r = hardware_storage(root, &storage, e);
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < sizeof(of_machines) / sizeof(*of_machines); i++)
+	for (size_t i = 0; r == 0 && i < sizeof(of_machines) / sizeof(*of_machines); i++)
 		if (strlist_has(&storage, of_machines[i].of) && !is_promised(profiles, &of_machines[i]))
-			add_unmet(&unmet, &of_machines[i], folder);
-	if (!unmet.of.count)
-		return 0;
-	_cleanup_(free) char *of = strlist_join(&unmet.of, ", "), *why = unmet_text(&unmet);
-
-	return error_text(e, ENOENT, "this machine has %s: %s, or drop profile %s", of, why, about->name);
+			add_unmet(u, &of_machines[i], folder);
+	return r;
 }
 
 int needs_check(const struct recovery_conf *conf, const struct root *root, const struct profiles *profiles,
 		const char *folder, struct error *e)
 {
-	int r = check_target(conf, profiles, folder, e);
+	_cleanup_(unmet) struct unmet of_target = { 0 }, of_machine = { 0 };
 
-	return r < 0 ? r : check_machine(root, profiles, folder, e);
+	find_unmet_of_target(conf, profiles, folder, &of_target);
+	if (of_target.of.count) {
+		_cleanup_(free) char *why = unmet_text(&of_target);
+
+		return recovery_conf_error(conf, "backup", "target", ENOENT, e, "target %s: %s", conf->target,
+					   why);
+	}
+	int r = find_unmet_of_machine(root, profiles, folder, &of_machine, e);
+
+	if (r < 0 || !of_machine.of.count)
+		return r;
+	_cleanup_(free) char *of = strlist_join(&of_machine.of, ", "), *why = unmet_text(&of_machine);
+
+	return error_text(e, ENOENT, "this machine has %s: %s, or drop profile %s", of, why,
+			  about_machine(profiles)->name);
+}
+
+int needs_add(const struct recovery_conf *conf, const struct root *root, const struct profiles *profiles,
+	      const char *folder, struct strlist *names, struct error *e)
+{
+	_cleanup_(unmet) struct unmet u = { 0 };
+	int r = find_unmet_of_machine(root, profiles, folder, &u, e);
+
+	find_unmet_of_target(conf, profiles, folder, &u);
+	for (size_t i = 0; i < u.profiles.count; i++)
+		strlist_add_once(names, u.profiles.items[i]);
+	return r;
 }

@@ -158,4 +158,35 @@ TEST(this_machine_needs_who_can_make_it_anew)
 		    "that does (lifeboat-profile(5)), or drop profile here");
 }
 
+static void check_added(struct lab *lab, const char *conf, const char *names, const char *want)
+{
+	_cleanup_(strlist) struct strlist list = { 0 };
+	_cleanup_(profiles) struct profiles profiles = { 0 };
+	_cleanup_(recovery_conf) struct recovery_conf c = { 0 };
+	_cleanup_(free) char *path = xasprintf("%s/r.conf", lab->dir.path);
+
+	CHECK_OK(write_file_at(lab->dir.fd, "r.conf", 0644, conf, strlen(conf), &e));
+	CHECK_OK(recovery_conf_load(path, &c, &e));
+	strlist_add_words(&list, names);
+	CHECK_OK(profiles_load(lab->folder, &list, &profiles, &e));
+	CHECK_OK(needs_add(&c, &lab->root, &profiles, lab->folder, &list, &e));
+	_cleanup_(free) char *text = strlist_join(&list, " ");
+
+	CHECK_STR(text, want);
+}
+
+TEST(profiles_that_are_needed_besides)
+{
+	_cleanup_(lab) struct lab lab;
+
+	lab_make(&lab);
+	put(&lab, "root/etc/fstab", "UUID=1 / ext3 defaults 0 1\n");
+	put(&lab, "root/sys/block/dm-1/dm/uuid", "LVM-abcd\n");
+	check_added(&lab, smb, "here", "here ext lvm smb");
+	check_added(&lab, "", "here lvm", "here lvm ext");
+	check_added(&lab, smb, "plain", "plain smb"); /* not about this machine */
+	put(&lab, "root/sys/block/dm-1/dm/uuid", "CRYPT-LUKS1-abcd\n");
+	check_added(&lab, "", "here", "here ext"); /* nobody promises LUKS: needs_check() tells */
+}
+
 TAP_MAIN()
