@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <termios.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -88,7 +89,8 @@ bool cmd_consent(const char *question, const char *wanted)
 {
 	char line[128];
 
-	if (!isatty(STDIN_FILENO))
+	/* What was typed before the question is no answer to it. */
+	if (!isatty(STDIN_FILENO) || tcflush(STDIN_FILENO, TCIFLUSH) < 0)
 		return false;
 	(void)fprintf(stderr, "%s ", question);
 	(void)fflush(stderr);
