@@ -79,6 +79,7 @@ static json_t *partition_json(const struct device *d)
 static json_t *machine_json(const struct machine *m)
 {
 	json_t *o = json_object(), *disks = json_array(), *partitions = json_array();
+	json_t *entries = json_array();
 
 	set_text(o, "hostname", m->hostname);
 	set_text(o, "os", m->os);
@@ -94,6 +95,15 @@ static json_t *machine_json(const struct machine *m)
 			(void)json_array_append_new(disks, disk_json(m->devices[i])); /* only memory */
 		else
 			(void)json_array_append_new(partitions, partition_json(m->devices[i])); /* same */
+	for (size_t i = 0; i < m->boot_entry_count; i++) {
+		json_t *entry = json_object();
+
+		set_text(entry, "label", m->boot_entries[i].label);
+		set_text(entry, "partition", m->boot_entries[i].partition->name);
+		set_text(entry, "path", m->boot_entries[i].path);
+		(void)json_array_append_new(entries, entry); /* same */
+	}
+	(void)json_object_set_new(o, "boot_entries", entries); /* same */
 	(void)json_object_set_new(o, "disks", disks); /* same */
 	(void)json_object_set_new(o, "partitions", partitions); /* same */
 	return o;
@@ -118,9 +128,17 @@ int show_machine_json(struct cmd *c, const struct machine *m)
 
 /* Words for programs; enum step_kind in machine/plan.h. */
 static const char *const step_names[] = {
-	[STEP_WIPE] = "wipe",       [STEP_TABLE] = "table",         [STEP_MKFS] = "mkfs",
-	[STEP_MKSWAP] = "mkswap",   [STEP_MOUNT] = "mount",         [STEP_RESTORE] = "restore",
-	[STEP_MEND] = "mend",       [STEP_INITRAMFS] = "initramfs", [STEP_BOOT_LOADER] = "boot-loader",
+	[STEP_WIPE] = "wipe",
+	[STEP_TABLE] = "table",
+	[STEP_MKFS] = "mkfs",
+	[STEP_MKSWAP] = "mkswap",
+	[STEP_MOUNT] = "mount",
+	[STEP_RESTORE] = "restore",
+	[STEP_MEND] = "mend",
+	[STEP_INITRAMFS] = "initramfs",
+	[STEP_BOOT_LOADER] = "boot-loader",
+	[STEP_BOOT_FALLBACK] = "boot-fallback",
+	[STEP_BOOT_ENTRY] = "boot-entry",
 	[STEP_UNMOUNT] = "unmount",
 };
 

@@ -7,6 +7,7 @@
 #include "machine/mend.h"
 #include "machine/recovered.h"
 #include "machine/survey.h"
+#include "machine/uefi.h"
 
 #include <errno.h>
 
@@ -157,6 +158,30 @@ static int run_boot_loader(struct run *run, const struct step *s, struct error *
 	return r < 0 ? r : mend_boot_loader(&run->root, run->plan->machine.boot_target, s->node, e);
 }
 
+static int run_boot_fallback(struct run *run, const struct step *s, struct error *e)
+{
+	return uefi_make_fallback(recovered_folder(&run->root, s->device), run->plan->machine.arch,
+				  s->entry->path, e);
+}
+
+static int run_boot_entry(struct run *run, const struct step *s, struct error *e)
+{
+	const struct mapping *mapping = plan_mapping(run->plan, s->device->parent);
+
+	if (access(UEFI_VARIABLES, F_OK) < 0) {
+		report_warn(run->report,
+			    "this system was not started by UEFI, so the firmware's entry '%s' was not made: "
+			    "the disk boots by its fallback path",
+			    s->entry->label);
+		return 0;
+	}
+	int r = uefi_make_entry(UEFI_VARIABLES, s->entry, mapping->to->identity.path, e);
+
+	if (r == 1)
+		report_info(run->report, "the firmware has that entry already");
+	return r < 0 ? r : 0;
+}
+
 static int run_unmount(struct run *run, const struct step *s, struct error *e)
 {
 	(void)s; /* everything */
@@ -176,6 +201,8 @@ static const struct {
 	[STEP_MEND] = { run_mend, true },
 	[STEP_INITRAMFS] = { run_initramfs, true },
 	[STEP_BOOT_LOADER] = { run_boot_loader, true },
+	[STEP_BOOT_FALLBACK] = { run_boot_fallback, true },
+	[STEP_BOOT_ENTRY] = { run_boot_entry, true },
 	[STEP_UNMOUNT] = { run_unmount, false },
 };
 

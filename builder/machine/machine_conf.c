@@ -159,6 +159,14 @@ int machine_conf_format(const struct machine *m, struct strbuf *ret, struct erro
 		put(s, "target", m->boot_target);
 		put(s, "disk", m->boot_disk);
 	}
+	for (size_t i = 0; i < m->boot_entry_count; i++) {
+		_cleanup_(free) char *number = xasprintf("%zu", i + 1);
+
+		s = ini_add_section(&ini, "boot-entry", number);
+		put(s, "label", m->boot_entries[i].label);
+		put(s, "partition", m->boot_entries[i].partition->name);
+		put(s, "path", m->boot_entries[i].path);
+	}
 	strbuf_puts(
 		ret,
 		"# What `lifeboat survey` found, for recovery to make again. Sizes and offsets are bytes.\n"

@@ -154,6 +154,12 @@ static const struct ini_key boot_keys[] = {
 	{ "disk", "a text", check_text },
 	{ NULL, NULL, NULL },
 };
+static const struct ini_key boot_entry_keys[] = {
+	{ "label", "a text (\\xHH for special bytes)", check_text },
+	{ "partition", "a text", check_text },
+	{ "path", "an absolute path without . and ..", check_mountpoint },
+	{ NULL, NULL, NULL },
+};
 static const struct ini_key content_keys[] = {
 	{ "type", "a text", check_text },
 	{ "uuid", "a text", check_text },
@@ -447,6 +453,32 @@ static int parse_boot(const struct parse *p)
 	return 0;
 }
 
+static int parse_boot_entry(const struct parse *p)
+{
+	static const char *const needed[] = { "label", "partition", "path", NULL };
+	const struct ini_section *s = p->section;
+	int r = require(p, needed);
+
+	if (r < 0)
+		return r;
+	struct device *d = machine_find(p->m, ini_get(s, "partition"));
+	_cleanup_(free) char *label = get_text(s, "label"), *path = get_text(s, "path");
+
+	if (p->m->firmware != FIRMWARE_UEFI)
+		return ini_error(p->ini, s->line, p->e,
+				 "BIOS firmware has no boot entries; expected firmware = uefi in [machine]");
+	if (!d || d->kind != DEVICE_PARTITION || !d->part_uuid)
+		return ini_error(p->ini, line_of(s, "partition"), p->e,
+				 "'%s' is no GPT partition; expected the name of a [partition NAME] above "
+				 "that has a uuid",
+				 ini_get(s, "partition"));
+	if (!d->content.type || !streq(d->content.type, "vfat"))
+		return ini_error(p->ini, line_of(s, "partition"), p->e,
+				 "%s holds no vfat; firmware starts nothing else", d->name);
+	machine_add_boot_entry(p->m, label, d, path);
+	return 0;
+}
+
 int machine_conf_parse(const char *file, const char *text, struct machine *ret, struct error *e)
 {
 	_cleanup_(free) struct ini_key *fs_keys = keys_of_content(CONTENT_FILESYSTEM);
@@ -458,10 +490,12 @@ int machine_conf_parse(const char *file, const char *text, struct machine *ret, 
 		{ "filesystem", true, fs_keys },
 		{ "swap", true, swap_keys },
 		{ "boot", false, boot_keys },
+		{ "boot-entry", true, boot_entry_keys },
 		{ NULL, false, NULL },
 	};
 	static int (*const parsers[])(const struct parse *) = {
-		parse_machine, parse_disk, parse_partition, parse_content, parse_content, parse_boot,
+		parse_machine, parse_disk, parse_partition,  parse_content,
+		parse_content, parse_boot, parse_boot_entry,
 	};
 	_cleanup_(machine) struct machine m = { 0 };
 	_cleanup_(ini) struct ini ini = INI_NONE;

@@ -85,6 +85,11 @@ void machine_free(struct machine *m)
 	free(m->boot_loader);
 	free(m->boot_target);
 	free(m->boot_disk);
+	for (size_t i = 0; i < m->boot_entry_count; i++) {
+		free(m->boot_entries[i].label);
+		free(m->boot_entries[i].path);
+	}
+	free(m->boot_entries);
 	*m = (struct machine) { 0 };
 }
 
@@ -97,6 +102,13 @@ struct device *machine_add(struct machine *m, enum device_kind kind, const char 
 	m->devices = xgrow(m->devices, m->count + 1, &m->capacity, sizeof(struct device *));
 	m->devices[m->count++] = d;
 	return d;
+}
+
+void machine_add_boot_entry(struct machine *m, const char *label, struct device *partition, const char *path)
+{
+	m->boot_entries = xrealloc(m->boot_entries, (m->boot_entry_count + 1) * sizeof(*m->boot_entries));
+	m->boot_entries[m->boot_entry_count++] =
+		(struct boot_entry) { xstrdup(label), partition, xstrdup(path) };
 }
 
 struct device *machine_find(const struct machine *m, const char *name)

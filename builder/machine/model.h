@@ -82,13 +82,24 @@ struct device {
 
 enum firmware { FIRMWARE_BIOS, FIRMWARE_UEFI };
 
+/* What UEFI firmware starts: a file on a partition, known by the partition's GUID. */
+struct boot_entry {
+	char *label;
+	struct device *partition; /* in the same machine */
+	char *path; /* with slashes: /EFI/debian/shimx64.efi */
+};
+
 struct machine {
 	char *hostname, *arch, *kernel, *created; /* created: ISO 8601 UTC */
 	char *os; /* PRETTY_NAME */
 	enum firmware firmware;
+	/* BIOS */
 	char *boot_loader; /* grub, or NULL when none was recognised */
-	char *boot_target; /* i386-pc, x86_64-efi */
+	char *boot_target; /* i386-pc */
 	char *boot_disk; /* device name of the disk that carries it */
+	/* UEFI: in the order in which they are tried */
+	struct boot_entry *boot_entries;
+	size_t boot_entry_count;
 	struct device **devices; /* owned, in dependency order */
 	size_t count, capacity;
 };
@@ -99,6 +110,8 @@ DEFINE_CLEANUP(machine, struct machine, machine_free)
 struct device *machine_add(struct machine *m, enum device_kind kind, const char *name);
 /* Removes all devices but the first `count`. */
 void machine_cut(struct machine *m, size_t count);
+/* Appends a copy. */
+void machine_add_boot_entry(struct machine *m, const char *label, struct device *partition, const char *path);
 struct device *machine_find(const struct machine *m, const char *name);
 
 /* The disk that a device lies on: itself, or its partition's parent. */

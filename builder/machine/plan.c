@@ -363,9 +363,6 @@ int plan_make(struct machine *machine, struct machine *present, const struct pla
 	const struct mapper w = { .p = &p, .o = options, .e = e };
 
 	*machine = *present = (struct machine) { 0 };
-	if (p.machine.firmware == FIRMWARE_UEFI)
-		return error_text(e, EOPNOTSUPP,
-				  "the old machine booted by UEFI: its boot loader cannot be rebuilt yet");
 	int r = map_disks(&w);
 
 	if (r == 0)

@@ -15,6 +15,8 @@ enum step_kind {
 	STEP_MEND, /* device names in fstab and the boot configuration that are no longer right */
 	STEP_INITRAMFS, /* for a disk on another bus, where the old one was made for the old bus only */
 	STEP_BOOT_LOADER,
+	STEP_BOOT_FALLBACK, /* UEFI: the loader also where firmware looks that has no entry for the disk */
+	STEP_BOOT_ENTRY, /* UEFI: in the firmware's own memory */
 	STEP_UNMOUNT,
 };
 struct step {
@@ -22,6 +24,7 @@ struct step {
 	char *text; /* one line for people: "make ext4 on /dev/vda1 (UUID …)" */
 	char *destroys; /* what is lost by it, for people; NULL: nothing */
 	struct device *device; /* of plan->machine: what it works on; NULL: the whole system */
+	const struct boot_entry *entry; /* of plan->machine: STEP_BOOT_FALLBACK, STEP_BOOT_ENTRY */
 	char *node; /* the device node that it works on: /dev/vda1; NULL: none */
 };
 

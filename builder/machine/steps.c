@@ -1,6 +1,7 @@
 #include "machine/steps.h"
 
 #include "machine/text.h"
+#include "machine/uefi.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -145,6 +146,28 @@ static void add_mend_steps(struct plan *p)
 			  "make the initramfs again if it was made for the old disks only (%s)", buses.data);
 }
 
+/* The firmware tries the last one made first, so they are made in reverse. */
+static void add_uefi_steps(struct plan *p)
+{
+	const struct machine *m = &p->machine;
+
+	for (size_t i = m->boot_entry_count; i > 0; i--) {
+		const struct boot_entry *entry = &m->boot_entries[i - 1];
+		struct device *d = entry->partition;
+		_cleanup_(free) char *node = plan_node(p, d);
+
+		if (i == 1)
+			add(p, STEP_BOOT_FALLBACK, d, "put %s at %s on %s too, should none be there",
+			    entry->path,
+			    uefi_fallback_path(m->arch) ? uefi_fallback_path(m->arch) : "the fallback path",
+			    node)
+				->entry = entry;
+		add(p, STEP_BOOT_ENTRY, d, "tell the firmware to boot '%s': %s on %s", entry->label,
+		    entry->path, node)
+			->entry = entry;
+	}
+}
+
 int steps_make(struct plan *p, struct error *e)
 {
 	for (size_t i = 0; i < p->mapping_count; i++)
@@ -164,6 +187,7 @@ int steps_make(struct plan *p, struct error *e)
 			  "install GRUB (%s) on %s from within the recovered system", p->machine.boot_target,
 			  node);
 	}
+	add_uefi_steps(p);
 	(void)add(p, STEP_UNMOUNT, NULL, "unmount everything");
 	return 0;
 }

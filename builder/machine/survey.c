@@ -6,6 +6,7 @@
 #include "machine/identity.h"
 #include "machine/mounts.h"
 #include "machine/probe.h"
+#include "machine/uefi.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -315,9 +316,6 @@ static int describe_system(struct machine *m, struct error *e)
 	m->created = xstrdup(created);
 	m->os = pretty_name();
 	m->firmware = access("/sys/firmware/efi", F_OK) == 0 ? FIRMWARE_UEFI : FIRMWARE_BIOS;
-	if (m->firmware == FIRMWARE_UEFI)
-		return error_text(e, EOPNOTSUPP,
-				  "this machine boots by UEFI: its boot loader cannot be rebuilt yet");
 	return 0;
 }
 
@@ -337,8 +335,51 @@ static int carries_grub(const struct device *disk, bool *ret, struct error *e)
 	return 0;
 }
 
+static bool has_fallback(const struct machine *m)
+{
+	const char *path = uefi_fallback_path(m->arch);
+
+	for (size_t i = 0; path && i < m->count; i++) {
+		const struct content *c = &m->devices[i]->content;
+		_cleanup_(free) char *file =
+			c->stream && streq(c->type, "vfat") ? xasprintf("%s%s", c->mountpoint, path) : NULL;
+
+		if (file && access(file, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* All of a UEFI machine's boot loader is files on its system partition, which must be in the backup. */
+static int describe_uefi(struct machine *m, struct report *report, struct error *e)
+{
+	int r = uefi_survey(m, UEFI_VARIABLES, e);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < m->boot_entry_count; i++) {
+		const struct device *d = m->boot_entries[i].partition;
+
+		if (!d->content.stream)
+			return error_text(
+				e, ENOENT,
+				"the firmware boots '%s' from %s, which is not mounted, so it cannot be "
+				"backed up: mount it (often at /boot/efi)",
+				m->boot_entries[i].label, d->name);
+	}
+	if (m->boot_entry_count == 0 && !has_fallback(m))
+		report_warn(
+			report,
+			"no boot entry of the firmware and no fallback loader is on this machine's disks: "
+			"the recovered disk will not boot by itself");
+	return 0;
+}
+
 static int describe_boot(struct machine *m, struct report *report, struct error *e)
 {
+	if (m->firmware == FIRMWARE_UEFI)
+		return describe_uefi(m, report, e);
+
 	bool configured = access("/boot/grub/grub.cfg", F_OK) == 0;
 
 	for (size_t i = 0; i < m->count && configured && !m->boot_loader; i++) {
