@@ -475,6 +475,11 @@ static int parse_boot_entry(const struct parse *p)
 	if (!d->content.type || !streq(d->content.type, "vfat"))
 		return ini_error(p->ini, line_of(s, "partition"), p->e,
 				 "%s holds no vfat; firmware starts nothing else", d->name);
+	if (!d->content.stream || !d->content.mountpoint)
+		return ini_error(p->ini, line_of(s, "partition"), p->e,
+				 "what the firmware starts lies on %s, which is not in the backup; expected "
+				 "'mountpoint', 'stream' and 'method' in [filesystem %s]",
+				 d->name, d->name);
 	machine_add_boot_entry(p->m, label, d, path);
 	return 0;
 }
