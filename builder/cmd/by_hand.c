@@ -361,11 +361,34 @@ static void put_streams(struct strbuf *b, const struct machine *m, const struct 
 	}
 }
 
+/* The loader itself is among the files. */
+static void put_boot_entries(struct strbuf *b, const struct machine *m)
+{
+	for (size_t i = m->boot_entry_count; i > 0; i--) {
+		const struct boot_entry *entry = &m->boot_entries[i - 1];
+		_cleanup_(free) char *loader = xstrdup(entry->path);
+
+		for (char *p = loader; *p; p++)
+			*p = *p == '/' ? '\\' : *p;
+		strbuf_puts(b, "[ ! -d /sys/firmware/efi ] || efibootmgr --create --disk ");
+		node(b, entry->partition->parent);
+		strbuf_printf(b, " --part %u", entry->partition->number);
+		option(b, "--label", entry->label);
+		option(b, "--loader", loader);
+		strbuf_puts(b, "\n");
+	}
+}
+
 static void put_boot_loader(struct strbuf *b, const struct machine *m)
 {
 	const struct device *disk = m->boot_disk ? machine_find(m, m->boot_disk) : NULL;
 
 	strbuf_puts(b, "# 6. The boot loader.\n\n");
+	if (m->firmware == FIRMWARE_UEFI) {
+		put_boot_entries(b, m);
+		strbuf_puts(b, "\n");
+		return;
+	}
 	if (m->boot_loader && streq(m->boot_loader, "grub") && m->boot_target && disk) {
 		strbuf_puts(b, "for folder in dev proc sys; do mount --bind /$folder /mnt/hd/$folder; done\n"
 			       "chroot /mnt/hd grub-install --target=");

@@ -138,8 +138,8 @@ in_time() {
 	[ "$took" -le $(($2 * LIMIT_FACTOR)) ]
 }
 
-kept=$SHARED/protected-smb
-must "a running machine makes its stick and backs itself up by smb" once protected-smb protect smb mbr
+kept=$SHARED/protected-smb-mbr
+must "a running machine makes its stick and backs itself up by smb" once protected-smb-mbr protect smb mbr
 mkdir shares shares/empty && must "the set is damaged in three ways" damaged_shares shares
 must "the disks are made" make_disks
 dead_port=$(servers_free_port)

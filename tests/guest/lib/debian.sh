@@ -12,6 +12,10 @@ debian_packages() {
 		dbus
 		linux-image-amd64
 		grub-pc
+		grub-efi-amd64-bin
+		grub-efi-amd64-signed
+		shim-signed
+		efibootmgr
 		procps
 		attr
 		acl
@@ -59,7 +63,7 @@ debian_tools() {
 	make -s -j2 -C "$TOP" BUILD="$BUILD/machine" PREFIX=/usr DESTDIR="$1/root" install
 }
 
-# debian_partition DISK SIZE mbr|gpt: a new disk file with its table, like Debian's installer makes them.
+# debian_partition DISK SIZE mbr|gpt|uefi: a new disk file with its table, like Debian's installer makes them.
 debian_partition() {
 	truncate -s "$2" "$1" || return 1
 	case $3 in
@@ -78,6 +82,14 @@ debian_partition() {
 			start=1MiB, size=1MiB, type=21686148-6449-6E6F-744E-656564454649, name="grub"
 			size=$(($(stat -c %s "$1") / 1048576 - 200))MiB, type=linux, name="the root"
 			type=swap, attrs=GUID:60
+		EOF
+		;;
+	uefi)
+		sfdisk -q "$1" <<-EOF
+			label: gpt
+			start=1MiB, size=64MiB, type=uefi, name="EFI System"
+			size=$(($(stat -c %s "$1") / 1048576 - 300))MiB, type=linux, name="the root"
+			type=swap
 		EOF
 		;;
 	esac
@@ -239,7 +251,22 @@ debian_odd_files() (
 	mkdir fixed && chattr +i fixed
 )
 
-# debian_fill ROOT LOOP ROOT-UUID SWAP-UUID: everything that lies on the root file system. LOOP: the disk.
+# debian_system_partition DISK ROOT ROOT-UUID: the FAT of a machine that starts by UEFI, with what starts it the first
+# time from where firmware looks by itself; grub-install then runs in the machine. No FAT can be mounted here.
+debian_system_partition() {
+	local esp=$1@@1M
+	mformat -i "$esp" -F -T $((64 * 2048)) -v 'EFI SYSTEM' -N 1B2C3D4E :: || return 1
+	mmd -i "$esp" ::EFI ::EFI/BOOT ::EFI/debian || return 1
+	mcopy -i "$esp" "$2/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed" ::EFI/BOOT/BOOTX64.EFI || return 1
+	# shellcheck disable=SC2016 # GRUB's own variables
+	printf 'search.fs_uuid %s root\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n' "$3" |
+		mcopy -i "$esp" - ::EFI/debian/grub.cfg || return 1
+	mkdir -p "$2/boot/efi"
+	echo 'UUID=1B2C-3D4E /boot/efi vfat umask=0077 0 1' >>"$2/etc/fstab"
+}
+
+# debian_fill ROOT LOOP ROOT-UUID SWAP-UUID DISK mbr|gpt|uefi: everything that lies on the root file system. LOOP: the
+# disk; DISK: its file.
 debian_fill() {
 	local root=$1 loop=$2 dir
 	tar -C "$root" --numeric-owner --xattrs --xattrs-include='*' -xf "$DEBIAN_BASE" || return 1
@@ -249,12 +276,18 @@ debian_fill() {
 	for dir in dev proc sys; do
 		mount --bind "/$dir" "$root/$dir" || return 1
 	done
-	chroot "$root" grub-install --target=i386-pc "$loop" 2>&1 && chroot "$root" update-grub 2>&1 &&
+	if [ "$6" = uefi ]; then
+		debian_system_partition "$5" "$root" "$3" || return 1
+		mkdir -p "$root/boot/grub"
+	else
+		chroot "$root" grub-install --target=i386-pc "$loop" 2>&1 || return 1
+	fi
+	chroot "$root" update-grub 2>&1 &&
 		sed -i "s|root=/dev/loop[0-9]*p[0-9]*|root=UUID=$3|" "$root/boot/grub/grub.cfg" || return 1
 	grep -q "root=UUID=$3" "$root/boot/grub/grub.cfg"
 }
 
-# debian_disk DISK SIZE mbr|gpt: the whole machine as a raw disk file that boots. Set before:
+# debian_disk DISK SIZE mbr|gpt|uefi: the whole machine as a raw disk file that boots. Set before:
 # DEBIAN_TOOLS (what debian_tools filled) and DEBIAN_BASE (what debian_base printed).
 debian_disk() (
 	root_number=1 swap_number=5
@@ -271,5 +304,5 @@ debian_disk() (
 		mkswap -q -L 'the swap' "${loop}p$swap_number" || exit 1
 	mkdir -p "$root" && mount "${loop}p$root_number" "$root" || exit 1
 	debian_fill "$root" "$loop" "$(blkid -p -o value -s UUID "${loop}p$root_number")" \
-		"$(blkid -p -o value -s UUID "${loop}p$swap_number")"
+		"$(blkid -p -o value -s UUID "${loop}p$swap_number")" "$1" "$3"
 )

@@ -33,7 +33,7 @@ times_show() {
 	diag "$(cat "$SCRATCH/times")"
 }
 
-# machine_disk mbr|gpt DISK: a copy of the machine, which is made at the first call of the run.
+# machine_disk mbr|gpt|uefi DISK: a copy of the machine, which is made at the first call of the run.
 machine_disk() {
 	once tools machine_tools && once "machine-$1" machine_make "$1" &&
 		cp --sparse=always "$SHARED/machine-$1/disk.img" "$2"
@@ -80,6 +80,13 @@ sata_disk() {
 usb_disk() {
 	args=(-drive "if=none,id=$2,format=raw,cache=unsafe,file=$1" -device "qemu-xhci,id=xhci-$2"
 		-device "usb-storage,bus=xhci-$2.0,drive=$2,serial=$2,removable=on${3:+,$3}")
+}
+
+# uefi_args VARIABLES: UEFI firmware whose memory is that file, made when missing. Sets `args`.
+uefi_args() {
+	[ -e "$1" ] || cp /usr/share/OVMF/OVMF_VARS_4M.fd "$1"
+	args=(-drive if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd
+		-drive "if=pflash,unit=1,format=raw,file=$1")
 }
 
 # agent_args NAME STAGE…: what the machine's agent runs at each STAGE is $SCRATCH/NAME.STAGE; what it
@@ -135,8 +142,20 @@ share_stop() {
 	servers_stop "$SCRATCH/server"
 }
 
-# protect_script KIND: prints what a person does on the machine: configure, make the stick, back up.
+# system_partition_script: prints how a UEFI machine gets its boot loader as a person would install it, and nothing where
+# firmware looks by itself.
+system_partition_script() {
+	cat <<-'EOF'
+		phase grub-install grub-install --target=x86_64-efi
+		rm -r /boot/efi/EFI/BOOT
+		efibootmgr
+		(cd /boot/efi && find . -type f -exec sha256sum {} + | sort -k 2) >esp
+	EOF
+}
+
+# protect_script smb|nfs mbr|gpt|uefi: prints what a person does on the machine: configure, make the stick, back up.
 protect_script() {
+	[ "$2" != uefi ] || system_partition_script
 	cat <<-EOF
 		umask 077
 		mkdir -p /etc/lifeboat
@@ -161,18 +180,19 @@ protect_script() {
 	EOF
 }
 
-# protect smb|nfs mbr|gpt FOLDER: boots the machine, which makes its stick and backs itself up. Into
+# protect smb|nfs mbr|gpt|uefi FOLDER: boots the machine, which makes its stick and backs itself up. Into
 # FOLDER: machine.img, stick.img, share/, late/ (what its agent left). By `once`, in a folder protected-SMB.
 protect() {
-	local kind=$1 table=$2 folder=$3 old stick status
+	local kind=$1 table=$2 folder=$3 old stick status firmware=()
 	mkdir -p "$folder/share" && timed "make the machine" machine_disk "$table" "$folder/machine.img" || return 1
 	truncate -s 600M "$folder/stick.img"
 	share_start "$kind" "$folder/share" || return 1
-	protect_script "$kind" >"$SCRATCH/machine.late"
+	protect_script "$kind" "$table" >"$SCRATCH/machine.late"
+	[ "$table" != uefi ] || { uefi_args "$folder/variables" && firmware=("${args[@]}"); }
 	virtio_disk "$folder/machine.img" OLD-1 && old=("${args[@]}")
 	usb_disk "$folder/stick.img" STICK-1 && stick=("${args[@]}")
 	agent_args machine late
-	timed "the machine makes its stick and its backup" guest machine 1500 "${old[@]}" "${stick[@]}" \
+	timed "the machine makes its stick and its backup" guest machine 1500 "${firmware[@]}" "${old[@]}" "${stick[@]}" \
 		"${net_args[@]}" "${args[@]}" && agent_results machine late
 	status=$?
 	share_stop
@@ -195,13 +215,16 @@ recover_unattended() {
 	return 1
 }
 
-# reborn_boots NAME DISK SERIAL: boots that disk alone until a login is offered.
+# reborn_boots NAME DISK SERIAL [FIRMWARE-ARGUMENT…]: boots that disk alone until a login is offered.
 reborn_boots() {
-	cat >"$SCRATCH/$1.early" <<-'EOF'
+	local name=$1 disk_file=$2 serial=$3
+	shift 3
+	cat >"$SCRATCH/$name.early" <<-'EOF'
 		grep ' / ' /proc/mounts >mounts
 		phase listing list listing
 	EOF
-	cat >"$SCRATCH/$1.late" <<-'EOF'
+	cat >"$SCRATCH/$name.late" <<-'EOF'
+		[ ! -d /boot/efi ] || (cd /boot/efi && find . -type f -exec sha256sum {} + | sort -k 2) >esp
 		systemctl is-system-running --wait >state || true
 		systemctl --failed --no-legend --plain >failed
 		swapon --show=NAME --noheadings >swap
@@ -209,12 +232,12 @@ reborn_boots() {
 		sleep 3 # until its prompt is out
 	EOF
 	local disk
-	sata_disk "$2" "$3" && disk=("${args[@]}")
-	agent_args "$1" early late
-	timed "the recovered machine boots from its disk alone" guest "$1" 900 "${disk[@]}" \
-		-netdev user,id=net -device e1000,netdev=net "${args[@]}" && agent_results "$1" early late || return 1
-	tr -d '\r' <"$SCRATCH/$1.log" | grep -q '^lifeboat-story login:' && return
-	show_console "$SCRATCH/$1.log"
+	sata_disk "$disk_file" "$serial" && disk=("${args[@]}")
+	agent_args "$name" early late
+	timed "the recovered machine boots from its disk alone" guest "$name" 900 "$@" "${disk[@]}" \
+		-netdev user,id=net -device e1000,netdev=net "${args[@]}" && agent_results "$name" early late || return 1
+	tr -d '\r' <"$SCRATCH/$name.log" | grep -q '^lifeboat-story login:' && return
+	show_console "$SCRATCH/$name.log"
 	return 1
 }
 
@@ -274,13 +297,30 @@ sums_hold() {
 	(cd "$set" && du -sh . && sha256sum --quiet -c SHA256SUMS && [ -s RECOVER.txt ] && [ -s machine.conf ])
 }
 
-# story smb|nfs mbr|gpt SIZE [FIRMWARE-ARGUMENT…]: the whole of it; the firmware is that of the computer
-# that the stick is put in.
+# entry_is_known VARIABLES: the firmware's memory holds the boot entry of the machine.
+entry_is_known() {
+	strings -el "$1" | grep -i 'EFI.debian.*efi'
+}
+
+# same_system_partition KEPT: its files are the old ones, and a loader is where firmware looks by itself.
+same_system_partition() {
+	grep -q ' ./EFI/debian/shimx64.efi$' "$1/late/esp" && ! grep -q EFI/BOOT "$1/late/esp" || return 1
+	grep -v ' ./EFI/BOOT/' "$SCRATCH/reborn/late/esp" | diff "$1/late/esp" -
+}
+
+# story smb|nfs mbr|gpt|uefi SIZE [FIRMWARE-ARGUMENT…]: the whole of it; the firmware is that of the computer
+# that the stick is put in. A uefi machine comes back in a computer whose firmware has never seen it, and boots in
+# a third one.
 story() {
-	local kind=$1 table=$2 size=$3 kept=$SHARED/protected-$1 blank=$SCRATCH/blank.img medium=$SCRATCH/medium.img
+	local kind=$1 table=$2 size=$3 kept=$SHARED/protected-$1-$2 blank=$SCRATCH/blank.img medium=$SCRATCH/medium.img
+	local third=()
 	shift 3
+	if [ "$table" = uefi ]; then
+		uefi_args "$SCRATCH/third" && third=("${args[@]}")
+		uefi_args "$SCRATCH/second" && set -- "${args[@]}"
+	fi
 	must "a running machine makes its stick and backs itself up by $kind" \
-		once "protected-$kind" protect "$kind" "$table"
+		once "protected-$kind-$table" protect "$kind" "$table"
 	ok "nothing changed on the machine meanwhile" cmp "$kept/late/before" "$kept/late/after"
 	ok "the set is whole by standard tools" sums_hold "$kept/share"
 
@@ -291,8 +331,12 @@ story() {
 	share_stop
 	ok "identifiers and features are the old ones" same_identifiers "$kept/machine.img" "$blank"
 
-	must "the recovered machine boots to a login" reborn_boots reborn "$blank" NEW-7
+	must "the recovered machine boots to a login" reborn_boots reborn "$blank" NEW-7 "${third[@]}"
 	ok "nothing failed at its boot" reborn_is_well reborn
+	if [ "$table" = uefi ]; then
+		ok "the firmware of the computer where it came back has its boot entry" entry_is_known "$SCRATCH/second"
+		ok "the system partition's files are the old ones" same_system_partition "$kept"
+	fi
 	ok "every path is as it was before the backup" same_listing "$kept/late/before" "$SCRATCH/reborn/early/listing"
 	times_show
 	finish_plan
