@@ -1,6 +1,7 @@
 #!/bin/bash
 # A kernel with cramfs, ext2 and the RAM disk built in takes the image of a file system as a classic initrd.
-# No distribution has such a kernel for User-Mode Linux: it is made here, out of the source package.
+# No distribution has such a kernel for User-Mode Linux: it is made here, in minutes, out of the package linux-source-6.1,
+# which is not installed for the short run.
 # matrix: all
 # needs: root uml make gcc flex bison bc
 # limit: 3600

@@ -85,7 +85,7 @@ usb_disk() {
 # uefi_args VARIABLES: UEFI firmware whose memory is that file, made when missing. Sets `args`.
 uefi_args() {
 	[ -e "$1" ] || cp /usr/share/OVMF/OVMF_VARS_4M.fd "$1"
-	args=(-drive if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd
+	args=(-drive "if=pflash,unit=0,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"
 		-drive "if=pflash,unit=1,format=raw,file=$1")
 }
 
