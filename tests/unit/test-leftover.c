@@ -27,6 +27,14 @@ static char *names_in(const char *path)
 	return strlist_join(&names, " ");
 }
 
+/* Whoever runs the tests may ignore them: nohup, a shell's &. */
+static void heed_signals(void)
+{
+	(void)signal(SIGINT, SIG_DFL); /* valid numbers cannot fail */
+	(void)signal(SIGTERM, SIG_DFL);
+	(void)signal(SIGHUP, SIG_DFL);
+}
+
 /* The child works in `folder` and ends by its own signal, which the parent sees. */
 static void killed_in(const char *folder, void (*work)(void), int number)
 {
@@ -120,6 +128,7 @@ TEST(a_signal_takes_the_named_one_away)
 {
 	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
 
+	heed_signals();
 	CHECK_OK(tempdir_make(&t, &e));
 	killed_in(t.path, write_half_named, SIGTERM);
 	_cleanup_(free) char *names = names_in(t.path);
@@ -164,6 +173,7 @@ TEST(a_signal_takes_the_temporary_folder_away)
 	static const int ending[] = { SIGINT, SIGTERM, SIGHUP };
 	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
 
+	heed_signals();
 	CHECK_OK(tempdir_make(&t, &e));
 	for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++) {
 		killed_in(t.path, fill_tempdir, ending[i]);
