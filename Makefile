@@ -96,16 +96,21 @@ bench: all $(test_tools)
 # libFuzzer targets, one per parser: each runs SECONDS_EACH on its corpus plus what it finds.
 SECONDS_EACH ?= 60
 fuzzers := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
-fuzz: $(fuzzers:%=$(BUILD)-fuzz/fuzz-%)
-	$(Q)for f in $(fuzzers); do \
-		mkdir -p $(BUILD)-fuzz/found/$$f && \
-		$(BUILD)-fuzz/fuzz-$$f -max_total_time=$(SECONDS_EACH) -print_final_stats=1 -verbosity=0 -close_fd_mask=2 \
-			-artifact_prefix=$(BUILD)-fuzz/ $(BUILD)-fuzz/found/$$f tests/fuzz/corpus/$$f || exit 1; \
-		echo "fuzz-$$f: nothing found in $(SECONDS_EACH) s"; \
-	done
+runs := $(fuzzers:%=fuzz-run-%)
+.PHONY: fuzz-library $(runs)
+fuzz: $(runs)
 
-$(BUILD)-fuzz/fuzz-%: tests/fuzz/fuzz-%.c FORCE
+$(runs): fuzz-run-%: $(BUILD)-fuzz/fuzz-%
+	$(Q)mkdir -p $(BUILD)-fuzz/found/$*
+	$(Q)$< -max_total_time=$(SECONDS_EACH) -print_final_stats=1 -verbosity=0 -close_fd_mask=2 \
+		-artifact_prefix=$(BUILD)-fuzz/ $(BUILD)-fuzz/found/$* tests/fuzz/corpus/$*
+	@echo "fuzz-$*: nothing found in $(SECONDS_EACH) s"
+
+# Once, before all of them: -j makes several at a time.
+fuzz-library:
 	$(Q)$(MAKE) -s BUILD=$(BUILD)-fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined $(BUILD)-fuzz/liblifeboat.a
+
+$(BUILD)-fuzz/fuzz-%: tests/fuzz/fuzz-%.c fuzz-library
 	$(call say,FUZZ,$@)
 	$(Q)clang $(all_cflags) -Wl,--as-needed -Wl,--gc-sections -fsanitize=fuzzer,address,undefined -o $@ $< $(BUILD)-fuzz/liblifeboat.a $(libs)
 
