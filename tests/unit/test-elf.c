@@ -149,13 +149,23 @@ TEST(the_honest_one_is_read)
 }
 
 /* A table of 4 GiB is fine as long as it is there, and costs no memory. */
+/* AddressSanitizer takes more than it is asked for: with it only the run itself is looked at. */
+#if defined(__SANITIZE_ADDRESS__)
+#define LIMITS_MEMORY 0
+#elif defined(__has_feature)
+#define LIMITS_MEMORY !__has_feature(address_sanitizer)
+#else
+#define LIMITS_MEMORY 1
+#endif
+
 TEST(a_huge_string_table_costs_nothing)
 {
 	_cleanup_(elf_info) struct elf_info info = { 0 };
 	struct lie l = honest();
 	const uint64_t huge = 1ull << 32;
 
-	CHECK(setrlimit(RLIMIT_DATA, &(struct rlimit) { 256 << 20, 256 << 20 }) == 0);
+	if (LIMITS_MEMORY)
+		CHECK(setrlimit(RLIMIT_DATA, &(struct rlimit) { 256 << 20, 256 << 20 }) == 0);
 	l.segments[0].p_filesz = huge + 4096;
 	l.dynamic[1].d_un.d_val = huge;
 	CHECK_INT(read_lie(&l, (off_t)huge + 4096, &info), 1);
