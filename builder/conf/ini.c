@@ -114,9 +114,10 @@ static char *read_line(char *buf, int size, void *stream)
 	}
 	memcpy(buf, p->next, len);
 	memcpy(buf + len, "\n", 2);
-	p->continued = isblank((unsigned char)*buf);
-	const char *start = buf + strspn(buf, " \t");
+	/* what libinih skips at the beginning of a line */
+	const char *start = buf + strspn(buf, " \t\r\v\f");
 
+	p->continued = start > buf;
 	if (*start == '[') {
 		p->failed = take_heading(p, start + 1);
 		if (p->failed)

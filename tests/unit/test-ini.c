@@ -67,6 +67,14 @@ TEST(syntax_errors_name_the_line)
 		    "f:3: empty section; expected key = value below it");
 }
 
+TEST(what_stands_before_a_heading_does_not_hide_it)
+{
+	struct ini ini = INI_NONE;
+
+	CHECK_ERROR(ini_parse_text("f", "[a]\nx = 1\n\r[]\ny = 2\n", &ini, &e),
+		    "f:3: bad heading; expected [kind] or [kind NAME] of at most 48 letters");
+}
+
 TEST(names_are_checked_not_cut)
 {
 	struct ini ini;
