@@ -3,7 +3,8 @@
 # Targets: all (default), check, check-guests, bench, fuzz, lint, format, install, dist, clean
 # Variables: V=1 (show commands), SANITIZE=address,undefined, WERROR=1, CC, CFLAGS, LDFLAGS,
 #            PREFIX (/usr/local), DESTDIR, BUILD (build), TESTS (which tests `check` runs),
-#            MATRIX=all (every guest test), GUESTS (which of them, by name), SECONDS_EACH (how long `fuzz` runs each target)
+#            MATRIX=all (every guest test), GUESTS (which of them, by name), SECONDS_EACH, SEED (how long `fuzz` runs each target,
+#            and with what)
 
 PREFIX ?= /usr/local
 BUILD ?= build
@@ -94,7 +95,9 @@ bench: all $(test_tools)
 	$(Q)BUILD=$(abspath $(BUILD)) tests/bench/run
 
 # libFuzzer targets, one per parser: each runs SECONDS_EACH on its corpus plus what it finds.
+# The same SEED tries the same things again; 0 takes another one each time.
 SECONDS_EACH ?= 60
+SEED ?= 1
 fuzzers := $(patsubst tests/fuzz/fuzz-%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 runs := $(fuzzers:%=fuzz-run-%)
 .PHONY: fuzz-library $(runs)
@@ -102,9 +105,9 @@ fuzz: $(runs)
 
 $(runs): fuzz-run-%: $(BUILD)-fuzz/fuzz-%
 	$(Q)mkdir -p $(BUILD)-fuzz/found/$*
-	$(Q)$< -max_total_time=$(SECONDS_EACH) -print_final_stats=1 -verbosity=0 -close_fd_mask=2 \
+	$(Q)$< -max_total_time=$(SECONDS_EACH) -seed=$(SEED) -print_final_stats=1 -verbosity=0 -close_fd_mask=2 \
 		-artifact_prefix=$(BUILD)-fuzz/ $(BUILD)-fuzz/found/$* tests/fuzz/corpus/$*
-	@echo "fuzz-$*: nothing found in $(SECONDS_EACH) s"
+	@echo "fuzz-$*: nothing found in $(SECONDS_EACH) s (seed $(SEED))"
 
 # Once, before all of them: -j makes several at a time.
 fuzz-library:
