@@ -28,8 +28,7 @@ struct saving {
 	struct archive_entry_linkresolver *links;
 	char *buf, *zeros;
 	struct strbuf times; /* records of times.h */
-	struct strlist
-		changed; /* files that were not the same before and after; read once the thread has ended */
+	struct strlist changed; /* files that were not the same before and after they were read */
 };
 
 static void saving_free(struct saving *s)
@@ -114,15 +113,15 @@ static bool is_same(const struct stat *a, const struct stat *b)
 }
 
 /* The header of the file that is open at `fd`, or, for what cannot be opened, of the one at `at`. */
-static int make_header(struct saving *s, const struct walked *file, int fd, const char *at, struct error *e)
+static int make_header(struct saving *s, const struct walked *file, int fd, const char *at, const char *path,
+		       struct error *e)
 {
 	struct archive_entry *h = archive_entry_clear(s->header);
 
 	archive_entry_copy_sourcepath(h, at);
 	archive_entry_set_pathname(h, file->path);
 	if (archive_read_disk_entry_from_file(s->disk, h, fd, &file->st) < ARCHIVE_OK)
-		return error_text(e, EIO, "read %s/%s: %s", s->mountpoint, file->path,
-				  archive_error_string(s->disk));
+		return error_text(e, EIO, "read %s: %s", path, archive_error_string(s->disk));
 	/* Reading a file changes it, and this program cannot set the other two. */
 	archive_entry_unset_atime(h);
 	archive_entry_unset_ctime(h);
@@ -168,7 +167,7 @@ static int save_file(void *user, const struct walked *walked, struct error *e)
 		if (fd < 0 || fstat(fd, &file.st) < 0)
 			return error_errno(e, errno, "open %s", path);
 	}
-	int r = make_header(s, &file, fd, at, e);
+	int r = make_header(s, &file, fd, at, path, e);
 
 	if (r == 0)
 		r = put_entry(s, fd, path, e);
@@ -218,9 +217,8 @@ static void tell_changed(const struct strlist *changed, const char *mountpoint, 
 
 	if (changed->count == 0)
 		return;
-	for (size_t i = 0; i < changed->count; i++)
-		if (i < shown_changed)
-			strlist_add(&some, changed->items[i]);
+	for (size_t i = 0; i < changed->count && i < shown_changed; i++)
+		strlist_add(&some, changed->items[i]);
 	_cleanup_(free) char *names = strlist_join(&some, ", ");
 
 	report_warn(report, "%s: %zu files changed while they were read: %s%s", mountpoint, changed->count,
@@ -291,11 +289,22 @@ static int restore_entry(struct restoring *r, struct archive_entry *entry, struc
 		archive_entry_copy_hardlink(entry, target);
 	if (archive_read_extract2(r->in, entry, r->disk) == ARCHIVE_OK)
 		return 0;
-	/* the reader's error is copied to neither side in all cases */
+	/* libarchive leaves the reason with the one or the other */
 	const char *why = archive_error_string(r->in);
 
 	return error_text(e, EIO, "restore %s: %s: %s", r->name, full,
 			  why ? why : archive_error_string(r->disk));
+}
+
+/* An archive ends with its mark; behind that stands what fills the last block. */
+static int read_rest(int fd, const char *name, struct error *e)
+{
+	_cleanup_(free) char *buf = xmalloc(block);
+	ssize_t n;
+
+	while ((n = read_full(fd, buf, block)) > 0)
+		;
+	return n < 0 ? error_errno(e, (int)-n, "restore %s", name) : 0;
 }
 
 static int restore_all(void *user, int fd, struct error *e)
@@ -311,6 +320,8 @@ static int restore_all(void *user, int fd, struct error *e)
 		result = code == ARCHIVE_OK
 				 ? restore_entry(r, entry, e)
 				 : error_text(e, EIO, "restore %s: %s", r->name, archive_error_string(r->in));
+	if (result == 0)
+		result = read_rest(in, r->name, e);
 	/* Times and flags of folders are set now. */
 	if (result == 0 && archive_write_close(r->disk) != ARCHIVE_OK)
 		result = error_text(e, EIO, "restore %s: %s", r->name, archive_error_string(r->disk));

@@ -1,0 +1,177 @@
+/* A folder through a set and back by the method archive, without root: what needs it is in the guest tests. */
+#include "tap.h"
+
+#include "backup/set.h"
+#include "base/fs.h"
+#include "base/proc.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+static struct error e;
+static struct report quiet;
+
+/* A place with from/, to/ and a target. */
+struct place {
+	struct tempdir dir;
+	struct target target;
+	char *from, *to;
+};
+
+static void place_remove(struct place *p)
+{
+	target_close(&p->target);
+	tempdir_remove(&p->dir);
+	free(p->from);
+	free(p->to);
+}
+DEFINE_CLEANUP(place, struct place, place_remove)
+
+static void place_make(struct place *p)
+{
+	*p = (struct place) { .dir = TEMPDIR_NONE, .target = { .dirfd = -1 } };
+	(void)signal(SIGPIPE, SIG_IGN); /* as the program does */
+	report_init(&quiet, VERBOSITY_QUIET, false);
+	CHECK_OK(tempdir_make(&p->dir, &e));
+	CHECK_OK(mkdir_parents_at(p->dir.fd, "from/folder", 0755, &e));
+	CHECK_OK(mkdir_parents_at(p->dir.fd, "to", 0700, &e));
+	CHECK_OK(mkdir_parents_at(p->dir.fd, "sets", 0755, &e));
+	_cleanup_(free) char *url = xasprintf("file://%s/sets", p->dir.path);
+
+	p->from = xasprintf("%s/from", p->dir.path);
+	p->to = xasprintf("%s/to", p->dir.path);
+	CHECK_OK(target_open(url, NULL, &p->target, &quiet, &e));
+}
+
+static int save(struct place *p, dev_t device)
+{
+	_cleanup_(set_writer) struct set_writer *w = NULL;
+	_cleanup_(free) char *name = NULL;
+
+	CHECK_OK(set_begin(&p->target, "box", 0, 1 << 20, &w, &quiet, &e));
+	int r = set_save_filesystem(w, "root", "archive", p->from, device, 0, &quiet, &e);
+
+	return r < 0 ? r : set_commit(w, &name, &e);
+}
+
+static int restore(struct place *p)
+{
+	_cleanup_(set) struct set *s = NULL;
+
+	CHECK_OK(set_open(&p->target, "box", NULL, &s, &e));
+	return set_restore_stream(s, "root", "archive", p->to, &quiet, &e);
+}
+
+static struct stat stat_of(const struct place *p, const char *path)
+{
+	struct stat st;
+
+	CHECK_INT(fstatat(p->dir.fd, path, &st, AT_SYMLINK_NOFOLLOW), 0);
+	return st;
+}
+
+static void check_same(const struct place *p, const char *path)
+{
+	_cleanup_(free) char *a = xasprintf("from/%s", path), *b = xasprintf("to/%s", path);
+	struct stat x = stat_of(p, a), y = stat_of(p, b);
+
+	CHECK_INT(y.st_mode, x.st_mode);
+	CHECK_INT(y.st_size, S_ISDIR(x.st_mode) ? y.st_size : x.st_size);
+	CHECK_INT(y.st_mtim.tv_sec, x.st_mtim.tv_sec);
+	CHECK_INT(y.st_mtim.tv_nsec, x.st_mtim.tv_nsec);
+}
+
+static void set_time(const struct place *p, const char *path, time_t seconds, long nanoseconds)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { seconds, nanoseconds } };
+
+	CHECK_INT(utimensat(p->dir.fd, path, times, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+TEST(what_is_saved_comes_back)
+{
+	_cleanup_(place) struct place p;
+	char odd[256] = "from/folder/new\nline \xe4";
+
+	place_make(&p);
+	CHECK_OK(write_file_at(p.dir.fd, odd, 0640, "x", 1, &e));
+	CHECK_OK(write_file_at(p.dir.fd, "from/hole", 0604, "end", 3, &e));
+	CHECK_INT(linkat(p.dir.fd, "from/hole", p.dir.fd, "from/folder/link", 0), 0);
+	CHECK_INT(symlinkat("nowhere", p.dir.fd, "from/symbolic"), 0);
+	_cleanup_(fd) int fd = openat(p.dir.fd, "from/hole", O_WRONLY);
+
+	CHECK_INT(ftruncate(fd, 3 << 20), 0);
+	CHECK_INT(pwrite_all(fd, "middle", 6, 1 << 20), 0);
+	set_time(&p, "from/hole", 1000000000, 123456789);
+	set_time(&p, odd, -5, 500000000); /* which tar programs read differently */
+	set_time(&p, "from/symbolic", 4000000000, 1);
+	set_time(&p, "from/folder", 7, 7);
+	set_time(&p, "from", 8, 8);
+	CHECK_OK(save(&p, stat_of(&p, "from").st_dev));
+	CHECK_OK(restore(&p));
+	check_same(&p, ".");
+	check_same(&p, "folder");
+	check_same(&p, "hole");
+	check_same(&p, "symbolic");
+	check_same(&p, odd + strlen("from/"));
+	CHECK_INT(stat_of(&p, "to/hole").st_ino, stat_of(&p, "to/folder/link").st_ino);
+	CHECK(stat_of(&p, "to/hole").st_blocks * 512 < 2 << 20);
+	CHECK_OK(proc_run((const char *const[]) { "cmp", "from/hole", "to/hole", NULL },
+			  &(struct proc_options) { .cwd = p.dir.path }, &e));
+}
+
+TEST(another_file_system_is_not_saved)
+{
+	_cleanup_(place) struct place p;
+
+	place_make(&p);
+	_cleanup_(free) char *want =
+		xasprintf("%s: it is not the file system that the survey found there", p.from);
+
+	CHECK_ERROR(save(&p, stat_of(&p, "from").st_dev + 1), want);
+}
+
+/* More than a pipe holds: who stops at the archive's mark breaks the pipe. */
+TEST(what_stands_behind_the_end_is_read)
+{
+	_cleanup_(place) struct place p;
+	_cleanup_(set_writer) struct set_writer *w = NULL;
+	_cleanup_(free) char *name = NULL;
+
+	place_make(&p);
+	CHECK_OK(write_file_at(p.dir.fd, "from/file", 0644, "x", 1, &e));
+	CHECK_OK(proc_run((const char *const[]) { "tar", "-cf", "a.tar", "-C", "from", ".", NULL },
+			  &(struct proc_options) { .cwd = p.dir.path }, &e));
+	_cleanup_(fd) int fd = openat(p.dir.fd, "a.tar", O_RDWR);
+
+	CHECK_INT(ftruncate(fd, 8 << 20), 0);
+	CHECK_OK(set_begin(&p.target, "box", 0, 1 << 20, &w, &quiet, &e));
+	CHECK_OK(set_add_stream(w, "root", "archive", fd, 0, &quiet, &e));
+	CHECK_OK(set_commit(w, &name, &e));
+	CHECK_OK(restore(&p));
+	CHECK_INT(stat_of(&p, "to/file").st_size, 1);
+}
+
+TEST(what_leads_out_of_the_folder_is_refused)
+{
+	_cleanup_(place) struct place p;
+	_cleanup_(set_writer) struct set_writer *w = NULL;
+	_cleanup_(free) char *name = NULL;
+
+	place_make(&p);
+	CHECK_OK(write_file_at(p.dir.fd, "victim", 0644, "x", 1, &e));
+	CHECK_OK(proc_run(
+		(const char *const[]) { "tar", "-cPf", "a.tar", "--transform=s|^|../|", "victim", NULL },
+		&(struct proc_options) { .cwd = p.dir.path }, &e));
+	CHECK_INT(unlinkat(p.dir.fd, "victim", 0), 0);
+	_cleanup_(fd) int fd = openat(p.dir.fd, "a.tar", O_RDONLY);
+
+	CHECK_OK(set_begin(&p.target, "box", 0, 1 << 20, &w, &quiet, &e));
+	CHECK_OK(set_add_stream(w, "root", "archive", fd, 0, &quiet, &e));
+	CHECK_OK(set_commit(w, &name, &e));
+	CHECK(restore(&p) < 0);
+	CHECK(faccessat(p.dir.fd, "victim", F_OK, 0) < 0);
+}
+
+TAP_MAIN()
