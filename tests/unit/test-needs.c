@@ -52,6 +52,17 @@ static void lab_make(struct lab *lab)
 }
 
 /* `conf`: recovery.conf's text; `names`: the chosen profiles. */
+static void load(const struct lab *lab, const char *conf, const char *names, struct recovery_conf *ret_conf,
+		 struct strlist *ret_names, struct profiles *ret_profiles)
+{
+	_cleanup_(free) char *path = xasprintf("%s/r.conf", lab->dir.path);
+
+	CHECK_OK(write_file_at(lab->dir.fd, "r.conf", 0644, conf, strlen(conf), &e));
+	CHECK_OK(recovery_conf_load(path, ret_conf, &e));
+	strlist_add_words(ret_names, names);
+	CHECK_OK(profiles_load(lab->folder, ret_names, ret_profiles, &e));
+}
+
 static int check(const struct lab *lab, const char *conf, const char *names)
 {
 	_cleanup_(recovery_conf) struct recovery_conf c = { 0 };
@@ -163,12 +174,8 @@ static void check_added(struct lab *lab, const char *conf, const char *names, co
 	_cleanup_(strlist) struct strlist list = { 0 };
 	_cleanup_(profiles) struct profiles profiles = { 0 };
 	_cleanup_(recovery_conf) struct recovery_conf c = { 0 };
-	_cleanup_(free) char *path = xasprintf("%s/r.conf", lab->dir.path);
 
-	CHECK_OK(write_file_at(lab->dir.fd, "r.conf", 0644, conf, strlen(conf), &e));
-	CHECK_OK(recovery_conf_load(path, &c, &e));
-	strlist_add_words(&list, names);
-	CHECK_OK(profiles_load(lab->folder, &list, &profiles, &e));
+	load(lab, conf, names, &c, &list, &profiles);
 	CHECK_OK(needs_add(&c, &lab->root, &profiles, lab->folder, &list, &e));
 	_cleanup_(free) char *text = strlist_join(&list, " ");
 
