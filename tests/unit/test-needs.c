@@ -68,12 +68,8 @@ static int check(const struct lab *lab, const char *conf, const char *names)
 	_cleanup_(recovery_conf) struct recovery_conf c = { 0 };
 	_cleanup_(profiles) struct profiles profiles = { 0 };
 	_cleanup_(strlist) struct strlist list = { 0 };
-	_cleanup_(free) char *path = xasprintf("%s/r.conf", lab->dir.path);
 
-	CHECK_OK(write_file_at(lab->dir.fd, "r.conf", 0644, conf, strlen(conf), &e));
-	CHECK_OK(recovery_conf_load(path, &c, &e));
-	strlist_add_words(&list, names);
-	CHECK_OK(profiles_load(lab->folder, &list, &profiles, &e));
+	load(lab, conf, names, &c, &list, &profiles);
 	return needs_check(&c, &lab->root, &profiles, lab->folder, &e);
 }
 
