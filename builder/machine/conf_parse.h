@@ -1,0 +1,42 @@
+/* Reading machine.conf, between its parts: what a section's reader gets, and how it reads its keys. */
+#pragma once
+#include "base/error.h"
+#include "conf/ini.h"
+#include "machine/model.h"
+
+struct conf_parse {
+	const struct ini *ini;
+	const struct ini_section *section; /* that is being read */
+	struct machine *m;
+	struct error *e;
+};
+
+/* Forms of values, 0 or -EINVAL: a text with \xHH escapes; yes or no; above 0; what off_t holds; an absolute path
+ * without . and ..; a part of file names. */
+int conf_check_text(const char *value);
+int conf_check_yes_no(const char *value);
+int conf_check_positive(const char *value);
+int conf_check_bytes(const char *value);
+int conf_check_path(const char *value);
+int conf_check_stream(const char *value);
+
+/* The value of a key whose form the schema has checked; NULL, 0 or false when it is not there. The caller frees
+ * a text. */
+char *conf_text(const struct ini_section *s, const char *key);
+uint64_t conf_number(const struct ini_section *s, const char *key);
+bool conf_yes(const struct ini_section *s, const char *key);
+/* The line of a key, or of its section when it is not there. */
+unsigned conf_line(const struct ini_section *s, const char *key);
+
+/* Refuses a section without one of the keys (ends with NULL). */
+int conf_require(const struct conf_parse *p, const char *const keys[]);
+/* Refuses a section whose name is bad or names a device that is there already. */
+int conf_check_name(const struct conf_parse *p);
+
+/* The sections, each with its keys: conf_disk.c, conf_content.c. */
+extern const struct ini_key conf_disk_keys[], conf_partition_keys[];
+int conf_parse_disk(const struct conf_parse *p);
+int conf_parse_partition(const struct conf_parse *p);
+/* What every content has, and what the file systems of that kind add. The caller frees. */
+struct ini_key *conf_content_keys(enum content_kind kind);
+int conf_parse_content(const struct conf_parse *p);
