@@ -85,16 +85,24 @@ int cmd_done(struct cmd *c)
 	return cmd_failed(c, &e);
 }
 
-bool cmd_consent(const char *question, const char *wanted)
+bool cmd_ask(const char *question, char *line, size_t size)
 {
-	char line[128];
-
 	/* What was typed before the question is no answer to it. */
 	if (!isatty(STDIN_FILENO) || tcflush(STDIN_FILENO, TCIFLUSH) < 0)
 		return false;
 	(void)fprintf(stderr, "%s ", question);
 	(void)fflush(stderr);
-	if (!fgets(line, sizeof(line), stdin))
+	if (!fgets(line, (int)size, stdin))
 		return false;
-	return streq(str_strip(line), wanted);
+	char *text = str_strip(line);
+
+	memmove(line, text, strlen(text) + 1);
+	return true;
+}
+
+bool cmd_consent(const char *question, const char *wanted)
+{
+	char line[128];
+
+	return cmd_ask(question, line, sizeof(line)) && streq(line, wanted);
 }

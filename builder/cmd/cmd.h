@@ -56,6 +56,10 @@ void cmd_print_as_filter(void);
 /* Flushes stdout: results that could not be written are a failure. */
 int cmd_done(struct cmd *c);
 
+/* Asks on the terminal and reads a line without outer blanks into `line`. False without a terminal on stdin, or
+ * at its end. */
+bool cmd_ask(const char *question, char *line, size_t size);
+
 /* Asks on the terminal and reads a line. True only when the person typed `wanted` exactly. Without
  * a terminal on stdin there is no consent. */
 bool cmd_consent(const char *question, const char *wanted);

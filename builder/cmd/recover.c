@@ -14,7 +14,6 @@
 struct session {
 	struct cmd *c;
 	struct recovery *r;
-	bool yes;
 	bool written; /* disks are no longer what they were */
 };
 
@@ -23,7 +22,7 @@ static int consent(void *user, const struct plan *plan, struct error *e)
 	struct session *s = user;
 	_cleanup_(strbuf) struct strbuf names = { 0 };
 
-	if (s->yes || s->r->unattended)
+	if (s->r->yes || s->r->unattended)
 		return 0;
 	for (size_t i = 0; i < plan->mapping_count; i++) {
 		_cleanup_(free) char *shown = disk_describe(plan->mappings[i].to);
@@ -145,14 +144,14 @@ int cmd_recover(int argc, char *argv[])
 	cmd_begin(&c, "recover");
 	while ((option = getopt_long(argc, argv, CMD_OPTIONS_SHORT, options, NULL)) >= 0)
 		if (option == OPTION_YES)
-			s.yes = true;
+			r.yes = true;
 		else if (!recovery_option(&r, option) && !cmd_option(&c, option, &exit_code))
 			return exit_code;
 	if (optind < argc)
 		r.url = argv[optind++];
 	if (optind < argc)
 		return cmd_usage(&c, "unexpected argument '%s'", argv[optind]);
-	if (c.json && !s.yes && !r.unattended)
+	if (c.json && !r.yes && !r.unattended)
 		return cmd_usage(&c, "--json needs --yes or --unattended");
 	if (run(&s, &e) == 0)
 		return cmd_done(&c);

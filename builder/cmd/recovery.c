@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 enum { max_machine_conf = 1 << 20 };
 
@@ -86,6 +87,34 @@ static int check_streams(const struct recovery *r, const struct machine *m, stru
 	return code;
 }
 
+/* With a number, as names are long and look alike. */
+static int choose_disk(void *user, const struct device *old, const struct device *const candidates[],
+		       size_t count, struct error *e)
+{
+	_cleanup_(free) char *from = disk_describe(old), *question = NULL;
+	_cleanup_(strbuf) struct strbuf list = { 0 };
+	char line[32];
+	uint64_t number;
+
+	(void)user; /* the terminal is everybody's */
+	for (size_t i = 0; i < count; i++) {
+		_cleanup_(free) char *shown = disk_describe(candidates[i]);
+
+		strbuf_printf(&list, "  %zu  %s: %s\n", i + 1, shown,
+			      candidates[i]->now.holds ? candidates[i]->now.holds : "blank");
+	}
+	question = xasprintf("More than one disk could take the place of %s:\n%sNumber of the one that does "
+			     "(1 to %zu, or Enter for none):",
+			     from, list.data, count);
+	do
+		if (!cmd_ask(question, line, sizeof(line)) || !*line)
+			return error_text(e, ECANCELED,
+					  "no disk was chosen for %s (--map %s=NAME does so too)", from,
+					  old->name);
+	while (parse_u64(line, &number) < 0 || number < 1 || number > count);
+	return (int)number - 1;
+}
+
 int recovery_plan(struct recovery *r, struct cmd *c, struct plan *ret, struct error *e)
 {
 	_cleanup_(machine) struct machine machine = { 0 }, present = { 0 };
@@ -95,6 +124,7 @@ int recovery_plan(struct recovery *r, struct cmd *c, struct plan *ret, struct er
 		.forbidden = &backup,
 		.forbidden_count = backup != 0,
 		.unattended = r->unattended,
+		.choose = isatty(STDIN_FILENO) && !r->unattended && !r->yes && !c->json ? choose_disk : NULL,
 	};
 	int code = read_machine(r, &machine, e);
 

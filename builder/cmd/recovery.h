@@ -13,6 +13,7 @@ struct recovery {
 	struct strlist map; /* --map */
 	const char *url, *host, *set_name, *machine_file;
 	bool unattended;
+	bool yes; /* recover's --yes: nothing is asked */
 };
 #define RECOVERY_NONE                    \
 	{                                \

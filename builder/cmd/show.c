@@ -14,6 +14,18 @@ static void set_number(json_t *o, const char *key, uint64_t value)
 	(void)json_object_set_new(o, key, json_integer((json_int_t)value)); /* only memory can lack */
 }
 
+/* An array of texts; nothing when it is empty. */
+static void set_words(json_t *o, const char *key, const struct strlist *words)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < words->count; i++)
+		(void)json_array_append_new(a, json_string(words->items[i])); /* NULL: not UTF-8, left out */
+	if (words->count)
+		(void)json_object_set(o, key, a); /* only memory can lack */
+	json_decref(a);
+}
+
 static void set_content(json_t *o, const struct content *c)
 {
 	json_t *parameters = json_object();
@@ -157,9 +169,11 @@ int show_plan_json(struct cmd *c, const struct plan *p)
 	for (size_t i = 0; i < p->step_count; i++) {
 		json_t *s = json_object();
 
+		set_number(s, "number", i + 1);
 		set_text(s, "kind", step_names[p->steps[i].kind]);
 		set_text(s, "text", p->steps[i].text);
 		set_text(s, "destroys", p->steps[i].destroys);
+		set_words(s, "changes", &p->steps[i].changes);
 		set_text(s, "device", p->steps[i].device ? p->steps[i].device->name : NULL);
 		set_text(s, "node", p->steps[i].node);
 		(void)json_array_append_new(steps, s); /* only memory */
@@ -171,6 +185,14 @@ int show_plan_json(struct cmd *c, const struct plan *p)
 	return print_json(c, o);
 }
 
+static bool is_target(const struct plan *p, const struct device *present)
+{
+	for (size_t i = 0; i < p->mapping_count; i++)
+		if (p->mappings[i].to == present)
+			return true;
+	return false;
+}
+
 void show_plan(const struct plan *p, FILE *to)
 {
 	(void)fprintf(to, "Disks here:\n"); /* the caller looks at the stream, here and below */
@@ -179,11 +201,12 @@ void show_plan(const struct plan *p, FILE *to)
 		_cleanup_(free) char *shown = d->kind == DEVICE_DISK ? disk_describe(d) : NULL;
 
 		if (shown)
-			(void)fprintf(to, "  %s: %s%s%s\n", shown,
+			(void)fprintf(to, "  %s: %s%s%s%s\n", shown,
 				      d->now.broken  ? d->now.broken
 				      : d->now.holds ? d->now.holds
 						     : "blank",
-				      d->now.in_use ? "; in use: " : "", d->now.in_use ? d->now.in_use : "");
+				      d->now.in_use ? "; in use: " : "", d->now.in_use ? d->now.in_use : "",
+				      is_target(p, d) ? "" : "; is not touched");
 	}
 	(void)fprintf(to, "Who takes whose place:\n");
 	for (size_t i = 0; i < p->mapping_count; i++) {
@@ -197,5 +220,7 @@ void show_plan(const struct plan *p, FILE *to)
 		(void)fprintf(to, "  %2zu. %s\n", i + 1, p->steps[i].text);
 		if (p->steps[i].destroys)
 			(void)fprintf(to, "      DESTROYS %s\n", p->steps[i].destroys);
+		for (size_t k = 0; k < p->steps[i].changes.count; k++)
+			(void)fprintf(to, "      CHANGES %s\n", p->steps[i].changes.items[k]);
 	}
 }

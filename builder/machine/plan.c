@@ -12,11 +12,13 @@ void plan_free(struct plan *p)
 		free(p->steps[i].text);
 		free(p->steps[i].destroys);
 		free(p->steps[i].node);
+		strlist_free(&p->steps[i].changes);
 	}
 	for (size_t i = 0; i < p->mapping_count; i++)
 		free(p->mappings[i].reason);
 	free(p->steps);
 	free(p->mappings);
+	free(p->old_sizes);
 	machine_free(&p->machine);
 	machine_free(&p->present);
 	*p = (struct plan) { 0 };
@@ -263,24 +265,46 @@ static int refuse_none(const struct mapper *w, const struct device *old)
 			  b.len ? b.data : "there is none");
 }
 
-static int refuse_many(const struct mapper *w, const struct device *old)
+static int refuse_many(const struct mapper *w, const struct device *old,
+		       const struct device *const candidates[], size_t count)
 {
 	_cleanup_(free) char *from = disk_describe(old);
 	_cleanup_(strbuf) struct strbuf b = { 0 };
 
-	for (size_t i = 0; i < w->p->present.count; i++) {
-		const struct device *d = w->p->present.devices[i];
-		_cleanup_(free) char *because = d->kind == DEVICE_DISK ? why_not(w, old, d, BY_FIT) : NULL;
+	for (size_t i = 0; i < count; i++) {
+		_cleanup_(free) char *shown = disk_describe(candidates[i]);
 
-		if (d->kind != DEVICE_DISK || because)
-			continue;
-		_cleanup_(free) char *shown = disk_describe(d);
-
-		strbuf_printf(&b, "%s%s", b.len ? ", " : "", shown);
+		strbuf_printf(&b, "%s%s", i ? ", " : "", shown);
 	}
 	return error_text(w->e, EEXIST,
 			  "more than one disk could take the place of %s: %s; choose one with --map %s=NAME",
 			  from, b.data, old->name);
+}
+
+/* Several could take its place: a person decides. */
+static int map_asked(const struct mapper *w, struct device *old)
+{
+	struct machine *present = &w->p->present;
+	_cleanup_(free) struct device **candidates = xcalloc(present->count, sizeof(*candidates));
+	size_t count = 0;
+
+	for (size_t i = 0; i < present->count; i++) {
+		struct device *d = present->devices[i];
+		_cleanup_(free) char *because = d->kind == DEVICE_DISK ? why_not(w, old, d, BY_FIT) : NULL;
+
+		if (d->kind == DEVICE_DISK && !because)
+			candidates[count++] = d;
+	}
+	const struct device *const *shown = (const struct device *const *)candidates;
+
+	if (!w->o->choose || w->o->unattended)
+		return refuse_many(w, old, shown, count);
+	int r = w->o->choose(w->o->user, old, shown, count, w->e);
+
+	if (r < 0)
+		return r;
+	add_mapping(w->p, old, candidates[r], "chosen by a person");
+	return 0;
 }
 
 /* One round: maps each disk whose place only one can take. `*ret_progress`: something was mapped. */
@@ -310,20 +334,25 @@ static int fit_round(const struct mapper *w, bool *ret_progress)
 	return 0;
 }
 
+static struct device *first_unmapped(const struct plan *p)
+{
+	for (size_t i = 0; i < p->machine.count; i++)
+		if (p->machine.devices[i]->kind == DEVICE_DISK && !plan_mapping(p, p->machine.devices[i]))
+			return p->machine.devices[i];
+	return NULL;
+}
+
 static int map_rest(const struct mapper *w)
 {
-	bool progress = true;
+	struct device *old;
 	int r = 0;
 
-	while (r == 0 && progress) {
-		progress = false;
-		r = fit_round(w, &progress);
-	}
-	for (size_t i = 0; i < w->p->machine.count && r == 0; i++) {
-		const struct device *old = w->p->machine.devices[i];
+	while (r == 0 && (old = first_unmapped(w->p))) {
+		bool progress = false;
 
-		if (old->kind == DEVICE_DISK && !plan_mapping(w->p, old))
-			r = refuse_many(w, old);
+		r = fit_round(w, &progress);
+		if (r == 0 && !progress)
+			r = map_asked(w, old);
 	}
 	return r;
 }
@@ -342,6 +371,9 @@ static int map_disks(const struct mapper *w)
 
 static int scale_all(struct plan *p, struct error *e)
 {
+	p->old_sizes = xcalloc(p->machine.count, sizeof(*p->old_sizes));
+	for (size_t i = 0; i < p->machine.count; i++)
+		p->old_sizes[i] = p->machine.devices[i]->size;
 	for (size_t i = 0; i < p->mapping_count; i++) {
 		const struct device *to = p->mappings[i].to;
 		int r = scale_disk(&p->machine, p->mappings[i].from, to->size, to->sector_size, e);

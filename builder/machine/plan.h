@@ -23,6 +23,7 @@ struct step {
 	enum step_kind kind;
 	char *text; /* one line for people: "make ext4 on /dev/vda1 (UUID …)" */
 	char *destroys; /* what is lost by it, for people; NULL: nothing */
+	struct strlist changes; /* what will not be as it was, for people: "sda1 has 3.0 GiB, had 8.0 GiB" */
 	struct device *device; /* of plan->machine: what it works on; NULL: the whole system */
 	const struct boot_entry *entry; /* of plan->machine: STEP_BOOT_FALLBACK, STEP_BOOT_ENTRY */
 	char *node; /* the device node that it works on: /dev/vda1; NULL: none */
@@ -38,6 +39,7 @@ struct mapping {
 struct plan {
 	struct machine machine; /* what will be there: the old machine, scaled to the new disks */
 	struct machine present; /* the disks as they are now */
+	uint64_t *old_sizes; /* of machine.devices, before they were scaled */
 	struct mapping *mappings;
 	size_t mapping_count;
 	struct step *steps;
@@ -51,6 +53,11 @@ struct plan_options {
 	const dev_t *forbidden; /* whole disks that are never targets: the medium, the backup's disk */
 	size_t forbidden_count;
 	bool unattended; /* ambiguous or not blank and not the same disk → refused */
+	/* Asked when several disks could take the place of `old`: the index of the one that does, or a negative
+	 * error. NULL: nobody is there to be asked, and it is refused. */
+	int (*choose)(void *user, const struct device *old, const struct device *const candidates[],
+		      size_t count, struct error *e);
+	void *user;
 };
 
 /* Takes over `machine` and `present` (they are empty afterwards, also on failure). */

@@ -4,6 +4,7 @@
 #include "machine/uefi.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 
 static struct step *add(struct plan *p, enum step_kind kind, struct device *device, const char *fmt, ...)
@@ -36,6 +37,36 @@ static size_t count_partitions(const struct machine *m, const struct device *dis
 	return n;
 }
 
+/* Which of its partitions, or itself without any, will be larger or smaller than before. */
+static void tell_sizes(const struct plan *p, const struct device *disk, struct step *s)
+{
+	char now[SIZE_TEXT_MAX], before[SIZE_TEXT_MAX];
+
+	for (size_t i = 0; i < p->machine.count; i++) {
+		const struct device *d = p->machine.devices[i];
+
+		if ((d == disk ? disk->table == TABLE_NONE : device_disk(d) == disk) &&
+		    d->size != p->old_sizes[i])
+			strlist_addf(&s->changes, "%s has %s (%" PRIu64 " bytes), had %s (%" PRIu64 ")",
+				     d->name, format_size(d->size, now), d->size,
+				     format_size(p->old_sizes[i], before), p->old_sizes[i]);
+	}
+}
+
+/* What mend_names() will put for what; machine/mend.h. */
+static void tell_names(const struct plan *p, struct step *s)
+{
+	for (size_t i = 0; i < p->machine.count; i++) {
+		const struct device *d = p->machine.devices[i];
+		_cleanup_(free) char *old = d->content.uuid ? plan_old_node(d) : NULL;
+		_cleanup_(free) char *now = old ? plan_node(p, d) : NULL;
+
+		if (old && !streq(old, now))
+			strlist_take(&s->changes,
+				     str_printable(xasprintf("%s becomes UUID=%s", old, d->content.uuid)));
+	}
+}
+
 static void add_disk_steps(struct plan *p, const struct mapping *map)
 {
 	_cleanup_(free) char *shown = disk_describe(map->to);
@@ -44,9 +75,13 @@ static void add_disk_steps(struct plan *p, const struct mapping *map)
 
 	if (map->to->now.holds)
 		s->destroys = xasprintf("everything on %s: %s", map->to->identity.path, map->to->now.holds);
-	if (map->from->table != TABLE_NONE)
-		(void)add(p, STEP_TABLE, map->from, "write a %s table with %zu partition%s on %s",
-			  table_kind_name(map->from->table), n, n == 1 ? "" : "s", map->to->identity.path);
+	if (map->from->table == TABLE_NONE) {
+		tell_sizes(p, map->from, s);
+		return;
+	}
+	s = add(p, STEP_TABLE, map->from, "write a %s table with %zu partition%s on %s",
+		table_kind_name(map->from->table), n, n == 1 ? "" : "s", map->to->identity.path);
+	tell_sizes(p, map->from, s);
 }
 
 /* " (UUID x, label y, 1.0 GiB)" */
@@ -138,9 +173,10 @@ static void add_mend_steps(struct plan *p)
 				      from->bus ? from->bus : "another bus");
 	}
 	if (names.len)
-		(void)add(p, STEP_MEND, NULL,
-			  "where fstab or the boot configuration name a disk by path, put its UUID (%s)",
-			  names.data);
+		tell_names(p,
+			   add(p, STEP_MEND, NULL,
+			       "where fstab or the boot configuration name a disk by path, put its UUID (%s)",
+			       names.data));
 	if (buses.len)
 		(void)add(p, STEP_INITRAMFS, NULL,
 			  "make the initramfs again if it was made for the old disks only (%s)", buses.data);

@@ -16,7 +16,8 @@ static const char old_machine[] =
 	"size = 10737418240\nsector-size = 512\ntable = gpt\n"
 	"[partition sda1]\ndisk = sda\nnumber = 1\nstart = 1048576\nsize = 8589934592\n"
 	"type = 0FC63DAF-8483-4772-8E79-3D69D8477DE4\n"
-	"[filesystem sda1]\ntype = ext4\nmountpoint = /\nused = 1073741824\n"
+	"[filesystem sda1]\ntype = ext4\nuuid = 66666666-0123-4123-8123-0123456789ab\nmountpoint = /\nused = "
+	"1073741824\n"
 	"stream = root\nmethod = dump\nfs.block-size = 4096\nfs.blocks = 2097152\n"
 	"fs.inodes = 524288\n"
 	"[partition sda2]\ndisk = sda\nnumber = 2\nstart = 8590983168\nsize = 1073741824\n"
@@ -163,6 +164,57 @@ TEST(no_guess_between_several)
 		    "GiB), vdb (serial B, 60.0 GiB); choose one with --map sda=NAME");
 }
 
+static int choose_last(void *user, const struct device *old, const struct device *const candidates[],
+		       size_t count, struct error *error)
+{
+	(void)error;
+	*(size_t *)user = count;
+	CHECK_STR(old->name, "sda");
+	CHECK_STR(candidates[0]->name, "vda");
+	return (int)count - 1;
+}
+
+TEST(a_person_is_asked_between_several)
+{
+	for (int unattended = 0; unattended < 2; unattended++) {
+		_cleanup_(machine) struct machine old = { 0 }, present = { 0 };
+		_cleanup_(plan) struct plan p = { 0 };
+		size_t shown = 0;
+		const struct plan_options options = { .unattended = unattended,
+						      .choose = choose_last,
+						      .user = &shown };
+
+		read_old(old_machine, &old);
+		add_present(&present, "vda", 50 * GIB, "A", NULL);
+		add_present(&present, "vdb", 1 * GIB, NULL, NULL);
+		add_present(&present, "vdc", 60 * GIB, "B", NULL);
+		int r = plan_make(&old, &present, &options, &p, &e);
+
+		CHECK_INT(shown, unattended ? 0 : 2); /* the one that is too small is not offered */
+		CHECK_INT(r, unattended ? -EEXIST : 0);
+		if (!unattended)
+			check_mapping(&p, "vdc", "chosen by a person");
+	}
+}
+
+TEST(two_disks_of_one_size_are_told_apart_by_their_serial_numbers)
+{
+	_cleanup_(machine) struct machine old = { 0 }, present = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+	const struct plan_options options = { .unattended = true };
+
+	read_old(old_machine, &old);
+	struct device *second = add_present(&old, "sdb", 10 * GIB, "OTHER", NULL);
+
+	second->table = TABLE_GPT;
+	add_present(&present, "vda", 10 * GIB, "OTHER", "ext4");
+	add_present(&present, "vdb", 10 * GIB, "OLD", "ext4");
+	CHECK_OK(plan_make(&old, &present, &options, &p, &e));
+	CHECK_INT(p.mapping_count, 2);
+	CHECK_STR(p.mappings[0].to->name, "vdb");
+	CHECK_STR(p.mappings[1].to->name, "vda");
+}
+
 TEST(map_chooses_and_is_checked)
 {
 	static const struct {
@@ -229,6 +281,8 @@ TEST(steps_in_order)
 		CHECK_INT(p.steps[i].kind, wanted[i]);
 	CHECK(!p.steps[0].destroys); /* it is blank */
 	CHECK_STR(p.steps[2].node, "/dev/vda1");
+	CHECK_INT(p.steps[6].changes.count, 1);
+	CHECK_STR(p.steps[6].changes.items[0], "/dev/sda1 becomes UUID=66666666-0123-4123-8123-0123456789ab");
 	CHECK_STR(p.steps[8].text, "install GRUB (i386-pc) on /dev/vda from within the recovered system");
 }
 
@@ -282,6 +336,10 @@ TEST(a_smaller_disk_shrinks_what_can_shrink)
 	CHECK_INT(root->size, 3 * GIB - 2 * MIB); /* 33 sectors for the backup of the table cost a MiB */
 	CHECK_INT(swap->start, 3 * GIB - MIB);
 	CHECK_INT(swap->size, GIB);
+	CHECK_INT(p.steps[1].kind, STEP_TABLE); /* and it is said */
+	CHECK_INT(p.steps[1].changes.count, 1);
+	CHECK_STR(p.steps[1].changes.items[0],
+		  "sda1 has 3.0 GiB (3219128320 bytes), had 8.0 GiB (8589934592)");
 	CHECK_STR(key_values_get(&root->content.parameters, "blocks"), "785920");
 	CHECK_STR(key_values_get(&root->content.parameters, "inodes"), "196480");
 }
