@@ -18,6 +18,7 @@ void recovery_free(struct recovery *r)
 	target_close(&r->target);
 	recovery_conf_free(&r->conf);
 	strlist_free(&r->map);
+	strlist_free(&r->grow);
 }
 
 bool recovery_option(struct recovery *r, int option)
@@ -31,6 +32,9 @@ bool recovery_option(struct recovery *r, int option)
 		return true;
 	case RECOVERY_MAP:
 		strlist_add(&r->map, optarg);
+		return true;
+	case RECOVERY_GROW:
+		strlist_add(&r->grow, optarg);
 		return true;
 	case RECOVERY_MACHINE:
 		r->machine_file = optarg;
@@ -121,6 +125,7 @@ int recovery_plan(struct recovery *r, struct cmd *c, struct plan *ret, struct er
 	dev_t backup = r->target.disk ? block_disk(r->target.disk) : 0;
 	const struct plan_options options = {
 		.map = &r->map,
+		.grow = &r->grow,
 		.forbidden = &backup,
 		.forbidden_count = backup != 0,
 		.unattended = r->unattended,

@@ -11,6 +11,7 @@ struct recovery {
 	struct target target;
 	struct set *set; /* NULL: only a machine.conf was given */
 	struct strlist map; /* --map */
+	struct strlist grow; /* --grow */
 	const char *url, *host, *set_name, *machine_file;
 	bool unattended;
 	bool yes; /* recover's --yes: nothing is asked */
@@ -26,6 +27,7 @@ enum {
 	RECOVERY_HOST = CMD_FIRST_OWN,
 	RECOVERY_SET,
 	RECOVERY_MAP,
+	RECOVERY_GROW,
 	RECOVERY_MACHINE,
 	RECOVERY_UNATTENDED,
 	RECOVERY_FIRST_OWN
@@ -34,6 +36,7 @@ enum {
 	{ "host", required_argument, NULL, RECOVERY_HOST },               \
 		{ "set", required_argument, NULL, RECOVERY_SET },         \
 		{ "map", required_argument, NULL, RECOVERY_MAP },         \
+		{ "grow", required_argument, NULL, RECOVERY_GROW },       \
 		{ "machine", required_argument, NULL, RECOVERY_MACHINE }, \
 	{                                                                 \
 		"unattended", no_argument, NULL, RECOVERY_UNATTENDED      \

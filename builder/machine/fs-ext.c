@@ -254,27 +254,6 @@ static uint64_t scaled(uint64_t v, uint64_t num, uint64_t den)
 	return (uint64_t)((unsigned __int128)v * num / den);
 }
 
-static void ext_resize(struct content *c, uint64_t old_size, uint64_t new_size)
-{
-	uint64_t blocks = content_number(c, "blocks"), wanted = new_size / ext_block_size(c);
-	uint64_t inodes_used = content_number(c, "inodes-used");
-
-	(void)old_size; /* the file system need not have filled its device */
-	if (!blocks || wanted >= blocks)
-		return;
-	uint64_t inodes = scaled(content_number(c, "inodes"), wanted, blocks);
-	uint64_t needed = inodes_used + inodes_used / 10 + 16;
-
-	content_set_number(c, "blocks", wanted);
-	if (content_number(c, "inodes"))
-		content_set_number(c, "inodes", inodes > needed ? inodes : needed);
-	content_set_number(c, "reserved-blocks",
-			   scaled(content_number(c, "reserved-blocks"), wanted, blocks));
-	/* mke2fs knows what suits the smaller one */
-	content_set_number(c, "journal-mib", 0);
-	content_set_number(c, "reserved-gdt", 0);
-}
-
 static bool has_feature(const struct content *c, const char *feature)
 {
 	const char *all = key_values_get(&c->parameters, "features");
@@ -282,6 +261,33 @@ static bool has_feature(const struct content *c, const char *feature)
 
 	strlist_add_words(&list, all ? all : "");
 	return strlist_has(&list, feature);
+}
+
+static void ext_resize(struct content *c, uint64_t old_size, uint64_t new_size)
+{
+	uint64_t blocks = content_number(c, "blocks"), wanted = new_size / ext_block_size(c);
+	uint64_t inodes_used = content_number(c, "inodes-used");
+
+	/* without wider numbers the rest stays unused */
+	if (!has_feature(c, "64bit") && wanted > UINT32_MAX)
+		wanted = UINT32_MAX;
+	/* it need not have filled its device */
+	if (!blocks || (wanted >= blocks && new_size <= old_size) || wanted == blocks)
+		return;
+	uint64_t inodes = scaled(content_number(c, "inodes"), wanted, blocks);
+	uint64_t needed = inodes_used + inodes_used / 10 + 16;
+
+	if (inodes > UINT32_MAX)
+		inodes = UINT32_MAX;
+
+	content_set_number(c, "blocks", wanted);
+	if (content_number(c, "inodes"))
+		content_set_number(c, "inodes", inodes > needed ? inodes : needed);
+	content_set_number(c, "reserved-blocks",
+			   scaled(content_number(c, "reserved-blocks"), wanted, blocks));
+	/* mke2fs knows what suits the other size */
+	content_set_number(c, "journal-mib", 0);
+	content_set_number(c, "reserved-gdt", 0);
 }
 
 /* mke2fs is told to how many blocks the file system may grow, and reserves descriptor blocks for it;

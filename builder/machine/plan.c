@@ -388,6 +388,47 @@ static int scale_all(struct plan *p, struct error *e)
 	return 0;
 }
 
+static size_t index_of(const struct machine *m, const char *name)
+{
+	const char *short_name = str_after(name, "/dev/");
+	size_t i = 0;
+
+	for (; i < m->count; i++) {
+		const struct device *d = m->devices[i];
+
+		if ((d->content.mountpoint && streq(d->content.mountpoint, name)) ||
+		    streq(d->name, short_name ? short_name : name))
+			break;
+	}
+	return i;
+}
+
+static int grow(struct plan *p, const struct strlist *names, size_t which, struct error *e)
+{
+	const char *name = names->items[which];
+	size_t i = index_of(&p->machine, name);
+
+	if (i == p->machine.count)
+		return error_text(e, ENOENT,
+				  "--grow %s: the old machine had no such mount point or partition", name);
+	struct device *d = p->machine.devices[i];
+
+	if (d->content.kind == CONTENT_EXTENDED)
+		return error_text(e, EINVAL, "--grow %s: it grows with the partition in it that is named",
+				  name);
+	if (d->kind == DEVICE_DISK && d->table != TABLE_NONE)
+		return error_text(e, EINVAL, "--grow %s: which of its partitions?", name);
+	for (size_t k = 0; k < which; k++) {
+		const struct device *other = p->machine.devices[index_of(&p->machine, names->items[k])];
+
+		if (device_disk(other) == device_disk(d))
+			return error_text(e, EINVAL, "--grow %s: %s takes what is free on %s already", name,
+					  other->name, device_disk(d)->name);
+	}
+	scale_grow(&p->machine, d, p->old_sizes[i]);
+	return 0;
+}
+
 int plan_make(struct machine *machine, struct machine *present, const struct plan_options *options,
 	      struct plan *ret, struct error *e)
 {
@@ -399,6 +440,8 @@ int plan_make(struct machine *machine, struct machine *present, const struct pla
 
 	if (r == 0)
 		r = scale_all(&p, e);
+	for (size_t i = 0; options->grow && i < options->grow->count && r == 0; i++)
+		r = grow(&p, options->grow, i, e);
 	if (r == 0)
 		r = steps_make(&p, e);
 	if (r < 0)

@@ -199,3 +199,41 @@ int scale_disk(struct machine *m, struct device *disk, uint64_t size, uint32_t s
 	disk->size = size;
 	return 0;
 }
+
+/* Everything behind the end of `grown` moves by `free`; what ends there or behind, but begins before (itself, an
+ * extended partition around it), grows by it. */
+static void make_room(struct machine *m, struct device *grown, uint64_t free_space)
+{
+	uint64_t edge = grown->start + grown->size;
+
+	for (size_t i = 0; i < m->count; i++) {
+		struct device *d = m->devices[i];
+
+		if (!is_partition_of(d, grown->parent))
+			continue;
+		if (d->start >= edge)
+			d->start += free_space;
+		else if (d->start + d->size >= edge)
+			d->size += free_space;
+	}
+}
+
+void scale_grow(struct machine *m, struct device *d, uint64_t old_size)
+{
+	const struct device *disk = device_disk(d);
+	const struct table_ops *table = table_find(disk->table);
+	const struct fs_ops *ops = d->content.type ? fs_find(d->content.type) : NULL;
+
+	if (table) {
+		old_size = d->size;
+
+		uint64_t end = layout_end(m, disk), limit = table->end(disk->size, disk->sector_size);
+		uint64_t grain = find_grain(m, disk);
+
+		if (end >= limit || limit - end < grain)
+			return;
+		make_room(m, d, (limit - end) / grain * grain);
+	}
+	if (ops && ops->resize && d->size > old_size)
+		ops->resize(&d->content, old_size, d->size);
+}

@@ -16,3 +16,8 @@ char *scale_obstacle(const struct machine *m, const struct device *disk, uint32_
  * file systems that can shrink each give a share of what they have to spare, and what follows moves
  * forward. Order, alignment and all identifiers stay. Refused with the numbers when it cannot fit. */
 int scale_disk(struct machine *m, struct device *disk, uint64_t size, uint32_t sector_size, struct error *e);
+
+/* Gives `d` and its file system all that is free behind the last partition of its disk, which was scaled before.
+ * What lies behind `d` moves to the end; an extended partition around it grows along. `old_size` is what `d` had
+ * before its disk was scaled: a file system on a whole disk grows when the disk is larger. */
+void scale_grow(struct machine *m, struct device *d, uint64_t old_size);

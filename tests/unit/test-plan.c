@@ -376,6 +376,70 @@ TEST(sectors_of_another_size)
 		    "it has sectors of 4096 bytes, on whose boundaries sda1 does not lie");
 }
 
+/* ---- --grow ---- */
+
+static int make_grown(uint64_t size, const char *grow, struct plan *ret)
+{
+	_cleanup_(machine) struct machine old = { 0 }, present = { 0 };
+	_cleanup_(strlist) struct strlist names = { 0 };
+	const struct plan_options options = { .grow = &names };
+
+	strlist_add_words(&names, grow);
+	read_old(old_machine, &old);
+	add_present(&present, "vda", size, NULL, NULL);
+	return plan_make(&old, &present, &options, ret, &e);
+}
+
+TEST(the_chosen_file_system_takes_what_a_larger_disk_has_more)
+{
+	static const char *const names[] = { "/", "sda1", "/dev/sda1" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		_cleanup_(plan) struct plan p = { 0 };
+
+		CHECK_OK(make_grown(40 * GIB, names[i], &p));
+		const struct device *root = p.machine.devices[1], *swap = p.machine.devices[2];
+
+		CHECK_INT(root->start, MIB);
+		CHECK_INT(swap->size, GIB);
+		CHECK_INT(swap->start, root->start + root->size);
+		CHECK_INT(swap->start + swap->size, 40 * GIB - MIB); /* the table's backup is behind */
+		CHECK_STR(key_values_get(&root->content.parameters, "blocks"), "10223104");
+		CHECK_STR(key_values_get(&root->content.parameters, "inodes"), "2555776");
+		CHECK_STR(p.steps[1].changes.items[0],
+			  "sda1 has 39.0 GiB (41873833984 bytes), had 8.0 GiB (8589934592)");
+	}
+}
+
+TEST(the_last_partition_grows_to_the_end)
+{
+	_cleanup_(plan) struct plan p = { 0 };
+
+	CHECK_OK(make_grown(40 * GIB, "sda2", &p));
+	CHECK_INT(p.machine.devices[1]->size, 8 * GIB);
+	CHECK_INT(p.machine.devices[2]->start, 8 * GIB + MIB);
+	CHECK_INT(p.machine.devices[2]->size, 32 * GIB - 2 * MIB);
+}
+
+TEST(there_may_be_nothing_to_grow_into)
+{
+	_cleanup_(plan) struct plan p = { 0 };
+
+	CHECK_OK(make_grown(9 * GIB + 2 * MIB, "/", &p));
+	CHECK_INT(p.machine.devices[1]->size, 8 * GIB);
+}
+
+TEST(what_cannot_grow_is_refused)
+{
+	_cleanup_(plan) struct plan p = { 0 };
+
+	CHECK_ERROR(make_grown(40 * GIB, "/home", &p),
+		    "--grow /home: the old machine had no such mount point or partition");
+	CHECK_ERROR(make_grown(40 * GIB, "sda", &p), "--grow sda: which of its partitions?");
+	CHECK_ERROR(make_grown(40 * GIB, "/ sda2", &p),
+		    "--grow sda2: sda1 takes what is free on sda already");
+}
+
 /* ---- generated machines ---- */
 
 static uint64_t random_state;
@@ -503,6 +567,40 @@ static void check_machine(const struct machine *m)
 		const struct content *c = &m->devices[i]->content;
 
 		CHECK(!c->used || m->devices[i]->size > c->used);
+	}
+}
+
+/* Every partition once on a larger disk: it takes the rest, the others keep their sizes and order. */
+TEST(generated_growth)
+{
+	for (uint64_t seed = 1; seed <= 500; seed++) {
+		_cleanup_(machine) struct machine first = { 0 };
+
+		random_state = seed * UINT64_C(0x9E3779B97F4A7C15);
+		generate_disk(&first, 0);
+		for (size_t g = 1; g < first.count; g++) {
+			_cleanup_(machine) struct machine m = { 0 };
+			_cleanup_(free) uint64_t *sizes = xcalloc(first.count, sizeof(*sizes));
+
+			random_state = seed * UINT64_C(0x9E3779B97F4A7C15);
+			generate_disk(&m, 0);
+			if (m.devices[g]->content.kind == CONTENT_EXTENDED)
+				continue;
+			for (size_t i = 0; i < m.count; i++)
+				sizes[i] = m.devices[i]->size;
+			CHECK_OK(scale_disk(&m, m.devices[0], m.devices[0]->size + 5 * GIB, 512, &e));
+			scale_grow(&m, m.devices[g], sizes[g]);
+			CHECK(m.devices[g]->size >= sizes[g] + 5 * GIB - 2 * MIB);
+			for (size_t i = 1; i < m.count; i++) {
+				const struct device *d = m.devices[i];
+				bool around = d->content.kind == CONTENT_EXTENDED &&
+					      device_is_logical(m.devices[g]);
+
+				CHECK_INT(d->size,
+					  sizes[i] + (i == g || around ? m.devices[g]->size - sizes[g] : 0));
+			}
+			check_machine(&m);
+		}
 	}
 }
 
