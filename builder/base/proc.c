@@ -155,7 +155,11 @@ static char *last_line(int fd)
 		return NULL;
 	buf[n] = '\0';
 	char *text = str_strip(buf);
-	char *newline = strrchr(text, '\n');
+	char *newline;
+
+	/* an indented line goes on with the one before it, as mke2fs folds what it has to say */
+	while ((newline = strrchr(text, '\n')) && (newline[1] == ' ' || newline[1] == '\t'))
+		*newline = ' ';
 	char *line = str_strip(newline ? newline + 1 : text);
 
 	for (char *p = line; *p; p++)

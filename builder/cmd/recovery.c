@@ -5,6 +5,7 @@
 #include "cmd/target_arg.h"
 #include "machine/machine_conf.h"
 #include "machine/survey.h"
+#include "machine/try.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,16 +60,20 @@ int recovery_open(struct recovery *r, struct cmd *c, struct error *e)
 	return code < 0 ? code : set_open(&r->target, r->host, r->set_name, &r->set, e);
 }
 
+/* What machine.conf is called in messages. The caller frees. */
+static char *machine_shown(const struct recovery *r)
+{
+	return r->machine_file ? xstrdup(r->machine_file) : xasprintf("%s/machine.conf", set_shown(r->set));
+}
+
 static int read_machine(struct recovery *r, struct machine *ret, struct error *e)
 {
-	_cleanup_(free) char *text = NULL, *shown = NULL;
+	_cleanup_(free) char *text = NULL, *shown = machine_shown(r);
 	int code;
 
 	if (r->machine_file) {
-		shown = xstrdup(r->machine_file);
 		code = read_file_at(AT_FDCWD, r->machine_file, max_machine_conf, &text, NULL, e);
 	} else {
-		shown = xasprintf("%s/machine.conf", set_shown(r->set));
 		code = set_machine_conf(r->set, &text, e);
 	}
 	return code < 0 ? code : machine_conf_parse(shown, text, ret, e);
@@ -122,6 +127,8 @@ static int choose_disk(void *user, const struct device *old, const struct device
 int recovery_plan(struct recovery *r, struct cmd *c, struct plan *ret, struct error *e)
 {
 	_cleanup_(machine) struct machine machine = { 0 }, present = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+	_cleanup_(free) char *shown = machine_shown(r);
 	dev_t backup = r->target.disk ? block_disk(r->target.disk) : 0;
 	const struct plan_options options = {
 		.map = &r->map,
@@ -137,5 +144,13 @@ int recovery_plan(struct recovery *r, struct cmd *c, struct plan *ret, struct er
 		code = check_streams(r, &machine, e);
 	if (code == 0)
 		code = survey_disks(&present, &c->report, e);
-	return code < 0 ? code : plan_make(&machine, &present, &options, ret, e);
+	if (code == 0)
+		code = plan_make(&machine, &present, &options, &p, e);
+	if (code == 0)
+		code = try_machine(&p.machine, shown, &c->report, e);
+	if (code < 0)
+		return code;
+	*ret = p;
+	p = (struct plan) { 0 };
+	return 0;
 }

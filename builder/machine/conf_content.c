@@ -115,5 +115,6 @@ int conf_parse_content(const struct conf_parse *p)
 				 "[%s %s] has only one of 'stream' and 'method'; expected both", s->kind,
 				 s->name);
 	take_content(s, kind, &d->content);
+	d->content.line = s->line;
 	return 0;
 }

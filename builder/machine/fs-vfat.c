@@ -95,6 +95,7 @@ static int vfat_make(const char *node, const struct content *c, struct error *e)
 	const char *bits = key_values_get(&c->parameters, "bits");
 	const char *cluster = key_values_get(&c->parameters, "cluster-sectors");
 	_cleanup_(strlist) struct strlist argv = { 0 };
+	_cleanup_(free) char *greeting = NULL;
 
 	strlist_add(&argv, "mkfs.vfat");
 	if (bits) {
@@ -114,7 +115,8 @@ static int vfat_make(const char *node, const struct content *c, struct error *e)
 		strlist_add(&argv, c->label);
 	}
 	strlist_add(&argv, node);
-	return proc_run((const char *const *)argv.items, NULL, e);
+	/* its greeting would come last, behind the reason of a failure */
+	return proc_capture((const char *const *)argv.items, NULL, &greeting, e);
 }
 
 const struct fs_ops fs_vfat = {

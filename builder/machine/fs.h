@@ -29,6 +29,9 @@ struct fs_ops {
 	uint64_t (*block_size)(const struct content *c);
 	/* Makes it on the node, exactly as described. */
 	int (*make)(const char *node, const struct content *c, struct error *e);
+	/* Does the same on a sparse file of the device's size, less what takes long or much room and shows nothing
+	 * that could fail. NULL: make() takes little of either. */
+	int (*try)(const char *file, const struct content *c, struct error *e);
 };
 
 /* By libblkid's name; NULL: unknown to Lifeboat. */

@@ -48,6 +48,7 @@ struct content {
 	uint64_t used; /* bytes that the data needs; 0 when unknown */
 	char *mountpoint, *mount_options; /* from fstab or the running system; NULL when unmounted */
 	char *stream, *method; /* NAME and METHOD of its backup; NULL: none */
+	unsigned line; /* of its section in the machine.conf that it was read from; 0: none */
 };
 
 /* What holds only for a disk that is in this very system; never in machine.conf. */

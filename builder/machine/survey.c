@@ -6,6 +6,7 @@
 #include "machine/identity.h"
 #include "machine/mounts.h"
 #include "machine/probe.h"
+#include "machine/try.h"
 #include "machine/uefi.h"
 
 #include <dirent.h>
@@ -419,6 +420,8 @@ int survey(struct machine *ret, struct report *report, struct error *e)
 	r = describe_contents(&m, mounts, report, e);
 	if (r == 0)
 		r = describe_boot(&m, report, e);
+	if (r == 0)
+		r = try_machine(&m, NULL, report, e);
 	if (r < 0)
 		return r;
 	*ret = m;

@@ -6,6 +6,18 @@
 
 #include <errno.h>
 
+TEST(a_folded_reason_is_told_whole)
+{
+	const char *argv[] = { "sh", "-c", "printf 'greeting\\nno:\\n\\ttoo big\\n  by far\\n' >&2; exit 1",
+			       NULL };
+
+	struct error e = { 0 };
+
+	CHECK(proc_run(argv, NULL, &e) < 0);
+	CHECK(strstr(e.text, "exit status 1: no:"));
+	CHECK(strstr(e.text, "too big") && strstr(e.text, "by far") && !strchr(e.text, '\n'));
+}
+
 TEST(cwd_is_the_childs_only)
 {
 	struct error e = { 0 };

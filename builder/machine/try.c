@@ -1,0 +1,85 @@
+#include "machine/try.h"
+
+#include "base/fs.h"
+#include "machine/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/statvfs.h>
+
+struct
+try {
+	const char *shown; /* machine.conf's name, or NULL */
+	struct tempdir folder;
+	struct report *report;
+	struct error *e;
+};
+static void try_end(struct try *t)
+{
+	tempdir_remove(&t->folder);
+}
+DEFINE_CLEANUP(try, struct try, try_end)
+
+/* A tool that ran out of room says nothing about the file system. */
+static bool is_full(const struct try *t)
+{
+	static const uint64_t little = 1 << 20;
+	struct statvfs fs;
+
+	return fstatvfs(t->folder.fd, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < little;
+}
+
+static int try_on(struct try *t, const struct device *d, const char *path)
+{
+	const struct fs_ops *ops = fs_find(d->content.type);
+	_cleanup_(fd) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return error_errno(t->e, errno, "make %s", path);
+	if (ftruncate(fd, (off_t)d->size) < 0) {
+		if (errno != EFBIG)
+			return error_errno(t->e, errno, "make %s", path);
+		report_warn(t->report, "%s of %s cannot be tried: no file in %s can be as large",
+			    d->content.type, d->name, t->folder.path);
+		return 0;
+	}
+	struct error why;
+	int r = (ops->try ? ops->try : ops->make)(path, &d->content, &why);
+
+	if (r == 0)
+		return 0;
+	if (is_full(t)) {
+		report_warn(t->report, "%s of %s cannot be tried: %s is full", d->content.type, d->name,
+			    t->folder.path);
+		return 0;
+	}
+	if (t->shown)
+		return error_text(t->e, -r, "%s:%u: %s of %s cannot be made: %s", t->shown, d->content.line,
+				  d->content.type, d->name, why.text);
+	return error_text(t->e, -r, "%s of %s could not be made again: %s", d->content.type, d->name,
+			  why.text);
+}
+
+static int try_device(struct try *t, const struct device *d)
+{
+	_cleanup_(free) char *path = xasprintf("%s/%s", t->folder.path, d->name);
+	int r = try_on(t, d, path);
+
+	if (unlink(path) < 0 && r == 0) /* the next one wants its room */
+		return error_errno(t->e, errno, "remove %s", path);
+	return r;
+}
+
+int try_machine(const struct machine *m, const char *shown, struct report *report, struct error *e)
+{
+	_cleanup_(try) struct try t = { .shown = shown, .folder = TEMPDIR_NONE, .report = report, .e = e };
+	int r = tempdir_make(&t.folder, e);
+
+	for (size_t i = 0; i < m->count && r == 0; i++) {
+		enum content_kind kind = m->devices[i]->content.kind;
+
+		if (kind == CONTENT_FILESYSTEM || kind == CONTENT_SWAP)
+			r = try_device(&t, m->devices[i]);
+	}
+	return r;
+}
