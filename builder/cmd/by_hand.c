@@ -44,9 +44,15 @@ static char *variable(const struct device *disk)
 	return name;
 }
 
-/* "$sda" or "${sda_part}1". */
+/* "$sda" or "${sda_part}1"; a layer has its node by its name. */
 static void node(struct strbuf *b, const struct device *d)
 {
+	if (!device_is_plain(d)) {
+		_cleanup_(free) char *layer = device_node(d);
+
+		quote(b, layer);
+		return;
+	}
 	_cleanup_(free) char *name = variable(d->parent ? d->parent : d);
 
 	if (d->parent)
@@ -381,21 +387,22 @@ static void put_boot_entries(struct strbuf *b, const struct machine *m)
 
 static void put_boot_loader(struct strbuf *b, const struct machine *m)
 {
-	const struct device *disk = m->boot_disk ? machine_find(m, m->boot_disk) : NULL;
-
 	strbuf_puts(b, "# 6. The boot loader.\n\n");
 	if (m->firmware == FIRMWARE_UEFI) {
 		put_boot_entries(b, m);
 		strbuf_puts(b, "\n");
 		return;
 	}
-	if (m->boot_loader && streq(m->boot_loader, "grub") && m->boot_target && disk) {
-		strbuf_puts(b, "for folder in dev proc sys; do mount --bind /$folder /mnt/hd/$folder; done\n"
-			       "chroot /mnt/hd grub-install --target=");
-		quote(b, m->boot_target);
-		strbuf_puts(b, " ");
-		node(b, disk);
-		strbuf_puts(b, "\n");
+	if (m->boot_loader && streq(m->boot_loader, "grub") && m->boot_target) {
+		strbuf_puts(b,
+			    "for folder in dev proc sys; do mount --bind /$folder /mnt/hd/$folder; done\n");
+		for (size_t i = 0; i < m->boot_disks.count; i++) {
+			strbuf_puts(b, "chroot /mnt/hd grub-install --target=");
+			quote(b, m->boot_target);
+			strbuf_puts(b, " ");
+			node(b, machine_find(m, m->boot_disks.items[i]));
+			strbuf_puts(b, "\n");
+		}
 	} else {
 		strbuf_puts(b, "# None was recognised on this machine: install it as you did there.\n");
 	}

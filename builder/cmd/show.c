@@ -91,7 +91,11 @@ static json_t *partition_json(const struct device *d)
 static json_t *machine_json(const struct machine *m)
 {
 	json_t *o = json_object(), *disks = json_array(), *partitions = json_array();
-	json_t *entries = json_array();
+	json_t *entries = json_array(), *names = json_array();
+
+	for (size_t i = 0; i < m->boot_disks.count; i++)
+		(void)json_array_append_new(names,
+					    json_string(m->boot_disks.items[i])); /* only memory can lack */
 
 	set_text(o, "hostname", m->hostname);
 	set_text(o, "os", m->os);
@@ -101,7 +105,7 @@ static json_t *machine_json(const struct machine *m)
 	set_text(o, "firmware", m->firmware == FIRMWARE_UEFI ? "uefi" : "bios");
 	set_text(o, "boot_loader", m->boot_loader);
 	set_text(o, "boot_target", m->boot_target);
-	set_text(o, "boot_disk", m->boot_disk);
+	(void)json_object_set_new(o, "boot_disks", names); /* only memory can lack */
 	for (size_t i = 0; i < m->count; i++)
 		if (m->devices[i]->kind == DEVICE_DISK)
 			(void)json_array_append_new(disks, disk_json(m->devices[i])); /* only memory */

@@ -1,6 +1,7 @@
 #include "machine/check.h"
 
 #include "machine/fs.h"
+#include "machine/layer.h"
 #include "machine/table.h"
 
 #include <errno.h>
@@ -124,6 +125,61 @@ static int check_partition(const struct check *c, size_t index)
 	return r;
 }
 
+static int check_raid(const struct check *c, const struct device *d)
+{
+	unsigned members, copies, missing = 0;
+
+	raid_shape(d, &members, &copies);
+	if (members == 0 || copies == 0 || d->size == 0)
+		return ini_error(c->ini, line_of(c, "raid", d->name, "devices"), c->e,
+				 "%s has too few devices for %s: %u; expected more", d->name, d->raid.level,
+				 raid_members(d));
+	for (size_t i = 0; i < d->below_count; i++) {
+		const struct device *below = d->below[i];
+
+		if (!below) {
+			missing++;
+			continue;
+		}
+		if (d->raid.data_offset > below->size ||
+		    d->raid.component_size > below->size - d->raid.data_offset)
+			return ini_error(c->ini, line_of(c, "raid", d->name, "component-size"), c->e,
+					 "%s does not hold that much (%" PRIu64 " bytes from %" PRIu64
+					 "); expected at most %" PRIu64,
+					 below->name, d->raid.component_size, d->raid.data_offset,
+					 below->size > d->raid.data_offset ? below->size - d->raid.data_offset
+									   : 0);
+	}
+	if (missing > raid_redundancy(d))
+		return ini_error(c->ini, line_of(c, "raid", d->name, "devices"), c->e,
+				 "%s cannot do without %u of its devices; expected at most %u missing",
+				 d->name, missing, raid_redundancy(d));
+	return 0;
+}
+
+static int check_group(const struct check *c, const struct device *d)
+{
+	uint64_t taken = group_taken(c->m, d);
+
+	if (taken > d->size)
+		return ini_error(c->ini, line_of(c, "group", d->name, NULL), c->e,
+				 "the volumes of %s take more than its devices hold (%" PRIu64 " of %" PRIu64
+				 " bytes); expected smaller volumes or larger devices",
+				 d->name, taken, d->size);
+	return 0;
+}
+
+static int check_volume(const struct check *c, const struct device *d)
+{
+	uint64_t extent = d->below[0]->group.extent_size;
+
+	if (d->size % extent)
+		return ini_error(c->ini, line_of(c, "volume", d->name, "size"), c->e,
+				 "%s is no whole number of extents; expected a multiple of %" PRIu64, d->name,
+				 extent);
+	return 0;
+}
+
 static int check_content(const struct check *c, size_t index)
 {
 	const struct device *d = c->m->devices[index];
@@ -167,6 +223,12 @@ int machine_check(const struct machine *m, const struct ini *ini, struct error *
 
 		if (d->kind == DEVICE_PARTITION)
 			r = check_partition(&c, i);
+		else if (d->kind == DEVICE_RAID)
+			r = check_raid(&c, d);
+		else if (d->kind == DEVICE_GROUP)
+			r = check_group(&c, d);
+		else if (d->kind == DEVICE_VOLUME)
+			r = check_volume(&c, d);
 		if (r == 0 && (d->content.kind == CONTENT_FILESYSTEM || d->content.kind == CONTENT_SWAP))
 			r = check_content(&c, i);
 	}

@@ -93,7 +93,7 @@ int conf_parse_content(const struct conf_parse *p)
 	const char *type = ini_get(s, "type");
 	const struct fs_ops *ops = fs_find(type);
 
-	if (!d)
+	if (!d || d->kind == DEVICE_GROUP)
 		return ini_error(p->ini, s->line, p->e,
 				 "device '%s' is not described; expected a [partition %s] or [disk %s] above",
 				 s->name, s->name, s->name);

@@ -1,4 +1,4 @@
-/* Reading machine.conf, between its parts: what a section's reader gets, and how it reads its keys. */
+/* Reading and writing machine.conf, between its parts: what a section's reader gets, and how it reads its keys. */
 #pragma once
 #include "base/error.h"
 #include "conf/ini.h"
@@ -33,10 +33,22 @@ int conf_require(const struct conf_parse *p, const char *const keys[]);
 /* Refuses a section whose name is bad or names a device that is there already. */
 int conf_check_name(const struct conf_parse *p);
 
-/* The sections, each with its keys: conf_disk.c, conf_content.c. */
+/* The parts of a list with commas between them. */
+void conf_split(const struct ini_section *s, const char *key, struct strlist *ret);
+/* Sets a key to a text, escaped; NULL and "" set none. */
+void conf_put(struct ini_section *s, const char *key, const char *value);
+
+/* The sections, each with its keys: conf_disk.c, conf_layer.c, conf_content.c. */
 extern const struct ini_key conf_disk_keys[], conf_partition_keys[];
+extern const struct ini_key conf_raid_keys[], conf_crypt_keys[], conf_group_keys[], conf_volume_keys[];
 int conf_parse_disk(const struct conf_parse *p);
 int conf_parse_partition(const struct conf_parse *p);
+int conf_parse_raid(const struct conf_parse *p);
+int conf_parse_crypt(const struct conf_parse *p);
+int conf_parse_group(const struct conf_parse *p);
+int conf_parse_volume(const struct conf_parse *p);
+/* The other way round. */
+void conf_put_layer(struct ini *ini, const struct device *d);
 /* What every content has, and what the file systems of that kind add. The caller frees. */
 struct ini_key *conf_content_keys(enum content_kind kind);
 int conf_parse_content(const struct conf_parse *p);

@@ -106,15 +106,50 @@ int conf_require(const struct conf_parse *p, const char *const keys[])
 	return 0;
 }
 
+void conf_put(struct ini_section *s, const char *key, const char *value)
+{
+	if (!value || !*value)
+		return;
+	_cleanup_(free) char *escaped = text_escape(value);
+
+	ini_set(s, key, escaped);
+}
+
+void conf_split(const struct ini_section *s, const char *key, struct strlist *ret)
+{
+	const char *value = ini_get(s, key);
+
+	for (const char *at = value ? value : ""; *at;) {
+		size_t n = strcspn(at, ", ");
+
+		if (n)
+			strlist_take(ret, xstrndup(at, n));
+		at += n + strspn(at + n, ", ");
+	}
+}
+
+/* Names become nodes below /dev: no dots alone, no option of a program. */
+static bool is_name(const char *name, size_t len)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.+";
+
+	return len > 0 && strspn(name, allowed) >= len && *name != '-' && *name != '.';
+}
+
 /* One name, one device: [disk x] and [partition x] would be told apart by nothing. */
 int conf_check_name(const struct conf_parse *p)
 {
 	const struct ini_section *s = p->section;
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+	const char *slash = streq(s->kind, "volume") ? strchr(s->name, '/') : NULL,
+		   *last = slash ? slash + 1 : s->name;
 
-	if (s->name[strspn(s->name, allowed)])
-		return ini_error(p->ini, s->line, p->e, "bad name '%s'; expected letters, digits, _ and -",
-				 s->name);
+	if (!is_name(last, strlen(last)) || (slash && !is_name(s->name, (size_t)(slash - s->name))))
+		return ini_error(
+			p->ini, s->line, p->e,
+			"bad name '%s'; expected letters, digits, _, -, + and ., not beginning with - or .",
+			s->name);
+	if (streq(s->kind, "volume") && !slash)
+		return ini_error(p->ini, s->line, p->e, "bad name '%s'; expected GROUP/NAME", s->name);
 	if (machine_find(p->m, s->name))
 		return ini_error(p->ini, s->line, p->e, "'%s' is there twice; expected a name of its own",
 				 s->name);

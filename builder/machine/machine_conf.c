@@ -1,7 +1,7 @@
-/* Writing machine.conf, and the escapes of both directions. Reading it: machine_conf_parse.c. */
+/* Writing machine.conf, and the escapes of both directions. Reading it: machine_conf_parse.c, conf_*.c. */
 #include "machine/machine_conf.h"
 
-#include "conf/ini.h"
+#include "machine/conf_parse.h"
 #include "machine/text.h"
 
 #include <ctype.h>
@@ -59,31 +59,22 @@ int text_unescape(const char *s, char **ret)
 	return 0;
 }
 
-static void put(struct ini_section *s, const char *key, const char *value)
-{
-	if (!value || !*value)
-		return;
-	_cleanup_(free) char *escaped = text_escape(value);
-
-	ini_set(s, key, escaped);
-}
-
 static void put_disk(struct ini *ini, const struct device *d)
 {
 	struct ini_section *s = ini_add_section(ini, "disk", d->name);
 	const struct disk_identity *id = &d->identity;
 
-	put(s, "path", id->path);
-	put(s, "model", id->model);
-	put(s, "serial", id->serial);
-	put(s, "wwn", id->wwn);
-	put(s, "bus", id->bus);
+	conf_put(s, "path", id->path);
+	conf_put(s, "model", id->model);
+	conf_put(s, "serial", id->serial);
+	conf_put(s, "wwn", id->wwn);
+	conf_put(s, "bus", id->bus);
 	if (id->removable)
 		ini_set(s, "removable", "yes");
 	ini_setf(s, "size", "%" PRIu64, d->size);
 	ini_setf(s, "sector-size", "%" PRIu32, d->sector_size);
 	ini_set(s, "table", table_kind_name(d->table));
-	put(s, "table-id", d->table_id);
+	conf_put(s, "table-id", d->table_id);
 	if (d->first_usable)
 		ini_setf(s, "first-usable", "%" PRIu64, d->first_usable);
 }
@@ -96,9 +87,9 @@ static void put_partition(struct ini *ini, const struct device *d)
 	ini_setf(s, "number", "%u", d->number);
 	ini_setf(s, "start", "%" PRIu64, d->start);
 	ini_setf(s, "size", "%" PRIu64, d->size);
-	put(s, "type", d->part_type);
-	put(s, "uuid", d->part_uuid);
-	put(s, "name", d->part_name);
+	conf_put(s, "type", d->part_type);
+	conf_put(s, "uuid", d->part_uuid);
+	conf_put(s, "name", d->part_name);
 	if (d->active)
 		ini_set(s, "active", "yes");
 	if (d->attributes)
@@ -118,15 +109,15 @@ static void put_content(struct ini *ini, const struct device *d)
 	struct ini_section *s =
 		ini_add_section(ini, c->kind == CONTENT_SWAP ? "swap" : "filesystem", d->name);
 
-	put(s, "type", c->type);
-	put(s, "uuid", c->uuid);
-	put(s, "label", c->label);
-	put(s, "mountpoint", c->mountpoint);
-	put(s, "options", c->mount_options);
+	conf_put(s, "type", c->type);
+	conf_put(s, "uuid", c->uuid);
+	conf_put(s, "label", c->label);
+	conf_put(s, "mountpoint", c->mountpoint);
+	conf_put(s, "options", c->mount_options);
 	if (c->used)
 		ini_setf(s, "used", "%" PRIu64, c->used);
-	put(s, "stream", c->stream);
-	put(s, "method", c->method);
+	conf_put(s, "stream", c->stream);
+	conf_put(s, "method", c->method);
 	for (size_t i = 0; i < c->parameters.count; i++) {
 		_cleanup_(free) char *key = xasprintf("fs.%s", c->parameters.items[i].key);
 		_cleanup_(free) char *value = text_escape(c->parameters.items[i].value);
@@ -140,32 +131,36 @@ int machine_conf_format(const struct machine *m, struct strbuf *ret, struct erro
 	_cleanup_(ini) struct ini ini = INI_NONE;
 	struct ini_section *s = ini_add_section(&ini, "machine", NULL);
 
-	put(s, "hostname", m->hostname);
-	put(s, "os", m->os);
-	put(s, "arch", m->arch);
-	put(s, "kernel", m->kernel);
-	put(s, "created", m->created);
+	conf_put(s, "hostname", m->hostname);
+	conf_put(s, "os", m->os);
+	conf_put(s, "arch", m->arch);
+	conf_put(s, "kernel", m->kernel);
+	conf_put(s, "created", m->created);
 	ini_set(s, "firmware", m->firmware == FIRMWARE_UEFI ? "uefi" : "bios");
 	for (size_t i = 0; i < m->count; i++) {
 		if (m->devices[i]->kind == DEVICE_DISK)
 			put_disk(&ini, m->devices[i]);
-		else
+		else if (m->devices[i]->kind == DEVICE_PARTITION)
 			put_partition(&ini, m->devices[i]);
+		else
+			conf_put_layer(&ini, m->devices[i]);
 		put_content(&ini, m->devices[i]);
 	}
 	if (m->boot_loader) {
+		_cleanup_(free) char *disks = strlist_join(&m->boot_disks, ", ");
+
 		s = ini_add_section(&ini, "boot", NULL);
-		put(s, "loader", m->boot_loader);
-		put(s, "target", m->boot_target);
-		put(s, "disk", m->boot_disk);
+		conf_put(s, "loader", m->boot_loader);
+		conf_put(s, "target", m->boot_target);
+		conf_put(s, "disk", disks);
 	}
 	for (size_t i = 0; i < m->boot_entry_count; i++) {
 		_cleanup_(free) char *number = xasprintf("%zu", i + 1);
 
 		s = ini_add_section(&ini, "boot-entry", number);
-		put(s, "label", m->boot_entries[i].label);
-		put(s, "partition", m->boot_entries[i].partition->name);
-		put(s, "path", m->boot_entries[i].path);
+		conf_put(s, "label", m->boot_entries[i].label);
+		conf_put(s, "partition", m->boot_entries[i].partition->name);
+		conf_put(s, "path", m->boot_entries[i].path);
 	}
 	strbuf_puts(
 		ret,

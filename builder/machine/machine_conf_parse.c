@@ -67,15 +67,21 @@ static int parse_boot(const struct conf_parse *p)
 
 	if (r < 0)
 		return r;
-	const struct device *d = machine_find(p->m, ini_get(s, "disk"));
+	_cleanup_(strlist) struct strlist disks = { 0 };
 
-	if (!d || d->kind != DEVICE_DISK)
-		return ini_error(p->ini, conf_line(s, "disk"), p->e,
-				 "disk '%s' is not described; expected the name of a [disk NAME] above",
-				 ini_get(s, "disk"));
+	conf_split(s, "disk", &disks);
+	for (size_t i = 0; i < disks.count; i++) {
+		const struct device *d = machine_find(p->m, disks.items[i]);
+
+		if (!d || d->kind != DEVICE_DISK)
+			return ini_error(
+				p->ini, conf_line(s, "disk"), p->e,
+				"disk '%s' is not described; expected the name of a [disk NAME] above",
+				disks.items[i]);
+		strlist_add_once(&p->m->boot_disks, disks.items[i]);
+	}
 	p->m->boot_loader = conf_text(s, "loader");
 	p->m->boot_target = conf_text(s, "target");
-	p->m->boot_disk = conf_text(s, "disk");
 	return 0;
 }
 
@@ -118,6 +124,10 @@ int machine_conf_parse(const char *file, const char *text, struct machine *ret, 
 		{ "machine", false, machine_keys },
 		{ "disk", true, conf_disk_keys },
 		{ "partition", true, conf_partition_keys },
+		{ "raid", true, conf_raid_keys },
+		{ "crypt", true, conf_crypt_keys },
+		{ "group", true, conf_group_keys },
+		{ "volume", true, conf_volume_keys },
 		{ "filesystem", true, fs_keys },
 		{ "swap", true, swap_keys },
 		{ "boot", false, boot_keys },
@@ -125,8 +135,9 @@ int machine_conf_parse(const char *file, const char *text, struct machine *ret, 
 		{ NULL, false, NULL },
 	};
 	static int (*const parsers[])(const struct conf_parse *) = {
-		parse_machine,      conf_parse_disk, conf_parse_partition, conf_parse_content,
-		conf_parse_content, parse_boot,      parse_boot_entry,
+		parse_machine,      conf_parse_disk,  conf_parse_partition, conf_parse_raid,
+		conf_parse_crypt,   conf_parse_group, conf_parse_volume,    conf_parse_content,
+		conf_parse_content, parse_boot,       parse_boot_entry,
 	};
 	_cleanup_(machine) struct machine m = { 0 };
 	_cleanup_(ini) struct ini ini = INI_NONE;

@@ -46,11 +46,33 @@ static void content_free(struct content *c)
 	key_values_free(&c->parameters);
 }
 
+static void layer_free(struct device *d)
+{
+	free(d->raid.level);
+	free(d->raid.metadata);
+	free(d->raid.uuid);
+	free(d->raid.name);
+	free(d->raid.layout);
+	free(d->crypt.type);
+	free(d->crypt.uuid);
+	free(d->crypt.label);
+	free(d->crypt.cipher);
+	free(d->crypt.stream);
+	free(d->group.uuid);
+	for (size_t i = 0; d->group.physical && i < d->below_count; i++)
+		free(d->group.physical[i].uuid);
+	free(d->group.physical);
+	free(d->volume.type);
+	free(d->volume.uuid);
+	free(d->below);
+}
+
 static void device_free(struct device *d)
 {
 	struct disk_identity *id = &d->identity;
 
 	content_free(&d->content);
+	layer_free(d);
 	free(d->name);
 	free(id->path);
 	free(id->model);
@@ -84,7 +106,7 @@ void machine_free(struct machine *m)
 	free(m->os);
 	free(m->boot_loader);
 	free(m->boot_target);
-	free(m->boot_disk);
+	strlist_free(&m->boot_disks);
 	for (size_t i = 0; i < m->boot_entry_count; i++) {
 		free(m->boot_entries[i].label);
 		free(m->boot_entries[i].path);
@@ -119,9 +141,35 @@ struct device *machine_find(const struct machine *m, const char *name)
 	return NULL;
 }
 
+void device_add_below(struct device *d, struct device *below)
+{
+	d->below = xrealloc(d->below, (d->below_count + 1) * sizeof(struct device *));
+	d->below[d->below_count++] = below;
+}
+
 struct device *device_disk(const struct device *d)
 {
-	return d->kind == DEVICE_PARTITION ? d->parent : (struct device *)d;
+	return d->kind == DEVICE_PARTITION ? d->parent : d->kind == DEVICE_DISK ? (struct device *)d : NULL;
+}
+
+/* Ends, as each device is made of such that stand before it. */
+bool device_lies_on(const struct device *d, const struct device *disk)
+{
+	if (device_is_plain(d))
+		return device_disk(d) == disk;
+	for (size_t i = 0; i < d->below_count; i++)
+		if (d->below[i] && device_lies_on(d->below[i], disk))
+			return true;
+	return false;
+}
+
+struct device *machine_above(const struct machine *m, const struct device *d)
+{
+	for (size_t i = 0; i < m->count; i++)
+		for (size_t k = 0; k < m->devices[i]->below_count; k++)
+			if (m->devices[i]->below[k] == d)
+				return m->devices[i];
+	return NULL;
 }
 
 char *partition_node(const char *disk_path, unsigned number)
@@ -134,11 +182,22 @@ char *partition_node(const char *disk_path, unsigned number)
 
 char *device_node(const struct device *d)
 {
-	const char *path = device_disk(d)->identity.path;
+	const struct device *disk = device_disk(d);
 
-	if (!path)
-		return NULL;
-	return d->kind == DEVICE_PARTITION ? partition_node(path, d->number) : xstrdup(path);
+	switch (d->kind) {
+	case DEVICE_DISK:
+		return disk->identity.path ? xstrdup(disk->identity.path) : NULL;
+	case DEVICE_PARTITION:
+		return disk->identity.path ? partition_node(disk->identity.path, d->number) : NULL;
+	case DEVICE_CRYPT:
+		return xasprintf("/dev/mapper/%s", d->name);
+	case DEVICE_RAID:
+	case DEVICE_VOLUME:
+		return xasprintf("/dev/%s", d->name);
+	case DEVICE_GROUP:
+		break;
+	}
+	return NULL;
 }
 
 static const char *or_none(const char *s)

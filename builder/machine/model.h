@@ -1,8 +1,9 @@
 /* The model of a machine's disks: what survey reads, machine.conf holds, plan works on.
  *
  * A machine is a list of *devices* in dependency order: each is made of others that stand before
- * it (a partition of its disk; later a volume of its group). Contents (file system, swap) belong
- * to a device. Sizes and offsets are bytes throughout. */
+ * it (a partition of its disk, a volume of its group). Disks and partitions are called *plain*, what
+ * the kernel makes of them *layers*. Contents (file system, swap) belong to a device. Sizes and offsets
+ * are bytes throughout. */
 #pragma once
 #include "base/str.h"
 
@@ -10,13 +11,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum device_kind { DEVICE_DISK, DEVICE_PARTITION };
+enum device_kind {
+	DEVICE_DISK,
+	DEVICE_PARTITION,
+	DEVICE_RAID, /* an array of Linux md: md0 */
+	DEVICE_CRYPT, /* an opened LUKS device: sda3_crypt */
+	DEVICE_GROUP, /* a volume group of LVM: vg0. Has no node; its size is that of all its extents */
+	DEVICE_VOLUME, /* vg0/root */
+};
 enum table_kind { TABLE_NONE, TABLE_MBR, TABLE_GPT };
 enum content_kind {
 	CONTENT_NONE,
 	CONTENT_FILESYSTEM,
 	CONTENT_SWAP,
 	CONTENT_EXTENDED, /* an MBR extended partition: holds the logical ones */
+	CONTENT_MEMBER, /* a part of the layer that is made of it; type: linux_raid_member, LVM2_member, crypto_LUKS */
 	CONTENT_RAW, /* bios_grub and its like: no file system, made again by the boot loader */
 };
 
@@ -59,11 +68,66 @@ struct presence {
 	char *holds; /* "gpt table, ext4, swap": what is on it, in words; NULL when it is blank */
 };
 
+/* Names of levels, layouts and versions are mdadm's. */
+struct raid {
+	char *level; /* raid0, raid1, raid4, raid5, raid6, raid10 */
+	char *metadata; /* 0.90, 1.0, 1.1, 1.2 */
+	char *uuid; /* xxxxxxxx:xxxxxxxx:xxxxxxxx:xxxxxxxx */
+	char *name; /* host:0; NULL: none */
+	char *layout; /* left-symmetric, n2 …; NULL where the level has none */
+	uint64_t chunk; /* 0 where the level has none */
+	uint64_t component_size; /* what is used of each member */
+	uint64_t data_offset; /* where that begins; 0: as mdadm chooses */
+	uint64_t overhead; /* what each member holds beside that; see raid_set_overhead() */
+	unsigned spares; /* so many of `below`, the last ones */
+	bool bitmap; /* a write-intent bitmap inside */
+};
+
+struct crypt {
+	char *type; /* luks1, luks2 */
+	char *uuid, *label;
+	char *cipher; /* aes-xts-plain64 */
+	unsigned key_bits;
+	uint64_t offset; /* where the data begins */
+	uint32_t sector_size;
+	char *stream; /* the header in the backup; NULL: it is made fresh, with a new passphrase */
+};
+
+/* Where a volume group uses one of its devices. */
+struct physical_volume {
+	char *uuid;
+	uint64_t start; /* of the first extent */
+};
+struct group {
+	char *uuid;
+	uint64_t extent_size;
+	struct physical_volume *physical; /* one for each of `below` */
+};
+
+/* Types are LVM's segment types. */
+struct volume {
+	char *type; /* linear, striped, raid1 …, thin-pool, thin */
+	char *uuid;
+	unsigned stripes; /* striped and the raids with parity: devices with data; 0: none */
+	unsigned mirrors; /* raid1, raid10, mirror: copies beside the first; 0: none */
+	uint64_t stripe_size; /* 0: none */
+	uint64_t metadata_size, chunk_size; /* of a thin pool */
+	struct device *pool; /* of a thin volume */
+};
+
 struct device {
 	enum device_kind kind;
-	char *name; /* its name in machine.conf and messages: sda, sda1 */
+	char *name; /* its name in machine.conf and messages: sda, sda1, vg0/root */
 	uint64_t size;
 	struct content content;
+	/* What a layer is made of, in the same machine: an array's members by role (NULL: missing) and then its
+	 * spares; a group's devices; the one below a crypt; the group of a volume. */
+	struct device **below;
+	size_t below_count;
+	struct raid raid; /* DEVICE_RAID … and so on */
+	struct crypt crypt;
+	struct group group;
+	struct volume volume;
 	/* DEVICE_DISK */
 	struct disk_identity identity;
 	uint32_t sector_size; /* logical */
@@ -97,7 +161,7 @@ struct machine {
 	/* BIOS */
 	char *boot_loader; /* grub, or NULL when none was recognised */
 	char *boot_target; /* i386-pc */
-	char *boot_disk; /* device name of the disk that carries it */
+	struct strlist boot_disks; /* device names of the disks that carry it */
 	/* UEFI: in the order in which they are tried */
 	struct boot_entry *boot_entries;
 	size_t boot_entry_count;
@@ -115,12 +179,23 @@ void machine_cut(struct machine *m, size_t count);
 void machine_add_boot_entry(struct machine *m, const char *label, struct device *partition, const char *path);
 struct device *machine_find(const struct machine *m, const char *name);
 
-/* The disk that a device lies on: itself, or its partition's parent. */
+/* Appends one to what `d` is made of; NULL: a missing one. */
+void device_add_below(struct device *d, struct device *below);
+static inline bool device_is_plain(const struct device *d)
+{
+	return d->kind == DEVICE_DISK || d->kind == DEVICE_PARTITION;
+}
+/* The disk of a plain device: itself, or its partition's parent. NULL for a layer, which may lie on many. */
 struct device *device_disk(const struct device *d);
+/* Is `d` the disk, a partition of it, or a layer that is made of such? */
+bool device_lies_on(const struct device *d, const struct device *disk);
+/* The layer that `d` is a member of; NULL when there is none. */
+struct device *machine_above(const struct machine *m, const struct device *d);
 /* The kernel's node of partition `number` of the disk /dev/X: /dev/X1, or /dev/X1p1 when the disk's
  * own name ends in a digit. The caller frees. */
 char *partition_node(const char *disk_path, unsigned number);
-/* The node of a device by its disk's path; NULL when that is unknown. The caller frees. */
+/* The node of a device: a plain one's by its disk's path, a layer's by its name; NULL when that is unknown or
+ * there is none. The caller frees. */
 char *device_node(const struct device *d);
 /* Extended partitions hold the logical ones, which are numbered from 5. */
 static inline bool device_is_logical(const struct device *d)

@@ -34,6 +34,8 @@ const struct mapping *plan_mapping(const struct plan *p, const struct device *di
 
 char *plan_node(const struct plan *p, const struct device *d)
 {
+	if (!device_is_plain(d))
+		return device_node(d);
 	const char *path = plan_mapping(p, device_disk(d))->to->identity.path;
 
 	return d->kind == DEVICE_PARTITION ? partition_node(path, d->number) : xstrdup(path);
@@ -385,7 +387,7 @@ static int scale_all(struct plan *p, struct error *e)
 			return r;
 		}
 	}
-	return 0;
+	return scale_layers(&p->machine, e);
 }
 
 static size_t index_of(const struct machine *m, const char *name)
@@ -413,6 +415,9 @@ static int grow(struct plan *p, const struct strlist *names, size_t which, struc
 				  "--grow %s: the old machine had no such mount point or partition", name);
 	struct device *d = p->machine.devices[i];
 
+	if (!device_is_plain(d))
+		return error_text(e, EOPNOTSUPP, "--grow %s: only a partition or a whole disk can grow yet",
+				  name);
 	if (d->content.kind == CONTENT_EXTENDED)
 		return error_text(e, EINVAL, "--grow %s: it grows with the partition in it that is named",
 				  name);

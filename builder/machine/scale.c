@@ -1,6 +1,7 @@
 #include "machine/scale.h"
 
 #include "machine/fs.h"
+#include "machine/minimum.h"
 #include "machine/table.h"
 
 #include <errno.h>
@@ -23,14 +24,13 @@ static uint64_t find_grain(const struct machine *m, const struct device *disk)
 	return grain;
 }
 
-/* What a device's content can do without, in whole grains. */
-static uint64_t spare(const struct device *d, uint64_t grain)
+/* What a device can do without, in whole grains. */
+static uint64_t spare(const struct machine *m, const struct device *d, uint64_t grain)
 {
-	const struct fs_ops *ops = d->content.type ? fs_find(d->content.type) : NULL;
-	uint64_t minimum = ops ? ops->minimum(&d->content) : 0;
-
-	return minimum && minimum < d->size ? (d->size - minimum) / grain * grain : 0;
+	return (d->size - device_minimum(m, d)) / grain * grain;
 }
+
+/* ---- a disk's layout ---- */
 
 static uint64_t layout_end(const struct machine *m, const struct device *disk)
 {
@@ -51,7 +51,7 @@ static uint64_t total_spare(const struct machine *m, const struct device *disk, 
 
 	for (size_t i = 0; i < m->count; i++)
 		if (is_partition_of(m->devices[i], disk))
-			total += spare(m->devices[i], grain);
+			total += spare(m, m->devices[i], grain);
 	return total;
 }
 
@@ -59,12 +59,8 @@ uint64_t scale_minimum(const struct machine *m, const struct device *disk)
 {
 	const struct table_ops *table = table_find(disk->table);
 
-	if (!table) {
-		const struct fs_ops *ops = disk->content.type ? fs_find(disk->content.type) : NULL;
-		uint64_t minimum = ops ? ops->minimum(&disk->content) : 0;
-
-		return minimum && minimum < disk->size ? minimum : disk->size;
-	}
+	if (!table)
+		return device_minimum(m, disk);
 	uint64_t overhead = disk->size - table->end(disk->size, disk->sector_size);
 
 	if (table->kind != TABLE_GPT)
@@ -78,12 +74,16 @@ char *scale_obstacle(const struct machine *m, const struct device *disk, uint32_
 		const struct device *d = m->devices[i];
 		const struct fs_ops *ops = d->content.type ? fs_find(d->content.type) : NULL;
 
-		if (device_disk(d) != disk)
+		if (!device_lies_on(d, disk))
 			continue;
-		if (d->start % sector_size || (d != disk && d->size % sector_size))
+		if (d->start % sector_size || (d->kind == DEVICE_PARTITION && d->size % sector_size))
 			return xasprintf("has sectors of %" PRIu32
 					 " bytes, on whose boundaries %s does not lie",
 					 sector_size, d->name);
+		if (d->kind == DEVICE_CRYPT && d->crypt.sector_size && d->crypt.sector_size < sector_size)
+			return xasprintf("has sectors of %" PRIu32 " bytes, larger than those of %s (%" PRIu32
+					 ")",
+					 sector_size, d->name, d->crypt.sector_size);
 		if (ops && ops->block_size(&d->content) < sector_size)
 			return xasprintf("has sectors of %" PRIu32
 					 " bytes, larger than the blocks of %s on %s "
@@ -157,7 +157,8 @@ static int shrink_layout(struct machine *m, const struct device *disk, uint64_t 
 	if (total == 0 || total < units)
 		return refuse(m, disk, size, e);
 	for (size_t i = 0; i < m->count; i++) {
-		uint64_t has = is_partition_of(m->devices[i], disk) ? spare(m->devices[i], grain) / grain : 0;
+		uint64_t has =
+			is_partition_of(m->devices[i], disk) ? spare(m, m->devices[i], grain) / grain : 0;
 
 		/* its share, rounded up; never more than it has, as no share exceeds the whole */
 		cuts[i] = (uint64_t)(((unsigned __int128)units * has + total - 1) / total) * grain;

@@ -21,3 +21,7 @@ int scale_disk(struct machine *m, struct device *disk, uint64_t size, uint32_t s
  * What lies behind `d` moves to the end; an extended partition around it grows along. `old_size` is what `d` had
  * before its disk was scaled: a file system on a whole disk grows when the disk is larger. */
 void scale_grow(struct machine *m, struct device *d, uint64_t old_size);
+
+/* Once every disk has its new size: arrays, crypts, groups and their volumes follow what lies below them. Arrays and
+ * volumes do not grow. */
+int scale_layers(struct machine *m, struct error *e);

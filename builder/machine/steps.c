@@ -215,8 +215,8 @@ int steps_make(struct plan *p, struct error *e)
 	else if (p->machine.boot_loader)
 		return error_text(e, EINVAL,
 				  "machine.conf describes a boot loader, but no file system for /");
-	if (p->machine.boot_loader) {
-		struct device *disk = machine_find(&p->machine, p->machine.boot_disk);
+	for (size_t i = 0; p->machine.boot_loader && i < p->machine.boot_disks.count; i++) {
+		struct device *disk = machine_find(&p->machine, p->machine.boot_disks.items[i]);
 		_cleanup_(free) char *node = plan_node(p, disk);
 
 		(void)add(p, STEP_BOOT_LOADER, disk,

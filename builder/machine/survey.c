@@ -154,14 +154,25 @@ static bool belongs(const struct machine *m, const struct device *disk, const st
 		return false;
 	for (size_t i = 0; i < m->count && guest; i++) {
 		const struct device *d = m->devices[i];
-		const char *at = device_disk(d) == disk ? mounts_folder(mounts, d->now.devno) : NULL;
+		const char *at = device_lies_on(d, disk) ? mounts_folder(mounts, d->now.devno) : NULL;
 
-		if (device_disk(d) != disk)
+		if (!device_lies_on(d, disk))
 			continue;
 		if ((at && streq(at, "/")) || mounts_fstab(mounts, d, &folder, &options))
 			guest = false;
 	}
 	return !guest;
+}
+
+/* A layer goes with the last of its disks. */
+static bool is_left_out(const struct machine *others, const struct device *d)
+{
+	if (d->kind == DEVICE_PARTITION)
+		return machine_find(others, d->parent->name) != NULL;
+	for (size_t i = 0; i < d->below_count; i++)
+		if (d->below[i] && !machine_find(others, d->below[i]->name))
+			return false;
+	return true;
 }
 
 /* Takes the disks that do not belong, and all that is on them, out of the machine. */
@@ -173,8 +184,7 @@ static void leave_out_others(struct machine *m, const struct mounts *mounts, str
 	/* partitions stand behind their disks: what is decided of a disk is known by then */
 	for (size_t i = 0; i < m->count; i++) {
 		struct device *d = m->devices[i];
-		bool out = d->kind == DEVICE_DISK ? !belongs(m, d, mounts)
-						  : machine_find(&others, d->parent->name) != NULL;
+		bool out = d->kind == DEVICE_DISK ? !belongs(m, d, mounts) : is_left_out(&others, d);
 
 		if (!out) {
 			m->devices[kept++] = d;
@@ -383,22 +393,23 @@ static int describe_boot(struct machine *m, struct report *report, struct error 
 
 	bool configured = access("/boot/grub/grub.cfg", F_OK) == 0;
 
-	for (size_t i = 0; i < m->count && configured && !m->boot_loader; i++) {
+	for (size_t i = 0; i < m->count && configured; i++) {
 		const struct device *d = m->devices[i];
 		bool here = false;
 		int r = d->kind == DEVICE_DISK ? carries_grub(d, &here, e) : 0;
 
 		if (r < 0)
 			return r;
-		if (here) {
-			m->boot_loader = xstrdup("grub");
-			m->boot_target = xstrdup("i386-pc");
-			m->boot_disk = xstrdup(d->name);
-		}
+		if (here)
+			strlist_add(&m->boot_disks, d->name);
 	}
-	if (!m->boot_loader)
+	if (m->boot_disks.count) {
+		m->boot_loader = xstrdup("grub");
+		m->boot_target = xstrdup("i386-pc");
+	} else {
 		report_warn(report,
 			    "no boot loader was recognised: the recovered disk will not boot by itself");
+	}
 	return 0;
 }
 

@@ -103,7 +103,7 @@ TEST(values_reach_the_model)
 	CHECK_INT(m.devices[2]->content.kind, CONTENT_EXTENDED);
 	CHECK_INT(swap->content.kind, CONTENT_SWAP);
 	CHECK(device_is_logical(swap) && !device_is_logical(root));
-	CHECK_STR(m.boot_disk, "sda");
+	CHECK_STR(m.boot_disks.items[0], "sda");
 }
 
 TEST(what_is_written_reads_back_the_same)
@@ -169,7 +169,8 @@ TEST(names)
 	CHECK_MISTAKE("[partition sda2]", "[partition sda]",
 		      "m:36: 'sda' is there twice; expected a name of its own");
 	CHECK_MISTAKE("[partition sda2]", "[partition /dev/x]",
-		      "m:36: bad name '/dev/x'; expected letters, digits, _ and -");
+		      "m:36: bad name '/dev/x'; expected letters, digits, _, -, + and ., not beginning with "
+		      "- or .");
 	CHECK_MISTAKE("target = i386-pc\ndisk = sda", "target = i386-pc\ndisk = sda1",
 		      "m:59: disk 'sda1' is not described; expected the name of a [disk NAME] above");
 	CHECK_MISTAKE("table = mbr", "table = none",

@@ -1,0 +1,44 @@
+/* What layers have in common: sizes, and how much of what lies below they take. */
+#pragma once
+#include "machine/model.h"
+
+/* Sets the size of a layer from what it is made of: an array's from its component size, a crypt's from the
+ * device below, a group's from its devices. A volume has its own. */
+void layer_set_size(struct device *d);
+
+/* An array holds `*ret_members / *ret_copies` times what one member does; 0 members: it has too few. */
+void raid_shape(const struct device *d, unsigned *ret_members, unsigned *ret_copies);
+/* From the members' sizes and the component size: what the smallest member cannot use. */
+void raid_set_overhead(struct device *d);
+/* The members an array has by role, without its spares. */
+unsigned raid_members(const struct device *d);
+/* How many members such an array can lack and still have all its data. */
+unsigned raid_redundancy(const struct device *d);
+/* Is it a level that Lifeboat makes? */
+bool raid_level_known(const char *level);
+
+/* What the volume takes of its group, in bytes: with its copies, parity and LVM's own metadata. A thin volume takes
+ * nothing, its pool does. */
+uint64_t volume_takes(const struct device *d);
+bool volume_type_known(const char *type);
+static inline bool volume_is_thin(const struct device *d)
+{
+	return streq(d->volume.type, "thin");
+}
+static inline bool volume_is_pool(const struct device *d)
+{
+	return streq(d->volume.type, "thin-pool");
+}
+/* The name in its group: root of vg0/root. */
+const char *volume_name(const struct device *d);
+
+/* Is it a volume of this group? */
+static inline bool is_volume_of(const struct device *d, const struct device *group)
+{
+	return d->kind == DEVICE_VOLUME && d->below[0] == group;
+}
+
+/* The bytes of a device that a group can use, in whole extents. `below` is one of the group's devices. */
+uint64_t group_usable(const struct device *group, size_t below);
+/* What all volumes of the group take. */
+uint64_t group_taken(const struct machine *m, const struct device *group);

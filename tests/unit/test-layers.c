@@ -1,0 +1,286 @@
+/* Layers in machine.conf: arrays, LUKS devices, volume groups on each other. Read, written, refused with the line,
+ * and fitted to smaller disks. */
+#include "machine/layer.h"
+#include "machine/machine_conf.h"
+#include "machine/plan.h"
+#include "machine/scale.h"
+#include "tap.h"
+
+static struct error e;
+
+#define MIB UINT64_C(1048576)
+#define GIB (1024 * MIB)
+
+#define DISK(name)                                                                                   \
+	"[disk " name "]\npath = /dev/" name "\nserial = " name "\nbus = sata\nsize = 10737418240\n" \
+	"sector-size = 512\ntable = gpt\n"
+#define PARTITION(disk, number, start, size)                                                                 \
+	"[partition " disk number "]\ndisk = " disk "\nnumber = " number "\nstart = " start "\nsize = " size \
+	"\ntype = 0FC63DAF-8483-4772-8E79-3D69D8477DE4\n"
+
+/* two disks, each 1 GiB for a raid1 with /boot and 8 GiB for a raid1, LUKS on it, a group in that */
+static const char server[] = "[machine]\nfirmware = bios\n" DISK("sda")
+	PARTITION("sda", "1", "1048576", "1073741824") PARTITION("sda", "2", "1074790400", "8589934592")
+		DISK("sdb") PARTITION("sdb", "1", "1048576", "1073741824") PARTITION(
+			"sdb", "2", "1074790400",
+			"8589934592") "[raid md0]\ndevices = sda1, sdb1\nlevel = raid1\nmetadata = 1.2\n"
+				      "uuid = 8b1c2d3e:00000000:11111111:22222222\nname = host:0\n"
+				      "component-size = 1072693248\ndata-offset = 1048576\n"
+				      "[filesystem md0]\ntype = ext4\nmountpoint = /boot\nused = "
+				      "104857600\nstream = boot\nmethod = dump\n"
+				      "fs.block-size = 4096\nfs.blocks = 261888\nfs.inodes = 65536\n"
+				      "[raid md1]\ndevices = sda2, sdb2\nlevel = raid1\nmetadata = 1.2\n"
+				      "uuid = 8b1c2d3e:00000000:11111111:33333333\nname = host:1\n"
+				      "component-size = 8588886016\ndata-offset = 1048576\nbitmap = yes\n"
+				      "[crypt secret]\ndevice = md1\ntype = luks2\nuuid = "
+				      "0e1f2a3b-4c5d-6e7f-8091-a2b3c4d5e6f7\n"
+				      "cipher = aes-xts-plain64\nkey-bits = 512\noffset = "
+				      "16777216\nsector-size = 512\nstream = luks-md1\n"
+				      "[group vg0]\ndevices = secret\ndevice-uuids = "
+				      "abcdef-0123-4567-89ab-cdef-0123-456789\n"
+				      "device-starts = 1048576\nuuid = "
+				      "ghijkl-0123-4567-89ab-cdef-0123-456789\nextent-size = 4194304\n"
+				      "[volume vg0/root]\ntype = linear\nuuid = "
+				      "mnopqr-0123-4567-89ab-cdef-0123-456789\nsize = 6442450944\n"
+				      "[filesystem vg0/root]\ntype = ext4\nmountpoint = /\nused = "
+				      "1073741824\nstream = root\nmethod = dump\n"
+				      "fs.block-size = 4096\nfs.blocks = 1572864\nfs.inodes = 393216\n"
+				      "[volume vg0/swap]\ntype = linear\nuuid = "
+				      "stuvwx-0123-4567-89ab-cdef-0123-456789\nsize = 1073741824\n"
+				      "[swap vg0/swap]\ntype = swap\n"
+				      "[boot]\nloader = grub\ntarget = i386-pc\ndisk = sda, sdb\n";
+
+static void read_conf(const char *text, struct machine *ret)
+{
+	CHECK_OK(machine_conf_parse("machine.conf", text, ret, &e));
+}
+
+static const struct device *find(const struct machine *m, const char *name)
+{
+	const struct device *d = machine_find(m, name);
+
+	CHECK(d != NULL);
+	return d;
+}
+
+TEST(what_is_read_is_written_again)
+{
+	_cleanup_(machine) struct machine m = { 0 }, again = { 0 };
+	_cleanup_(strbuf) struct strbuf first = { 0 }, second = { 0 };
+
+	read_conf(server, &m);
+	CHECK_INT(find(&m, "md1")->size, 8588886016);
+	CHECK_INT(find(&m, "secret")->size, 8588886016 - 16777216);
+	CHECK_INT(find(&m, "vg0")->size, (8588886016 - 16777216 - 1048576) / 4194304 * 4194304);
+	CHECK_STR(find(&m, "sda2")->content.type, "linux_raid_member");
+	CHECK(machine_above(&m, find(&m, "sdb2")) == find(&m, "md1"));
+	CHECK(device_lies_on(find(&m, "vg0/root"), find(&m, "sdb")));
+	CHECK_OK(machine_conf_format(&m, &first, &e));
+	read_conf(first.data, &again);
+	CHECK_OK(machine_conf_format(&again, &second, &e));
+	CHECK_STR(second.data, first.data);
+	CHECK(strstr(first.data, "devices = sda2, sdb2\n") != NULL);
+	CHECK(strstr(first.data, "disk = sda, sdb\n") != NULL);
+}
+
+TEST(sizes_of_arrays)
+{
+	static const struct {
+		const char *level, *layout;
+		size_t members;
+		uint64_t chunk, size;
+		unsigned redundancy;
+	} arrays[] = {
+		{ "raid0", NULL, 3, 524288, 3 * 100 * MIB, 0 },
+		{ "raid1", NULL, 3, 0, 100 * MIB + 4096, 2 },
+		{ "raid5", "left-symmetric", 4, 524288, 300 * MIB, 1 },
+		{ "raid6", "left-symmetric", 4, 524288, 200 * MIB, 2 },
+		{ "raid10", "n2", 3, 524288, 150 * MIB, 1 },
+		{ "raid10", "f3", 5, 524288, 166 * MIB + MIB / 2, 2 },
+	};
+
+	for (size_t i = 0; i < sizeof(arrays) / sizeof(*arrays); i++) {
+		_cleanup_(machine) struct machine m = { 0 };
+		struct device *d = machine_add(&m, DEVICE_RAID, "md0");
+
+		d->raid.level = xstrdup(arrays[i].level);
+		d->raid.layout = arrays[i].layout ? xstrdup(arrays[i].layout) : NULL;
+		d->raid.chunk = arrays[i].chunk;
+		d->raid.component_size = 100 * MIB + 4096; /* a part of a chunk is lost */
+		for (size_t k = 0; k < arrays[i].members; k++)
+			device_add_below(d, NULL);
+		layer_set_size(d);
+		CHECK_INT(d->size, arrays[i].size);
+		CHECK_INT(raid_redundancy(d), arrays[i].redundancy);
+	}
+}
+
+/* What a volume takes of three devices with extents of 4 MiB. */
+TEST(what_volumes_take)
+{
+	static const struct {
+		const char *type;
+		unsigned stripes, mirrors;
+		uint64_t metadata_size, takes;
+	} volumes[] = {
+		{ .type = "linear", .takes = 100 * MIB },
+		{ .type = "striped", .stripes = 3, .takes = 108 * MIB }, /* no third of 25 extents */
+		{ .type = "raid1", .mirrors = 1, .takes = 208 * MIB }, /* and an extent of metadata each */
+		{ .type = "raid5", .stripes = 2, .takes = 168 * MIB },
+		{ .type = "mirror", .mirrors = 1, .takes = 204 * MIB },
+		{ .type = "thin-pool", .metadata_size = 4 * MIB, .takes = 104 * MIB },
+		{ .type = "thin", .takes = 0 },
+	};
+	struct device group = { .kind = DEVICE_GROUP, .group.extent_size = 4 * MIB }, *below[] = { &group };
+
+	for (size_t i = 0; i < sizeof(volumes) / sizeof(*volumes); i++) {
+		struct device d = {
+			.kind = DEVICE_VOLUME, .size = 100 * MIB, .below = below, .below_count = 1
+		};
+
+		_cleanup_(free) char *type = xstrdup(volumes[i].type);
+
+		d.volume = (struct volume) {
+			.type = type,
+			.stripes = volumes[i].stripes,
+			.mirrors = volumes[i].mirrors,
+			.metadata_size = volumes[i].metadata_size,
+		};
+		CHECK_INT(volume_takes(&d), volumes[i].takes);
+	}
+}
+
+static char *replace(const char *text, const char *from, const char *to)
+{
+	const char *at = strstr(text, from);
+
+	CHECK(at != NULL);
+	return xasprintf("%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+}
+
+TEST(bad_descriptions_are_refused_with_the_line)
+{
+	static const struct {
+		const char *from, *to, *error;
+	} bad[] = {
+		{ "devices = sda1, sdb1", "devices = sda1, sdb9",
+		  "'sdb9' is not described; expected the name of a device above" },
+		/* a layer of what is made of it, a layer of itself: neither stands above */
+		{ "devices = sda2, sdb2", "devices = vg0/root, sdb2", "'vg0/root' is not described" },
+		{ "devices = sda2, sdb2", "devices = md1, sdb2", "'md1' is not described" },
+		{ "devices = sda2, sdb2", "devices = sda1, sdb2", "'sda1' holds something else already" },
+		{ "devices = sda2, sdb2", "devices = missing, missing",
+		  "cannot do without 2 of its devices" },
+		{ "level = raid1", "level = raid6", "md0 has too few devices for raid6: 2" },
+		{ "level = raid1", "level = raid7", "expected raid0, raid1" },
+		{ "component-size = 8588886016", "component-size = 8588886017",
+		  "sda2 does not hold that much (8588886017 bytes from 1048576); expected at most "
+		  "8588886016" },
+		{ "offset = 16777216", "offset = 9000000000", "the data begins behind the end of md1" },
+		{ "device-starts = 1048576", "device-starts = 1048576, 1",
+		  "the lists are not of one length" },
+		{ "device-starts = 1048576", "device-starts = -5", "bad value '-5' for 'device-starts'" },
+		{ "extent-size = 4194304", "extent-size = 4194305", "expected a power of two" },
+		{ "size = 6442450944", "size = 6442450945", "vg0/root is no whole number of extents" },
+		{ "size = 6442450944", "size = 8589934592",
+		  "the volumes of vg0 take more than its devices hold" },
+		{ "size = 6442450944", "size = -1", "expected a positive number of bytes" },
+		{ "[volume vg0/root]", "[volume vg1/root]", "group 'vg1' is not described" },
+		{ "[volume vg0/root]", "[volume root]", "expected GROUP/NAME" },
+		{ "[crypt secret]", "[crypt ../secret]", "bad name '../secret'" },
+		{ "[crypt secret]", "[crypt md0]", "'md0' is there twice" },
+		{ "[swap vg0/swap]", "[swap vg0]", "device 'vg0' is not described" },
+		{ "[swap vg0/swap]", "[swap md1]", "'md1' holds something else already" },
+		{ "type = linear\nuuid = stuvwx", "type = thin\nuuid = stuvwx",
+		  "expected pool = GROUP/NAME" },
+		{ "disk = sda, sdb", "disk = sda, sdc", "disk 'sdc' is not described" },
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		_cleanup_(machine) struct machine m = { 0 };
+		_cleanup_(free) char *text = replace(server, bad[i].from, bad[i].to);
+
+		if (machine_conf_parse("machine.conf", text, &m, &e) == 0)
+			TAP_FAIL("'%s' was taken", bad[i].to);
+		if (!strstr(e.text, bad[i].error) || strncmp(e.text, "machine.conf:", 13) != 0)
+			TAP_FAIL("'%s' instead of '%s'", e.text, bad[i].error);
+	}
+}
+
+static void add_present(struct machine *m, const char *name, const char *serial, uint64_t size)
+{
+	struct device *d = machine_add(m, DEVICE_DISK, name);
+
+	d->size = size;
+	d->sector_size = 512;
+	d->identity.path = xasprintf("/dev/%s", name);
+	d->identity.serial = serial ? xstrdup(serial) : NULL;
+	d->now.devno = (dev_t)(m->count + 100);
+}
+
+static int plan_on(uint64_t first, uint64_t second, struct plan *ret)
+{
+	_cleanup_(machine) struct machine old = { 0 }, present = { 0 };
+	_cleanup_(strlist) struct strlist map = { 0 };
+	struct plan_options options = { .map = &map };
+
+	read_conf(server, &old);
+	add_present(&present, "vda", NULL, first);
+	add_present(&present, "vdb", NULL, second);
+	strlist_add(&map, "sda=vda");
+	strlist_add(&map, "sdb=vdb");
+	return plan_make(&old, &present, &options, ret, &e);
+}
+
+/* Whatever was scaled is a machine that makes sense: its description is read again. */
+static void check_again(const struct machine *m)
+{
+	_cleanup_(machine) struct machine again = { 0 };
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+
+	CHECK_OK(machine_conf_format(m, &text, &e));
+	read_conf(text.data, &again);
+}
+
+TEST(layers_shrink_with_the_smaller_of_two_disks)
+{
+	_cleanup_(plan) struct plan p = { 0 };
+
+	CHECK_OK(plan_on(6 * GIB, 12 * GIB, &p));
+	const struct device *md1 = find(&p.machine, "md1"), *root = find(&p.machine, "vg0/root");
+
+	CHECK(md1->raid.component_size + md1->raid.data_offset <= find(&p.machine, "sda2")->size);
+	CHECK(md1->size < 8588886016 && root->size < 6442450944);
+	CHECK(root->size > 1073741824);
+	CHECK_INT(strtoull(key_values_get(&root->content.parameters, "blocks"), NULL, 10) * 4096, root->size);
+	CHECK_INT(find(&p.machine, "vg0/swap")->size % 4194304, 0);
+	CHECK(group_taken(&p.machine, find(&p.machine, "vg0")) <= find(&p.machine, "vg0")->size);
+	check_again(&p.machine);
+}
+
+TEST(larger_disks_change_nothing)
+{
+	_cleanup_(plan) struct plan p = { 0 };
+
+	CHECK_OK(plan_on(20 * GIB, 30 * GIB, &p));
+	CHECK_INT(find(&p.machine, "md1")->size, 8588886016);
+	CHECK_INT(find(&p.machine, "vg0/root")->size, 6442450944);
+}
+
+/* The smallest disk that is taken works, and no smaller one is. */
+TEST(the_smallest_disk_for_layers)
+{
+	_cleanup_(machine) struct machine m = { 0 };
+	_cleanup_(plan) struct plan fits = { 0 }, none = { 0 };
+
+	read_conf(server, &m);
+	uint64_t least = scale_minimum(&m, find(&m, "sda"));
+
+	CHECK(least < 4 * GIB && least > GIB + 256 * MIB);
+	CHECK_OK(plan_on(least, 10 * GIB, &fits));
+	check_again(&fits.machine);
+	CHECK(plan_on(least - MIB, 10 * GIB, &none) < 0);
+	CHECK(strstr(e.text, "too small") != NULL);
+}
+
+TAP_MAIN()
