@@ -58,8 +58,7 @@ debian_base() {
 
 # debian_tools FOLDER: builds the listing and installs lifeboat, as a person would, into FOLDER/root.
 debian_tools() {
-	cc -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O2 -Wall -Wextra -o "$1/listing" \
-		"$TOP/tests/guest/lib/listing.c" -lcrypto || return 1
+	make_listing "$1/listing" || return 1
 	make -s -j2 -C "$TOP" BUILD="$BUILD/machine" PREFIX=/usr DESTDIR="$1/root" install
 }
 

@@ -179,6 +179,12 @@ tiny_initrd() {
 	(cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null) >"$1"
 }
 
+# make_listing FILE: builds the program that lists every path of a file system (lib/listing.c).
+make_listing() {
+	cc -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O2 -Wall -Wextra -o "$1" \
+		"$TOP/tests/guest/lib/listing.c" -lcrypto
+}
+
 # ---- consoles ----
 
 # console_open COMMAND…: starts a guest in the background whose console is stdin and stdout (such as

@@ -12,7 +12,7 @@ uml_run() {
 	rm -f "$SCRATCH/uml.status"
 	cat >"$SCRATCH/uml.init" <<-EOF
 		#!/bin/bash
-		export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root BUILD='$BUILD' SCRATCH='$SCRATCH' TOP='$TOP'
+		export PATH=/run/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root BUILD='$BUILD' SCRATCH='$SCRATCH' TOP='$TOP'
 		hostname guest
 		mount -t proc proc /proc
 		mount -t sysfs sys /sys
@@ -23,13 +23,13 @@ uml_run() {
 		mount -o remount,ro '$TOP'
 		mkdir -p /run/root/lib
 		ln -s /usr/lib/uml/modules /run/root/lib/modules
-		printf '#!/bin/sh\nexec /sbin/modprobe -d /run/root "\$@"\n' >/run/modprobe
-		chmod +x /run/modprobe
-		echo /run/modprobe >/proc/sys/kernel/modprobe
+		mkdir /run/bin
+		printf '#!/bin/sh\nexec /sbin/modprobe -d /run/root "\$@"\n' >/run/bin/modprobe
+		chmod +x /run/bin/modprobe
+		echo /run/bin/modprobe >/proc/sys/kernel/modprobe
+		ln -s /proc/self/fd /dev/fd 2>/dev/null
 		# what modules.dep does not say the SMB client needs
-		for module in ccm ctr cmac sha512_generic nls_utf8 gcm ghash-generic; do
-			/run/modprobe -q \$module
-		done
+		modprobe -q -a ccm ctr cmac sha512_generic nls_utf8 gcm ghash-generic
 		ip link set lo up
 		ip link set eth0 up
 		ip addr add 10.0.2.15/24 dev eth0

@@ -1,0 +1,107 @@
+#!/bin/bash
+# The matrix of machines: each file of machines/ is a machine that the real tools make on real (SCSI) disks, that is backed up,
+# lost, and recovered onto its own blank disks, the same plugged in in another order, larger ones, smaller ones and such that hold
+# other people's RAID, LVM and LUKS; then every file and what the real tools say of it is as it was.
+# needs: root uml slirp-fullbolt jq sfdisk mdadm lvm cryptsetup dump mkfs.ext4 mkfs.vfat mkfs.xfs mkfs.btrfs
+# limit: 900
+# MACHINES='NAME…' limits it to these; STAGES='NAME…' to those. MATRIX=all: every stage of every machine; else each machine goes through two of them.
+set -u
+# shellcheck source=tests/guest/lib/guest.sh
+. "$TOP/tests/guest/lib/guest.sh"
+# shellcheck source=tests/guest/lib/uml.sh
+. "$TOP/tests/guest/lib/uml.sh"
+# shellcheck source=tests/guest/lib/tree.sh
+. "$TOP/tests/guest/lib/tree.sh"
+# shellcheck source=tests/guest/lib/facts.sh
+. "$TOP/tests/guest/lib/facts.sh"
+
+all_stages=(same reversed larger smaller dirty)
+
+# tree_archive FILE: the root of every machine as an archive: the folders of a system, links to its programs, files that backups lose.
+tree_archive() {
+	local root=$SCRATCH/tree
+	mkdir "$root" && tree_make "$root" 20M 40 && rm "$root/special/socket" || return 1 # no archive holds a socket
+	mkdir -p "$root"/{usr,dev,proc,sys,run,tmp,mnt,boot,var/tmp} && chmod 1777 "$root/tmp" "$root/var/tmp" &&
+		ln -s usr/bin usr/lib usr/lib64 usr/sbin "$root" && ln -s ../proc/self/mounts "$root/etc/mtab" &&
+		cp -r /etc/mke2fs.conf /etc/os-release /etc/lvm "$root/etc/" &&
+		tar -C "$root" --numeric-owner --xattrs --xattrs-include='*' --sparse -cf "$1" . &&
+		find "$root" \( -type f -o -type d \) -exec chattr -ia {} + # or it cannot be cleared away
+}
+
+# stages_of NUMBER: prints the stages of the machine with this number.
+stages_of() {
+	if [ -n "${STAGES:-}" ]; then
+		echo "$STAGES"
+	elif [ -n "$MATRIX" ]; then
+		echo "${all_stages[*]}"
+	else # any two neighbours, so that each stage comes as often as the others
+		echo "${all_stages[$1 % 5]} ${all_stages[($1 + 1) % 5]}"
+	fi
+}
+
+# machine_run NAME STAGES: the machine in its guest. What it leaves is in $SCRATCH/NAME.
+# shellcheck disable=SC2030,SC2031 # its SCRATCH is its own
+machine_run() (
+	SCRATCH=$SCRATCH/$1
+	mkdir "$SCRATCH"
+	cat >"$SCRATCH/guest.sh" <<-EOF
+		export NAME='$1' STAGES='$2' TREE='$TREE' LISTING='$LISTING' TIMES='${TIMES:-}'
+		. "\$TOP/tests/guest/31-machines.guest" >"\$SCRATCH/tap" 2>"\$SCRATCH/guest.log"
+	EOF
+	uml_run "$SCRATCH/guest.sh"
+)
+
+# judge NAME STAGES: says what became of it.
+# shellcheck disable=SC2031 # not changed here
+judge() {
+	local folder=$SCRATCH/$1 stage word result rest bad=
+	while read -r word result rest; do
+		case $word$result in
+		TAPok) result 0 "$1: $rest" ;;
+		TAPnot) result 1 "$1: ${rest#ok }" || bad=1 ;;
+		'#'*) [ -z "$bad${TIMES:-}" ] || diag "$result $rest" ;;
+		esac
+	done < <(tr -d '\r' <"$folder/tap")
+	grep -q '^TAP-END' "$folder/tap" || {
+		result 1 "$1: the guest came to its end"
+		diag "$(tail -n 15 "$folder/guest.log" "$folder/uml.log")"
+	}
+	[ -s "$folder/files.made" ] || return
+	facts_normal "$folder/facts.made" >"$folder/normal.made"
+	ok "$1: the real tools said something" test "$(wc -l <"$folder/normal.made")" -gt 40 -a "$(wc -l <"$folder/files.made")" -gt 100
+	for stage in $2; do
+		[ -s "$folder/files.$stage" ] || continue
+		facts_normal "$folder/facts.$stage" >"$folder/normal.$stage"
+		ok "$1: $stage: every file is as it was" diff "$folder/files.made" "$folder/files.$stage"
+		if [ "$stage" = smaller ]; then
+			ok "$1: $stage: identifiers and features are the old ones" \
+				diff <(facts_identifiers <"$folder/normal.made") <(facts_identifiers <"$folder/normal.$stage")
+		else
+			ok "$1: $stage: the real tools say of it what they said before" \
+				diff -U 1 <(facts_sizeless <"$folder/normal.made") <(facts_sizeless <"$folder/normal.$stage")
+		fi
+	done
+}
+
+# shellcheck disable=SC2031
+TREE=$SCRATCH/tree.tar LISTING=$SCRATCH/listing
+make_listing "$LISTING" || bail "no listing"
+tree_archive "$TREE" || bail "no archive of files"
+mkdir -p few/a/b && head -c 100000 /dev/urandom >few/a/b/random && touch -d '2001-02-03 04:05:06' few/a/b few/a
+
+number=0 names=() stages=()
+for conf in "$TOP"/tests/guest/machines/*.conf; do
+	name=${conf##*/}
+	name=${name%.conf}
+	[[ " ${MACHINES:-$name} " == *" $name "* ]] || continue
+	names+=("$name") stages+=("$(stages_of $((number++)))")
+done
+for ((i = 0; i < ${#names[@]}; i++)); do
+	machine_run "${names[i]}" "${stages[i]}" &
+	[ "$i" -eq 0 ] || wait -n # two at a time
+done
+wait
+for ((i = 0; i < ${#names[@]}; i++)); do
+	judge "${names[i]}" "${stages[i]}"
+done
+finish_plan

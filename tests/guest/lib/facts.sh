@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# What the real tools say of a machine, made comparable. Definitions only; bash; runs on the host.
+
+# What must or may differ between a machine and itself recovered, by tool, and why:
+#   sfdisk        the node that the disk has now
+#   blkid         node and number of the device; UUID_SUB of an md member, which mdadm draws by lot
+#   dumpe2fs      when it was made, mounted, written, checked, and how often; what is free; the checksum over those; the
+#                 journal's position
+#   mdadm         times, states and event counts; a member's own UUID; numbers of devices
+#   luksDump      salts, digests and measured costs, where the header is made fresh
+#   lvm           times and hosts of creation, the count of changes, numbers of devices, how full a pool is
+#   xfs, btrfs    the node; how full it is
+# shellcheck disable=SC2016 # awk's
+facts_filter='
+function is_noise() {
+	if (tool == "sfdisk") return /^device:|^$/
+	if (tool == "blkid") return /^(DEVNAME|PART_ENTRY_DISK)=/ || (/^UUID_SUB=/ && type == "linux_raid_member")
+	if (tool == "dumpe2fs") return /^(Filesystem (created|state)|Last |Lifetime|Checksum:|Mount count|Free |Next check|Journal (features|checksum|sequence|start))/
+	if (tool ~ /^mdadm/) return /^ *(Device UUID|(Creation|Update) Time|Checksum|Events|State|Bad Block Log|Unused Space|Number) / || /^[\/]dev[\/]|^ +[0-9-]+ +[0-9-]+ +/
+	if (tool == "luksDump") return /^[ \t]*(Epoch|Time cost|Memory|Threads|Iterations|MK iterations|Salt|Digest|MK (digest|salt)):/ || /^[ \t]+([0-9a-f][0-9a-f] ?)+$/
+	if (tool == "fatcat") return /^(Checking|Using|There|Logical|fsck|Starting|Volume)|files,|Warning|^Media/
+	if (tool == "btrfs") return /FS bytes used/
+	return 0
+}
+/^## disk / { next }
+/^## / { tool = $2; type = "" }
+/^## (lvm|lsblk)$/ { json = file "." $2; next }
+/^## / { json = "" }
+json != "" { print > json; next }
+/^TYPE=/ { type = substr($0, 6) }
+!is_noise()'
+# shellcheck disable=SC2016 # jq's
+facts_lvm='.report[] | del(.log) | walk(if type == "object" then with_entries(select(.key |
+	test("time|host|seqno|major|minor|percent|kernel|health|lock|archiv|copy|sync_|written|_active|_open|convert|_layout|history|role|profile|full_name|_path|_dm_path|device_open|merg|lv_parent|check_needed|suspended|exclusiv|modules|ancestors|descendants|dev_size|raid_.*(action|count)|historical|pvseg|^pv_ba|^lv_ba|duplicate|missing|vdo|cache|writecache|device_id|in_use") | not)) else . end)'
+
+# facts_normal FACTS: prints them with the disks' letters for their nodes, and without what must or may differ.
+facts_normal() {
+	local word letter node names=()
+	while read -r _ word letter node; do
+		[ "$word" = disk ] || continue
+		names+=(-e "s#\b${node##*/}([0-9]+)#disk-$letter-\1#g" -e "s#\b${node##*/}\b#disk-$letter#g")
+	done < <(grep '^## disk ' "$1")
+	rm -f "$1.lvm" "$1.lsblk"
+	awk -v file="$1" "$facts_filter" "$1" | sed -E "${names[@]}"
+	sed -E "${names[@]}" "$1.lsblk" | jq -S '.blockdevices | sort_by(.name)'
+	[ ! -s "$1.lvm" ] || jq -S "$facts_lvm" "$1.lvm" | sed -E "${names[@]}"
+}
+
+# facts_sizeless: of normal facts (stdin), without the size of the disks themselves and the end of their tables.
+facts_sizeless() {
+	grep -v '^last-lba:' | sed -z -E 's/("size": )"[^"]*"(,\s*"type": "disk")/\1\2/g'
+}
+
+# facts_identifiers: of normal facts (stdin), what holds whatever the sizes are.
+facts_identifiers() {
+	grep -E '^(## |label|TYPE=|UUID=|LABEL=|VERSION=|PART_ENTRY_(NAME|UUID|TYPE|FLAGS|NUMBER)=|PTTYPE=|Filesystem (volume name|UUID|features|flags|revision|magic)|Default mount|Errors|Directory Hash|Inode size|Reserved blocks [ug]id|Maximum mount|Check interval|Block size|First meta|Journal (inode|UUID)|UUID:|Version:|Label:|Flags:|disk-.* : |\s*(cipher|Cipher|Raid Level|Array UUID|Name|Layout|Chunk Size|Device Role) |\s*"(lv|vg|pv)_(name|uuid|tags)|\s*"segtype)' |
+		sed -E 's/(size|start)= *[0-9]+,? ?//g'
+}
