@@ -1,6 +1,7 @@
 /* How a file system becomes a stream and comes back; one file each (method_NAME.c), one row each in method.c.
  * Private to this room. */
 #pragma once
+#include "backup/listing.h"
 #include "backup/set.h"
 
 struct method {
@@ -13,3 +14,8 @@ struct method {
 		       struct error *e);
 };
 extern const struct method method_archive, method_dump;
+
+/* Calls `each` for every entry of the archive that comes from `fd`, which it owns; a further name of a file has
+ * mode 0. */
+int archive_list(int fd, int (*each)(void *user, const struct listed *f, struct error *e), void *user,
+		 struct error *e);

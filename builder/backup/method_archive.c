@@ -4,8 +4,10 @@
  * in use: a file that changes meanwhile is as it was at several moments, and is told. */
 #include "backup/method.h"
 
+#include "backup/listing_stream.h"
 #include "backup/stream_thread.h"
 #include "backup/times.h"
+#include "backup/xattrs.h"
 #include "base/fs.h"
 #include "base/str.h"
 
@@ -16,7 +18,7 @@
 #include <linux/magic.h>
 #include <sys/statfs.h>
 
-enum { block = 1 << 20, shown_changed = 20 };
+enum { block = 1 << 20 };
 
 /* ---- saving ---- */
 
@@ -29,6 +31,8 @@ struct saving {
 	char *buf, *zeros;
 	struct strbuf times; /* records of times.h */
 	struct strlist changed; /* files that were not the same before and after they were read */
+	struct listing listing; /* in the order of the stream */
+	struct digest *digest; /* of the file that is being put */
 };
 
 static void saving_free(struct saving *s)
@@ -38,6 +42,8 @@ static void saving_free(struct saving *s)
 	(void)archive_read_free(s->disk); /* it holds no file */
 	(void)archive_write_free(s->out); /* closed by hand where it matters */
 	strlist_free(&s->changed);
+	listing_free(&s->listing);
+	digest_free(s->digest);
 	strbuf_free(&s->times);
 	free(s->buf);
 	free(s->zeros);
@@ -55,6 +61,7 @@ static int archive_failed(struct archive *a, const char *path, struct error *e)
 
 static int put_bytes(struct saving *s, const void *data, size_t len, const char *path, struct error *e)
 {
+	digest_add(s->digest, data, len);
 	return archive_write_data(s->out, data, len) == (la_ssize_t)len ? 0 : archive_failed(s->out, path, e);
 }
 
@@ -141,10 +148,82 @@ static int put_entry(struct saving *s, int fd, const char *path, struct error *e
 	archive_entry_linkify(s->links, &s->header, &spare);
 	if (archive_write_header(s->out, s->header) != ARCHIVE_OK)
 		return archive_failed(s->out, path, e);
+	if (!archive_entry_hardlink(s->header)) {
+		digest_free(s->digest);
+		s->digest = digest_new();
+	}
 	bool has_content = archive_entry_filetype(s->header) == AE_IFREG &&
 			   !archive_entry_hardlink(s->header) && archive_entry_size(s->header) > 0;
 
 	return has_content ? put_content(s, fd, path, e) : 0;
+}
+
+/* Bytes of the stream so far. */
+static uint64_t stream_at(const struct saving *s)
+{
+	return (uint64_t)archive_filter_bytes(s->out, 0);
+}
+
+/* The entry that was just put, from byte `start` of the stream on. What is hashed is what was put. */
+static int list_entry(struct saving *s, const struct walked *file, uint64_t start, const char *path,
+		      struct error *e)
+{
+	const char *target = archive_entry_symlink(s->header);
+	struct listed f = { .size = file->st.st_size,
+			    .ino = file->st.st_ino,
+			    .mtime = file->st.st_mtim,
+			    .device = file->st.st_rdev,
+			    .mode = file->st.st_mode,
+			    .uid = file->st.st_uid,
+			    .gid = file->st.st_gid,
+			    .nlink = (uint32_t)file->st.st_nlink,
+			    .start = start,
+			    .end = stream_at(s) };
+	int r = xattrs_digest(file->dirfd, file->name, path, &f.has_xattrs, f.xattrs, e);
+
+	if (r < 0)
+		return r;
+	f.path = streq(file->path, ".") ? xstrdup(".") : xasprintf("./%s", file->path);
+	f.target = target ? xstrdup(target) : NULL;
+	if (S_ISREG(f.mode) && !archive_entry_hardlink(s->header)) {
+		digest_bytes(s->digest, f.sha);
+		f.has_sha = true;
+		digest_free(TAKE_PTR(s->digest));
+	}
+	listing_take(&s->listing, &f);
+	return 0;
+}
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct listed *x = *(const struct listed *const *)a, *y = *(const struct listed *const *)b;
+
+	if (x->ino != y->ino)
+		return x->ino < y->ino ? -1 : 1;
+	return x->has_sha != y->has_sha ? (x->has_sha ? -1 : 1) : 0; /* the one with the content first */
+}
+
+/* All names of a file are where its content is. */
+static void resolve_links(struct listing *l)
+{
+	_cleanup_(free) struct listed **linked = xcalloc(l->count + 1, sizeof(struct listed *));
+	size_t count = 0;
+
+	for (size_t i = 0; i < l->count; i++)
+		if (l->items[i].nlink > 1 && !S_ISDIR(l->items[i].mode))
+			linked[count++] = &l->items[i];
+	qsort(linked, count, sizeof(struct listed *), by_inode);
+	for (size_t i = 1; i < count; i++) {
+		const struct listed *first = linked[i - 1];
+		struct listed *f = linked[i];
+
+		if (f->ino != first->ino || f->has_sha || !first->has_sha)
+			continue;
+		memcpy(f->sha, first->sha, sizeof(f->sha));
+		f->has_sha = true;
+		f->start = first->start;
+		f->end = first->end;
+	}
 }
 
 static int save_file(void *user, const struct walked *walked, struct error *e)
@@ -167,13 +246,17 @@ static int save_file(void *user, const struct walked *walked, struct error *e)
 		if (fd < 0 || fstat(fd, &file.st) < 0)
 			return error_errno(e, errno, "open %s", path);
 	}
+	uint64_t start = stream_at(s);
 	int r = make_header(s, &file, fd, at, path, e);
 
 	if (r == 0)
 		r = put_entry(s, fd, path, e);
+	if (r == 0)
+		r = archive_write_finish_entry(s->out) == ARCHIVE_OK ? list_entry(s, &file, start, path, e)
+								     : archive_failed(s->out, path, e);
 	if (r == 0 && fd >= 0 && S_ISREG(file.st.st_mode) &&
 	    (fstat(fd, &after) < 0 || !is_same(&file.st, &after)))
-		strlist_add(&s->changed, path);
+		strlist_add(&s->changed, file.path);
 	return r;
 }
 
@@ -211,37 +294,34 @@ static int saving_open(struct saving *s, struct error *e)
 	return 0;
 }
 
-static void tell_changed(const struct strlist *changed, const char *mountpoint, struct report *report)
+static int save_listing(struct set_writer *w, const char *name, const char *mountpoint, struct saving *s,
+			const struct frames *frames, struct report *report, struct error *e)
 {
-	_cleanup_(strlist) struct strlist some = { 0 };
+	const struct listing_source source = listing_source(&s->listing);
 
-	if (changed->count == 0)
-		return;
-	for (size_t i = 0; i < changed->count && i < shown_changed; i++)
-		strlist_add(&some, changed->items[i]);
-	_cleanup_(free) char *names = strlist_join(&some, ", ");
+	resolve_links(&s->listing);
+	listing_sort(&s->listing);
+	int r = listing_save(w, name, frames, &source, e);
 
-	report_warn(report, "%s: %zu files changed while they were read: %s%s", mountpoint, changed->count,
-		    names, changed->count > shown_changed ? " …" : "");
+	return r < 0 ? r : changed_save(w, name, mountpoint, &s->changed, report, e);
 }
 
 static int save(struct set_writer *w, const char *name, const char *mountpoint, dev_t device, uint64_t total,
 		struct report *report, struct error *e)
 {
 	_cleanup_(saving) struct saving s = { .mountpoint = mountpoint, .device = device };
+	_cleanup_(frames) struct frames frames = { 0 };
 	_cleanup_(free) char *what = xasprintf("back up %s", mountpoint);
 	int r = saving_open(&s, e);
 
 	if (r < 0)
 		return r;
 	report_begin(report, what, total);
-	r = stream_produce(w, name, method_archive.name, total, report, save_all, &s, e);
+	r = stream_produce(w, name, method_archive.name, total, &frames, report, save_all, &s, e);
 	report_end(report);
 	if (r == 0)
 		r = stream_add_text(w, name, TIMES_METHOD, &s.times, e);
-	if (r == 0)
-		tell_changed(&s.changed, mountpoint, report);
-	return r;
+	return r < 0 ? r : save_listing(w, name, mountpoint, &s, &frames, report, e);
 }
 
 /* ---- restoring ---- */

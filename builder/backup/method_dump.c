@@ -3,6 +3,8 @@
  * lost, see xattrs.h. */
 #include "backup/method.h"
 
+#include "backup/dump_tree.h"
+#include "backup/listing_stream.h"
 #include "backup/set_private.h"
 #include "backup/times.h"
 #include "backup/xattrs.h"
@@ -15,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 enum { pipe_size = 1 << 20, said_max = 1 << 20 };
 
@@ -116,10 +119,49 @@ static int dump_failed(const char *said, const char *device, struct error *e)
 	return -EIO;
 }
 
+/* A stream that ends too early: dump knows why. */
+static int broken_off(struct proc *dump, int said_fd, const char *device, struct error *e)
+{
+	struct error stream = *e;
+	int r = proc_wait(dump, NULL, e);
+	_cleanup_(free) char *said = said_read(said_fd);
+
+	if (r < 0)
+		return dump_failed(said, device, e);
+	*e = stream;
+	error_prefix(e, "dump %s", device);
+	return -EBADMSG;
+}
+
+/* What is known of a file system while it is saved. */
+struct saving {
+	struct dump_tree *tree;
+	struct frames frames;
+	struct timespec begun; /* a file that is newer may have changed while it was read */
+	int64_t date; /* dump's own */
+	struct strlist changed; /* paths */
+};
+
+static void saving_free(struct saving *s)
+{
+	dump_tree_free(s->tree);
+	frames_free(&s->frames);
+	strlist_free(&s->changed);
+}
+DEFINE_CLEANUP(saving, struct saving, saving_free)
+
+static int watch_dump(void *user, const struct pull *in, struct error *e)
+{
+	struct saving *s = user;
+
+	return dump_tree_read(s->tree, in, &s->date, e);
+}
+
 /* Runs dump into `w`. */
 static int dump_device(struct set_writer *w, const char *name, const char *device, uint64_t total,
-		       struct report *report, struct error *e)
+		       struct saving *s, struct report *report, struct error *e)
 {
+	const struct stream_watch watch = { .read = watch_dump, .user = s };
 	_cleanup_(proc) struct proc dump = PROC_NONE;
 	_cleanup_(fd) int said_fd = said_open(e);
 	int fds[2];
@@ -141,20 +183,59 @@ static int dump_device(struct set_writer *w, const char *name, const char *devic
 	if (r < 0)
 		return r;
 	(void)close(TAKE_FD(in)); /* the child's now: its end is the stream's */
-	r = set_add_stream(w, name, method_dump.name, out, total, report, e);
+	r = stream_add(w, name, method_dump.name, out, total, &watch, &s->frames, report, e);
 	if (r < 0)
-		return r; /* dump is killed with `dump` */
+		return r == -EBADMSG ? broken_off(&dump, said_fd, device, e)
+				     : r; /* or dump is killed with `dump` */
 	r = proc_wait(&dump, NULL, e);
 	_cleanup_(free) char *said = said_read(said_fd);
 
 	return r < 0 ? dump_failed(said, device, e) : check_said(said, device, e);
 }
 
+static int64_t nanoseconds(const struct timespec *t)
+{
+	return t->tv_sec * INT64_C(1000000000) + t->tv_nsec;
+}
+
+static void note_file(void *user, const struct walked *file, const unsigned char *xattrs)
+{
+	enum { clock_grain = 20000000 }; /* nanoseconds: the kernel's stamps of files lag by a tick */
+	struct saving *s = user;
+	bool same = dump_tree_note(s->tree, &file->st, xattrs);
+
+	if (S_ISREG(file->st.st_mode) &&
+	    (!same || nanoseconds(&file->st.st_ctim) >= nanoseconds(&s->begun) - clock_grain))
+		strlist_add(&s->changed, file->path);
+}
+
+static int walk_tree(void *user, int (*each)(void *user, const struct listed *f, struct error *e),
+		     void *each_user, struct error *e)
+{
+	return dump_tree_walk(user, each, each_user, e);
+}
+
+/* What comes beside the stream. Afterwards, when dump has brought all inodes into memory in the order of the disk. A file that
+ * was changed meanwhile keeps dump's whole seconds. */
+static int save_beside(struct set_writer *w, const char *name, const char *mountpoint, dev_t number,
+		       struct saving *s, struct report *report, struct error *e)
+{
+	const struct listing_source source = { .walk = walk_tree, .user = s->tree };
+	_cleanup_(strbuf) struct strbuf xattrs = { 0 };
+	int r = times_save(w, name, mountpoint, number, &xattrs, note_file, s, e);
+
+	if (r == 0)
+		r = xattrs_save(w, name, &xattrs, e);
+	if (r == 0)
+		r = listing_save(w, name, &s->frames, &source, e);
+	return r < 0 ? r : changed_save(w, name, mountpoint, &s->changed, report, e);
+}
+
 static int save(struct set_writer *w, const char *name, const char *mountpoint, dev_t number, uint64_t total,
 		struct report *report, struct error *e)
 {
 	_cleanup_(free) char *device = NULL, *what = xasprintf("back up %s", mountpoint);
-	_cleanup_(strbuf) struct strbuf xattrs = { 0 };
+	_cleanup_(saving) struct saving s = { .tree = dump_tree_new() };
 	_cleanup_(fd) int fd = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
@@ -166,14 +247,11 @@ static int save(struct set_writer *w, const char *name, const char *mountpoint, 
 	/* dump reads the device: what is still in memory only must be there. */
 	if (syncfs(fd) < 0)
 		return error_errno(e, errno, "flush %s", mountpoint);
+	(void)clock_gettime(CLOCK_REALTIME, &s.begun); /* cannot fail with a valid clock */
 	report_begin(report, what, total);
-	r = dump_device(w, name, device, total, report, e);
+	r = dump_device(w, name, device, total, &s, report, e);
 	report_end(report);
-	/* Afterwards, when dump has brought all inodes into memory in the order of the disk. A file that was
-	 * changed meanwhile keeps dump's whole seconds. */
-	if (r == 0)
-		r = times_save(w, name, mountpoint, number, &xattrs, e);
-	return r < 0 ? r : xattrs_save(w, name, &xattrs, e);
+	return r < 0 ? r : save_beside(w, name, mountpoint, number, &s, report, e);
 }
 
 /* ---- restoring ---- */

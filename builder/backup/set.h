@@ -42,6 +42,10 @@ const char *set_shown(const struct set *s); /* "HOST/NAME" */
  * no chunk of a stream is missing. The first that is not is the error. */
 int set_verify(struct set *s, struct report *report, struct error *e);
 
+/* Do the listings of its streams agree with them: each frame where the index says; `deep`: every stream is unpacked and read, and
+ * every file in it is what was listed, by its SHA-256. For a set that set_verify() found good. */
+int set_check_listings(struct set *s, bool deep, struct report *report, struct error *e);
+
 /* machine.conf of the set, checked against its sum. The caller frees. */
 int set_machine_conf(struct set *s, char **ret_text, struct error *e);
 

@@ -54,8 +54,8 @@ static int take_error(const struct end *end, struct error *e)
 }
 
 int stream_produce(struct set_writer *w, const char *name, const char *method, uint64_t total,
-		   struct report *report, int (*produce)(void *user, int fd, struct error *e), void *user,
-		   struct error *e)
+		   struct frames *ret_frames, struct report *report,
+		   int (*produce)(void *user, int fd, struct error *e), void *user, struct error *e)
 {
 	struct end end = { .work = produce, .user = user };
 	pthread_t thread;
@@ -64,7 +64,7 @@ int stream_produce(struct set_writer *w, const char *name, const char *method, u
 
 	if (r < 0)
 		return r;
-	r = set_add_stream(w, name, method, fd, total, report, e);
+	r = stream_add(w, name, method, fd, total, NULL, ret_frames, report, e);
 	(void)close(fd); /* read side: who still writes gets EPIPE */
 	(void)pthread_join(thread, NULL); /* ours, joinable, once */
 	return r < 0 ? r : take_error(&end, e);

@@ -1,14 +1,14 @@
 /* Streams that this program itself makes or takes in: a thread at the other end of a pipe, where a method's own
  * program stands otherwise. Private to this room. */
 #pragma once
-#include "backup/set.h"
+#include "backup/stream_watch.h"
 
 /* Adds the stream NAME.METHOD out of what `produce` writes to its descriptor, which it owns. It runs beside
  * the caller. A failure of `produce` is the error, unless the stream failed before: then its writes fail
- * with EPIPE. */
+ * with EPIPE. `ret_frames` may be NULL. */
 int stream_produce(struct set_writer *w, const char *name, const char *method, uint64_t total,
-		   struct report *report, int (*produce)(void *user, int fd, struct error *e), void *user,
-		   struct error *e);
+		   struct frames *ret_frames, struct report *report,
+		   int (*produce)(void *user, int fd, struct error *e), void *user, struct error *e);
 
 /* Adds the stream NAME.METHOD that is in memory, 1 GiB at most; none when it is empty. */
 int stream_add_text(struct set_writer *w, const char *name, const char *method, const struct strbuf *text,

@@ -1,7 +1,9 @@
 /* A plain stream becomes chunks: the caller's thread reads frames, one thread per core compresses each
- * frame by itself, one thread hashes and writes them in order. Frames are independent, so that every chunk
+ * frame by itself, one thread hashes and writes them in order, and one, if the caller wants it, reads the
+ * stream's own format. Frames are independent, so that every chunk
  * decompresses alone and later readers can begin in the middle. */
 #include "backup/set_private.h"
+#include "backup/stream_watch.h"
 
 #include "base/fs.h"
 
@@ -21,6 +23,12 @@ enum {
 	workers_max = 64,
 };
 
+struct slot {
+	char *plain, *packed;
+	size_t plain_len, packed_len;
+	bool done; /* packed */
+};
+
 /* ---- chunks ---- */
 
 struct chunks {
@@ -28,6 +36,7 @@ struct chunks {
 	char *prefix; /* NAME.METHOD.zst */
 	uint64_t limit; /* bytes of a chunk */
 	unsigned number; /* of the next one */
+	struct frames *frames; /* where each frame comes to lie is noted there; NULL: nowhere */
 	/* the open one */
 	char *name; /* NULL: none is open */
 	int fd;
@@ -80,8 +89,22 @@ static int chunk_end(struct chunks *c, struct error *e)
 	return 0;
 }
 
-static int chunk_put(struct chunks *c, const void *frame, size_t len, struct error *e)
+static void note_frame(struct chunks *c, size_t plain_len, size_t len)
 {
+	struct frames *f = c->frames;
+
+	if (!f)
+		return;
+	f->items = xgrow(f->items, f->count + 1, &f->capacity, sizeof(*f->items));
+	f->items[f->count++] =
+		(struct frame) { .plain = f->plain, .offset = c->len, .len = len, .chunk = c->number - 1 };
+	f->plain += plain_len;
+}
+
+static int chunk_put(struct chunks *c, const struct slot *slot, struct error *e)
+{
+	const void *frame = slot->packed;
+	size_t len = slot->packed_len;
 	int r = 0;
 
 	if (c->name && c->len + len > c->limit)
@@ -94,6 +117,7 @@ static int chunk_put(struct chunks *c, const void *frame, size_t len, struct err
 	if (r < 0)
 		return chunk_error(c, -r, e);
 	digest_add(c->digest, frame, len);
+	note_frame(c, slot->plain_len, len);
 	c->len += len;
 	c->w->packed += len;
 	if (c->len - c->flushed >= flush_every) {
@@ -107,19 +131,16 @@ static int chunk_put(struct chunks *c, const void *frame, size_t len, struct err
 
 /* ---- the pipeline ---- */
 
-struct slot {
-	char *plain, *packed;
-	size_t plain_len, packed_len;
-	bool done; /* packed */
-};
-
 struct pipeline {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct slot *slots; /* a ring: frame N is in slots[N % count] */
 	size_t count, frame_size, packed_size;
-	/* frames: written <= taken <= filled <= written + count */
+	/* frames: written <= taken <= filled <= written + count, and the same for seen */
 	uint64_t filled, taken, written;
+	uint64_t seen; /* the watcher's; without one, always as many as were filled */
+	const struct stream_watch *watch;
+	bool looking; /* the watcher has frame `seen` */
 	bool ended; /* no more frames will be filled */
 	bool failed;
 	struct error error; /* why: the first failure */
@@ -231,7 +252,7 @@ static void *write_frames(void *user)
 	struct slot *slot;
 
 	while ((slot = next_packed(p))) {
-		if (chunk_put(p->chunks, slot->packed, slot->packed_len, &e) < 0) {
+		if (chunk_put(p->chunks, slot, &e) < 0) {
 			fail(p, &e);
 			return NULL;
 		}
@@ -244,11 +265,55 @@ static void *write_frames(void *user)
 	return NULL;
 }
 
+/* Gives the frame that the watcher had back, and waits for the next. */
+static ssize_t next_plain(void *user, const char **ret, struct error *e)
+{
+	struct pipeline *p = user;
+	ssize_t len = 0;
+
+	(void)pthread_mutex_lock(&p->lock);
+	if (p->looking) {
+		p->seen++;
+		p->looking = false;
+		(void)pthread_cond_broadcast(&p->changed);
+	}
+	while (!p->failed && p->seen == p->filled && !p->ended)
+		(void)pthread_cond_wait(&p->changed, &p->lock);
+	if (p->failed) {
+		len = error_text(e, ECANCELED, "the stream failed");
+	} else if (p->seen < p->filled) {
+		const struct slot *slot = &p->slots[p->seen % p->count];
+
+		*ret = slot->plain;
+		len = (ssize_t)slot->plain_len; /* a frame of nothing is the only one */
+		p->looking = true;
+	}
+	(void)pthread_mutex_unlock(&p->lock);
+	return len;
+}
+
+static void *watch_frames(void *user)
+{
+	struct pipeline *p = user;
+	const struct pull in = { .next = next_plain, .user = p };
+	const char *rest;
+	struct error e;
+	ssize_t n = 1;
+	int r = p->watch->read(p->watch->user, &in, &e);
+
+	while (r == 0 && n > 0) /* it may know its end before the stream does */
+		n = next_plain(p, &rest, &e);
+	if (r < 0)
+		fail(p, &e); /* does nothing where the stream has failed before */
+	return NULL;
+}
+
 /* Waits for room; NULL: it failed meanwhile. */
 static struct slot *next_free(struct pipeline *p)
 {
 	(void)pthread_mutex_lock(&p->lock);
-	while (!p->failed && p->filled - p->written == p->count)
+	while (!p->failed &&
+	       (p->filled - p->written == p->count || (p->watch && p->filled - p->seen == p->count)))
 		(void)pthread_cond_wait(&p->changed, &p->lock);
 	struct slot *slot = p->failed ? NULL : &p->slots[p->filled % p->count];
 
@@ -295,12 +360,14 @@ static unsigned worker_count(void)
 static int run(struct pipeline *p, unsigned workers, int in_fd, uint64_t *plain, struct report *report,
 	       struct error *e)
 {
-	pthread_t threads[workers_max + 1];
-	unsigned started = 0;
+	void *(*const first[])(void *) = { write_frames, p->watch ? watch_frames : compress_frames };
+	pthread_t threads[workers_max + 2];
+	unsigned started = 0, wanted = workers + 1 + (p->watch != NULL);
 	int r = 0, code = 0;
 
-	for (; started <= workers && !code; started += !code)
-		code = pthread_create(&threads[started], NULL, started ? compress_frames : write_frames, p);
+	for (; started < wanted && !code; started += !code)
+		code = pthread_create(&threads[started], NULL, started < 2 ? first[started] : compress_frames,
+				      p);
 	if (code) {
 		struct error failure;
 
@@ -324,10 +391,12 @@ static int run(struct pipeline *p, unsigned workers, int in_fd, uint64_t *plain,
 	return -e->code;
 }
 
-int set_add_stream(struct set_writer *w, const char *name, const char *method, int in_fd, uint64_t total,
-		   struct report *report, struct error *e)
+int stream_add(struct set_writer *w, const char *name, const char *method, int in_fd, uint64_t total,
+	       const struct stream_watch *watch, struct frames *ret_frames, struct report *report,
+	       struct error *e)
 {
-	_cleanup_(chunks) struct chunks c = { .w = w, .fd = -1, .limit = w->chunk_size };
+	_cleanup_(
+		chunks) struct chunks c = { .w = w, .fd = -1, .limit = w->chunk_size, .frames = ret_frames };
 	_cleanup_(pipeline) struct pipeline p = { 0 };
 	unsigned workers = worker_count();
 	uint64_t plain = 0;
@@ -341,10 +410,23 @@ int set_add_stream(struct set_writer *w, const char *name, const char *method, i
 	if (c.limit < total / chunks_wanted)
 		c.limit = total / chunks_wanted;
 	pipeline_init(&p, &c, workers);
+	p.watch = watch;
 	int r = run(&p, workers, in_fd, &plain, report, e);
 
 	if (r == 0)
 		r = chunk_end(&c, e);
 	w->plain += plain;
 	return r;
+}
+
+int set_add_stream(struct set_writer *w, const char *name, const char *method, int in_fd, uint64_t total,
+		   struct report *report, struct error *e)
+{
+	return stream_add(w, name, method, in_fd, total, NULL, NULL, report, e);
+}
+
+void frames_free(struct frames *f)
+{
+	free(f->items);
+	*f = (struct frames) { 0 };
 }

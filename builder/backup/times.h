@@ -15,9 +15,11 @@ void times_record(struct strbuf *records, const struct walked *file);
 
 /* Walks the file system on `device`, mounted at `mountpoint` (backup/walk.h). Listed are those whose
  * time dump(8) cannot hold (31 bits of whole seconds), and the root; what xattrs_list() says of each goes to
- * `xattrs`. A name that restore(8) cannot bring back (255 bytes) is an error. */
+ * `xattrs`, and `note` is called for each with the digest of its attributes (listing.h; NULL: none). A name that restore(8) cannot bring back (255 bytes) is an error. */
 int times_save(struct set_writer *w, const char *name, const char *mountpoint, dev_t device,
-	       struct strbuf *xattrs, struct error *e);
+	       struct strbuf *xattrs,
+	       void (*note)(void *user, const struct walked *file, const unsigned char *xattrs), void *user,
+	       struct error *e);
 
 /* Puts the times back below `folder`, where type and whole seconds are those of the record: a file that
  * the dump holds in another state keeps its own. A set without such a stream is fine. */

@@ -1,18 +1,21 @@
 /* Listing modification times, and in the same walk extended attributes. */
 #include "backup/times.h"
 
+#include "backup/listing.h"
 #include "backup/stream_thread.h"
 #include "backup/xattrs.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-struct listing {
+struct walk_list {
 	const char *mountpoint;
 	dev_t device;
 	FILE *out;
 	struct strbuf record; /* the last one */
 	struct strbuf *xattrs; /* records of xattrs.h */
+	void (*note)(void *user, const struct walked *file, const unsigned char *xattrs);
+	void *user;
 };
 
 static char type_letter(mode_t mode)
@@ -54,7 +57,7 @@ void times_record(struct strbuf *records, const struct walked *file)
 	strbuf_add(records, "", 1);
 }
 
-static int put(struct listing *l, const struct walked *file, struct error *e)
+static int put(struct walk_list *l, const struct walked *file, struct error *e)
 {
 	l->record.len = 0;
 	times_record(&l->record, file);
@@ -65,7 +68,7 @@ static int put(struct listing *l, const struct walked *file, struct error *e)
 
 /* restore(8) takes a name of 255 bytes for an empty one, and still exits 0: the file is lost, or everything
  * when it is a folder. */
-static int refuse_name(const struct listing *l, const struct walked *file, struct error *e)
+static int refuse_name(const struct walk_list *l, const struct walked *file, struct error *e)
 {
 	return error_text(
 		e, ENAMETOOLONG,
@@ -76,11 +79,18 @@ static int refuse_name(const struct listing *l, const struct walked *file, struc
 
 static int list_file(void *user, const struct walked *file, struct error *e)
 {
-	struct listing *l = user;
+	struct walk_list *l = user;
+	unsigned char digest[LISTING_XATTRS];
+	bool any = false;
 
 	if (strlen(file->name) >= 255)
 		return refuse_name(l, file, e);
 	int r = xattrs_list(l->xattrs, file->dirfd, file->name, file->path, e);
+
+	if (r == 0)
+		r = xattrs_digest(file->dirfd, file->name, file->path, &any, digest, e);
+	if (r == 0)
+		l->note(l->user, file, any ? digest : NULL);
 
 	/* The root's own has changed when the rest is back. */
 	return r == 0 && (streq(file->path, ".") || !fits_dump(&file->st.st_mtim)) ? put(l, file, e) : r;
@@ -88,7 +98,7 @@ static int list_file(void *user, const struct walked *file, struct error *e)
 
 static int list_files(void *user, int fd, struct error *e)
 {
-	struct listing *l = user;
+	struct walk_list *l = user;
 
 	l->out = fdopen(fd, "w");
 	if (!l->out) {
@@ -103,13 +113,17 @@ static int list_files(void *user, int fd, struct error *e)
 }
 
 int times_save(struct set_writer *w, const char *name, const char *mountpoint, dev_t device,
-	       struct strbuf *xattrs, struct error *e)
+	       struct strbuf *xattrs,
+	       void (*note)(void *user, const struct walked *file, const unsigned char *xattrs), void *user,
+	       struct error *e)
 {
-	struct listing list = { .mountpoint = mountpoint, .device = device, .xattrs = xattrs };
+	struct walk_list list = {
+		.mountpoint = mountpoint, .device = device, .xattrs = xattrs, .note = note, .user = user
+	};
 	struct report quiet;
 
 	report_init(&quiet, VERBOSITY_QUIET, false);
-	int r = stream_produce(w, name, TIMES_METHOD, 0, &quiet, list_files, &list, e);
+	int r = stream_produce(w, name, TIMES_METHOD, 0, NULL, &quiet, list_files, &list, e);
 
 	strbuf_free(&list.record);
 	return r;

@@ -1,6 +1,7 @@
 #include "backup/xattrs.h"
 
 #include "backup/inside.h"
+#include "backup/listing.h"
 #include "backup/set_private.h"
 #include "backup/stream_thread.h"
 #include "base/fs.h"
@@ -54,19 +55,67 @@ static int put_values(struct strbuf *b, const char *at, const char *path, const 
 	return 0;
 }
 
+/* The names of all attributes of what is at `at`; `few` is used where they fit. Their bytes, or negative. */
+static ssize_t read_names(const char *at, char *few, size_t size, char **ret_many, const char *path,
+			  struct error *e)
+{
+	ssize_t len = llistxattr(at, few, size);
+
+	*ret_many = len < 0 && errno == ERANGE ? xmalloc(names_max) : NULL;
+	if (*ret_many)
+		len = llistxattr(at, *ret_many, names_max);
+	if (len < 0 && (errno == ENOENT || errno == ENOTSUP))
+		return 0;
+	return len < 0 ? error_errno(e, errno, "list the attributes of %s", path) : len;
+}
+
+int xattrs_digest(int dirfd, const char *name, const char *path, bool *ret_any, unsigned char *ret,
+		  struct error *e)
+{
+	_cleanup_(free) char *at = xasprintf("/proc/self/fd/%d/%s", dirfd, name);
+	_cleanup_(free) char *many = NULL;
+	_cleanup_(strlist) struct strlist sorted = { 0 };
+	unsigned char whole[DIGEST_SIZE];
+	char few[256];
+	ssize_t len = read_names(at, few, sizeof(few), &many, path, e);
+
+	*ret_any = len > 0;
+	if (len <= 0)
+		return (int)len;
+	_cleanup_(free) unsigned char *value = xmalloc(value_max);
+	_cleanup_(digest) struct digest *d = digest_new();
+	const char *names = many ? many : few;
+
+	for (const char *one = names; one < names + len; one += strlen(one) + 1)
+		strlist_add(&sorted, one);
+	strlist_sort(&sorted);
+	for (size_t i = 0; i < sorted.count; i++) {
+		ssize_t n = lgetxattr(at, sorted.items[i], value, value_max);
+		char size[24];
+
+		if (n < 0 && errno != ENODATA && errno != ENOENT)
+			return error_errno(e, errno, "read %s of %s", sorted.items[i], path);
+		if (n < 0)
+			continue;
+		(void)snprintf(size, sizeof(size), "%zd", n);
+		digest_add(d, sorted.items[i], strlen(sorted.items[i]) + 1);
+		digest_add(d, size, strlen(size) + 1);
+		digest_add(d, value, (size_t)n);
+	}
+	digest_bytes(d, whole);
+	memcpy(ret, whole, LISTING_XATTRS);
+	return 0;
+}
+
 int xattrs_list(struct strbuf *records, int dirfd, const char *name, const char *path, struct error *e)
 {
 	_cleanup_(free) char *at = xasprintf("/proc/self/fd/%d/%s", dirfd, name);
+	_cleanup_(free) char *many = NULL;
 	char few[256];
-	ssize_t len = llistxattr(at, few, sizeof(few));
-	_cleanup_(free) char *many = len < 0 && errno == ERANGE ? xmalloc(names_max) : NULL;
+	ssize_t len = read_names(at, few, sizeof(few), &many, path, e);
 
-	if (many)
-		len = llistxattr(at, many, names_max);
 	if (len < 0)
-		return errno == ENOENT || errno == ENOTSUP
-			       ? 0
-			       : error_errno(e, errno, "list the attributes of %s", path);
+		return (int)len;
 	const char *names = many ? many : few;
 
 	if (len == 0 || strlen(names) + 1 == (size_t)len)

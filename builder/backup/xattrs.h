@@ -13,11 +13,18 @@
 #pragma once
 #include "backup/set.h"
 
+#include <stdbool.h>
+
 #define XATTRS_METHOD "xattrs"
 
 /* Adds the record of NAME below `dirfd`, when it needs one. `path`: what it is called in the record. One that
  * goes away meanwhile is fine. */
 int xattrs_list(struct strbuf *records, int dirfd, const char *name, const char *path, struct error *e);
+
+/* The digest that a listing holds (listing.h, LISTING_XATTRS bytes). `*ret_any`: it has attributes at all. One that goes
+ * away meanwhile has none. */
+int xattrs_digest(int dirfd, const char *name, const char *path, bool *ret_any, unsigned char *ret,
+		  struct error *e);
 
 /* The records as the stream NAME.xattrs; none when there are none. */
 int xattrs_save(struct set_writer *w, const char *name, const struct strbuf *records, struct error *e);

@@ -31,18 +31,24 @@ void digest_add(struct digest *d, const void *data, size_t len)
 	must(EVP_DigestUpdate(d->context, data, len) == 1);
 }
 
+void digest_bytes(struct digest *d, unsigned char ret[DIGEST_SIZE])
+{
+	unsigned len = 0;
+
+	must(EVP_DigestFinal_ex(d->context, ret, &len) == 1 && len == DIGEST_SIZE);
+}
+
 void digest_hex(struct digest *d, char ret_hex[DIGEST_HEX_SIZE])
 {
 	static const char digits[] = "0123456789abcdef";
-	unsigned char raw[EVP_MAX_MD_SIZE];
-	unsigned len = 0;
+	unsigned char raw[DIGEST_SIZE];
 
-	must(EVP_DigestFinal_ex(d->context, raw, &len) == 1 && len == (DIGEST_HEX_SIZE - 1) / 2);
-	for (unsigned i = 0; i < len; i++) {
+	digest_bytes(d, raw);
+	for (unsigned i = 0; i < DIGEST_SIZE; i++) {
 		ret_hex[2 * i] = digits[raw[i] >> 4];
 		ret_hex[2 * i + 1] = digits[raw[i] & 15];
 	}
-	ret_hex[2 * len] = '\0';
+	ret_hex[2 * DIGEST_SIZE] = '\0';
 }
 
 void digest_free(struct digest *d)

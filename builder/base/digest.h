@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define DIGEST_SIZE 32
 #define DIGEST_HEX_SIZE 65 /* 64 hexadecimal digits and the NUL */
 
 /* A running hash. Allocation failure ends the program, as in str.h. */
@@ -14,6 +15,7 @@ struct digest *digest_new(void);
 void digest_add(struct digest *d, const void *data, size_t len);
 /* Ends the hash; the object can then only be freed. */
 void digest_hex(struct digest *d, char ret_hex[DIGEST_HEX_SIZE]);
+void digest_bytes(struct digest *d, unsigned char ret[DIGEST_SIZE]);
 void digest_free(struct digest *d);
 static inline void cleanup_digest(struct digest **d)
 {

@@ -8,10 +8,10 @@
 
 struct wanted {
 	const char *host, *set; /* NULL: the only one; the newest */
-	bool all;
+	bool all, deep;
 };
 
-enum { OPTION_HOST = CMD_FIRST_OWN, OPTION_SET, OPTION_ALL };
+enum { OPTION_HOST = CMD_FIRST_OWN, OPTION_SET, OPTION_ALL, OPTION_DEEP };
 
 /* One line, or one JSON object per line. */
 static void print_result(struct cmd *c, const char *shown, const struct error *e)
@@ -30,14 +30,16 @@ static void print_result(struct cmd *c, const char *shown, const struct error *e
 }
 
 /* False: it is damaged, which has been said. */
-static bool verify_one(struct cmd *c, const struct target *target, const char *host, const char *name)
+static bool verify_one(struct cmd *c, const struct target *target, const char *host, const char *name,
+		       bool deep)
 {
 	_cleanup_(set) struct set *s = NULL;
 	_cleanup_(free) char *asked = xasprintf("%s/%s", host ? host : "", name ? name : "");
 	struct error e = { 0 };
 
-	if (set_open(target, host, name, &s, &e) == 0)
-		(void)set_verify(s, &c->report, &e); /* e.code tells */
+	/* e.code tells */
+	if (set_open(target, host, name, &s, &e) == 0 && set_verify(s, &c->report, &e) == 0)
+		(void)set_check_listings(s, deep, &c->report, &e);
 	if (e.code)
 		(void)cmd_failed(c, &e);
 	print_result(c, s ? set_shown(s) : asked, &e);
@@ -56,7 +58,7 @@ static int verify_all(struct cmd *c, const struct target *target, const struct w
 		if (!l.items[i].complete || (w->host && !streq(w->host, l.items[i].host)))
 			continue;
 		seen++;
-		bad += !verify_one(c, target, l.items[i].host, l.items[i].name);
+		bad += !verify_one(c, target, l.items[i].host, l.items[i].name, w->deep);
 	}
 	if (seen == 0) {
 		(void)error_text(&e, ENOENT, "%s: no complete set", target->shown);
@@ -76,7 +78,7 @@ static int verify(struct cmd *c, const char *argument, const struct wanted *w)
 		return cmd_failed(c, &e);
 	if (w->all)
 		return verify_all(c, &target, w);
-	return verify_one(c, &target, w->host, w->set) ? cmd_done(c) : EXIT_FAILED;
+	return verify_one(c, &target, w->host, w->set, w->deep) ? cmd_done(c) : EXIT_FAILED;
 }
 
 int cmd_verify(int argc, char *argv[])
@@ -84,6 +86,7 @@ int cmd_verify(int argc, char *argv[])
 	static const struct option options[] = { { "host", required_argument, NULL, OPTION_HOST },
 						 { "set", required_argument, NULL, OPTION_SET },
 						 { "all", no_argument, NULL, OPTION_ALL },
+						 { "deep", no_argument, NULL, OPTION_DEEP },
 						 CMD_OPTIONS_LONG };
 	_cleanup_(cmd) struct cmd c;
 	struct wanted w = { 0 };
@@ -100,6 +103,9 @@ int cmd_verify(int argc, char *argv[])
 			break;
 		case OPTION_ALL:
 			w.all = true;
+			break;
+		case OPTION_DEEP:
+			w.deep = true;
 			break;
 		default:
 			if (!cmd_option(&c, option, &exit_code))

@@ -2,10 +2,16 @@
  *
  *     set-tool save URL CREDENTIALS HOST NAME METHOD MOUNTPOINT CHUNK-SIZE     prints HOST/SET
  *     set-tool restore URL CREDENTIALS HOST NAME METHOD FOLDER                 of the newest set of HOST
+ *     set-tool walk MOUNTPOINT                 prints the file system's listing, from the disk itself
  *
  * CREDENTIALS is a file, or - for none. */
+#include "backup/listing.h"
 #include "backup/set.h"
+#include "backup/walk.h"
+#include "backup/xattrs.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -47,9 +53,73 @@ static int restore(const struct target *target, char *argv[], struct report *rep
 	return r < 0 ? r : set_restore_stream(s, argv[1], argv[2], argv[3], report, e);
 }
 
+/* ---- the disk's own listing ---- */
+
+static int hash(const struct walked *file, unsigned char *ret, struct error *e)
+{
+	enum { block = 1 << 20 };
+	_cleanup_(fd) int fd = openat(file->dirfd, file->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME);
+	_cleanup_(digest) struct digest *d = digest_new();
+	_cleanup_(free) char *buf = xmalloc(block);
+	ssize_t n;
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", file->path);
+	while ((n = read(fd, buf, block)) > 0)
+		digest_add(d, buf, (size_t)n);
+	digest_bytes(d, ret);
+	return n < 0 ? error_errno(e, errno, "read %s", file->path) : 0;
+}
+
+static int list_file(void *user, const struct walked *file, struct error *e)
+{
+	const struct stat *st = &file->st;
+	struct listed f = { .size = (uint64_t)st->st_size,
+			    .ino = st->st_ino,
+			    .mtime = st->st_mtim,
+			    .device = st->st_rdev,
+			    .mode = st->st_mode,
+			    .uid = st->st_uid,
+			    .gid = st->st_gid,
+			    .nlink = (uint32_t)st->st_nlink };
+	char target[4097] = "";
+	int r = xattrs_digest(file->dirfd, file->name, file->path, &f.has_xattrs, f.xattrs, e);
+
+	if (r == 0 && S_ISREG(f.mode)) {
+		r = hash(file, f.sha, e);
+		f.has_sha = true;
+	}
+	if (S_ISLNK(f.mode) && readlinkat(file->dirfd, file->name, target, sizeof(target) - 1) > 0)
+		f.target = xstrdup(target);
+	f.path = streq(file->path, ".") ? xstrdup(".") : xasprintf("./%s", file->path);
+	listing_take(user, &f);
+	return r;
+}
+
+static int walk(const char *mountpoint, struct error *e)
+{
+	_cleanup_(listing) struct listing l = { 0 };
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+	struct stat st;
+
+	if (stat(mountpoint, &st) < 0)
+		return error_errno(e, errno, "look at %s", mountpoint);
+	int r = walk_filesystem(mountpoint, st.st_dev, list_file, &l, e);
+
+	listing_sort(&l);
+	strbuf_puts(&text, LISTING_HEAD);
+	for (size_t i = 0; i < l.count; i++)
+		listing_format(&text, &l.items[i]);
+	if (r == 0)
+		(void)fwrite(text.data, 1, text.len, stdout);
+	return r;
+}
+
 static int run(int argc, char *argv[], struct report *report, struct error *e)
 {
 	_cleanup_(target) struct target target = { .dirfd = -1 };
+	if (argc == 3 && streq(argv[1], "walk"))
+		return walk(argv[2], e);
 	bool saves = argc == 9 && streq(argv[1], "save");
 
 	if (!saves && !(argc == 8 && streq(argv[1], "restore")))

@@ -1,0 +1,166 @@
+/* Do a stream and its listing agree. */
+#include "backup/dump_tree.h"
+#include "backup/listing_stream.h"
+#include "backup/method.h"
+#include "backup/set_private.h"
+#include "backup/stream_thread.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* Frames fill their chunks from begin to end, one after the other. */
+static int check_frames(struct set *s, const char *name, const char *method, const struct frames *frames,
+			struct error *e)
+{
+	_cleanup_(free) const struct sum **chunks = NULL;
+	size_t count, next = 0;
+	int r = set_stream_chunks(s, name, method, &chunks, &count, e);
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		uint64_t at = 0;
+		struct stat st;
+
+		for (; next < frames->count && frames->items[next].chunk == i; next++) {
+			if (frames->items[next].offset != at)
+				break;
+			at += frames->items[next].len;
+		}
+		if (fstatat(s->dirfd, chunks[i]->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			r = error_errno(e, errno, "open %s/%s", s->shown, chunks[i]->name);
+		else if ((uint64_t)st.st_size != at)
+			r = error_text(e, EBADMSG, "%s/%s: the index of %s knows another file", s->shown,
+				       chunks[i]->name, name);
+	}
+	if (r == 0 && next != frames->count)
+		return error_text(e, EBADMSG, "%s: the index of %s has frames that are not there", s->shown,
+				  name);
+	return r;
+}
+
+struct comparing {
+	const struct listing *listing;
+	size_t at; /* the line that is next */
+};
+
+static int differs(const struct listed *f, const char *how, struct error *e)
+{
+	return error_text(e, EBADMSG, "%.200s: %s", f->path, how);
+}
+
+/* A line of the listing, and what the stream says of it. */
+static int compare(const struct listed *listed, const struct listed *f, struct error *e)
+{
+	/* only the stream of this set was read */
+	if ((listed->back == 0) != (f->back == 0))
+		return differs(listed,
+			       listed->back ? "in the stream, though unchanged by its listing"
+					    : "listed, but not in the stream",
+			       e);
+	if (f->back)
+		return 0;
+	/* Where there is an ACL, an archive holds the group's own rights, and the disk shows the ACL's mask. */
+	mode_t compared = listed->has_xattrs ? ~(mode_t)S_IRWXG : ~(mode_t)0;
+
+	if ((f->mode & compared) != (listed->mode & compared) || f->uid != listed->uid ||
+	    f->gid != listed->gid)
+		return differs(listed, "type, mode or owner is not what was listed", e);
+	if (S_ISREG(f->mode) &&
+	    (f->size != listed->size || !listed->has_sha || memcmp(f->sha, listed->sha, sizeof(f->sha)) != 0))
+		return differs(listed, "its content is not what was listed", e);
+	if (f->target && (!listed->target || !streq(f->target, listed->target)))
+		return differs(listed, "its link is not what was listed", e);
+	return 0;
+}
+
+static int compare_next(void *user, const struct listed *f, struct error *e)
+{
+	struct comparing *c = user;
+
+	if (c->at == c->listing->count || !streq(c->listing->items[c->at].path, f->path))
+		return differs(f, "in the stream, but not listed", e);
+	return compare(&c->listing->items[c->at++], f, e);
+}
+
+static int read_dump(void *user, int fd, struct error *e)
+{
+	struct comparing *c = user;
+	_cleanup_(pull_fd) struct pull_fd in = { .fd = fd };
+	_cleanup_(dump_tree) struct dump_tree *tree = dump_tree_new();
+	const struct pull pull = { .next = pull_fd_next, .user = &in };
+
+	for (size_t i = 0; i < c->listing->count; i++)
+		if (c->listing->items[i]
+			    .back) { /* a dump of a higher level: what it lacks is in the listing */
+			dump_tree_base(tree, c->listing);
+			break;
+		}
+	int r = dump_tree_read(tree, &pull, NULL, e);
+
+	if (r == 0)
+		r = dump_tree_walk(tree, compare_next, c, e);
+	if (r == 0 && c->at < c->listing->count)
+		r = differs(&c->listing->items[c->at], "listed, but not in the stream", e);
+	return r;
+}
+
+static int compare_found(void *user, const struct listed *f, struct error *e)
+{
+	struct comparing *c = user;
+	const struct listed *listed = listing_find(c->listing, f->path);
+
+	if (!listed)
+		return differs(f, "in the stream, but not listed", e);
+	c->at++;
+	return f->mode ? compare(listed, f, e) : 0; /* another name of a file */
+}
+
+static int read_archive(void *user, int fd, struct error *e)
+{
+	struct comparing *c = user;
+	size_t here = 0;
+	int r = archive_list(fd, compare_found, c, e);
+
+	for (size_t i = 0; i < c->listing->count; i++)
+		here += c->listing->items[i].back == 0;
+	if (r == 0 && here != c->at)
+		return error_text(e, EBADMSG, "%zu files are listed, %zu are in the stream", here, c->at);
+	return r;
+}
+
+static int check_one(struct set *s, const char *name, const char *method, bool deep, struct report *report,
+		     struct error *e)
+{
+	_cleanup_(listing) struct listing listing = { 0 };
+	_cleanup_(frames) struct frames frames = { 0 };
+	struct comparing c = { .listing = &listing };
+	int r = listing_load(s, name, &listing, &frames, e);
+
+	if (r == 0)
+		r = check_frames(s, name, method, &frames, e);
+	if (r < 0 || !deep)
+		return r;
+	r = stream_consume(s, name, method, report, streq(method, "dump") ? read_dump : read_archive, &c, e);
+	if (r < 0)
+		error_prefix(e, "%s: listing and stream %s", s->shown, name);
+	return r;
+}
+
+int set_check_listings(struct set *s, bool deep, struct report *report, struct error *e)
+{
+	static const char *const methods[] = { "dump", "archive" };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->sums.count; i++)
+		for (size_t m = 0; r == 0 && m < sizeof(methods) / sizeof(*methods); m++) {
+			_cleanup_(free) char *name = xstrdup(s->sums.items[i].name);
+			_cleanup_(free) char *end = xasprintf(".%s.zst.000", methods[m]);
+
+			if (!str_ends(name, end))
+				continue;
+			name[strlen(name) - strlen(end)] = '\0';
+			if (listing_there(s, name)) /* older sets have none */
+				r = check_one(s, name, methods[m], deep, report, e);
+		}
+	return r;
+}

@@ -1,0 +1,30 @@
+/* A stream that is read while it is written, and where its frames come to lie. Private to this room. */
+#pragma once
+#include "backup/pull.h"
+#include "backup/set.h"
+
+/* One zstd frame, which unpacks by itself. */
+struct frame {
+	uint64_t plain; /* its first byte in the plain stream */
+	uint64_t offset; /* in its chunk */
+	uint64_t len; /* packed bytes */
+	unsigned chunk;
+};
+struct frames {
+	struct frame *items; /* in order */
+	size_t count, capacity;
+	uint64_t plain; /* bytes of all */
+};
+void frames_free(struct frames *f);
+DEFINE_CLEANUP(frames, struct frames, frames_free)
+
+struct stream_watch {
+	/* Reads the plain stream in a thread of its own. Its failure is that of the stream. */
+	int (*read)(void *user, const struct pull *in, struct error *e);
+	void *user;
+};
+
+/* set_add_stream(), watched. `watch` and `ret_frames` may be NULL. */
+int stream_add(struct set_writer *w, const char *name, const char *method, int in_fd, uint64_t total,
+	       const struct stream_watch *watch, struct frames *ret_frames, struct report *report,
+	       struct error *e);
