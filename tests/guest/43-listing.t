@@ -41,7 +41,7 @@ for method in dump archive; do
 	tree_same "$method: the listing is what the disk holds" "$(listing $method)" "$wanted"
 	is "$method: nothing has changed meanwhile" "$(ls target/$method/*/root.changed.* 2>/dev/null)" ""
 	like "$method: stream and listing agree" "$("$lifeboat" verify --deep --host $method "file://$PWD/target")" 'every byte'
-	disk $method-to 400M
+	loop_disk $method-to 400M
 	ok "$method: restored" "$tool" restore "file://$PWD/target" - $method root $method "$PWD/$method-to"
 	strip() { sed -E 's/ inode=[0-9]+//' | grep -av '^\./lost+found '; }
 	tree_same "$method: and what is restored is what was listed" "$("$tool" walk $method-to | strip)" "$(listing $method | strip)"
