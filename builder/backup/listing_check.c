@@ -11,7 +11,7 @@
 
 /* Frames fill their chunks from begin to end, one after the other. */
 static int check_frames(struct set *s, const char *name, const char *method, const struct frames *frames,
-			struct error *e)
+			struct report *report, struct error *e)
 {
 	_cleanup_(free) const struct sum **chunks = NULL;
 	size_t count, next = 0;
@@ -19,16 +19,15 @@ static int check_frames(struct set *s, const char *name, const char *method, con
 
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		uint64_t at = 0;
-		struct stat st;
+		uint64_t size = 0;
 
 		for (; next < frames->count && frames->items[next].chunk == i; next++) {
 			if (frames->items[next].offset != at)
 				break;
 			at += frames->items[next].len;
 		}
-		if (fstatat(s->dirfd, chunks[i]->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			r = error_errno(e, errno, "open %s/%s", s->shown, chunks[i]->name);
-		else if ((uint64_t)st.st_size != at)
+		r = set_chunk_size(s, chunks[i], &size, report, e);
+		if (r == 0 && size != at)
 			r = error_text(e, EBADMSG, "%s/%s: the index of %s knows another file", s->shown,
 				       chunks[i]->name, name);
 	}
@@ -137,7 +136,7 @@ static int check_one(struct set *s, const char *name, const char *method, bool d
 	int r = listing_load(s, name, &listing, &frames, e);
 
 	if (r == 0)
-		r = check_frames(s, name, method, &frames, e);
+		r = check_frames(s, name, method, &frames, report, e);
 	if (r < 0 || !deep)
 		return r;
 	r = stream_consume(s, name, method, report, streq(method, "dump") ? read_dump : read_archive, &c, e);

@@ -28,9 +28,11 @@ DEFINE_CLEANUP(set_list, struct set_list, set_list_free)
 struct set;
 
 /* Opens a complete set. `host` NULL: the only host there is (more than one: an error that lists
- * them). `name` NULL: the newest complete one. Reads and checks SHA256SUMS' own form. */
-int set_open(const struct target *target, const char *host, const char *name, struct set **ret,
-	     struct error *e);
+ * them). `name` NULL: the newest complete one. Reads and checks SHA256SUMS' own form. With replicas of the target,
+ * what is bad or gone in one place is read from another, with a warning; a server that goes away is waited for
+ * (target_options.retry) when there is no other. The target outlives the set. */
+int set_open(struct target *target, const char *host, const char *name, struct set **ret,
+	     struct report *report, struct error *e);
 void set_close(struct set *s);
 static inline void cleanup_set(struct set **s)
 {
@@ -47,7 +49,7 @@ int set_verify(struct set *s, struct report *report, struct error *e);
 int set_check_listings(struct set *s, bool deep, struct report *report, struct error *e);
 
 /* machine.conf of the set, checked against its sum. The caller frees. */
-int set_machine_conf(struct set *s, char **ret_text, struct error *e);
+int set_machine_conf(struct set *s, char **ret_text, struct report *report, struct error *e);
 
 /* Can this stream be restored at all: the method is known, and every chunk is listed. For before a disk is
  * written; what is in the chunks is set_verify()'s. */

@@ -3,6 +3,8 @@
 #include "backup/set.h"
 #include "base/digest.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /* SHA256SUMS in memory: sha256sum(1)'s format, "HEX  NAME". */
@@ -36,16 +38,72 @@ bool set_folder_name(const char *name, unsigned *ret_level, bool *ret_complete);
 /* "NAME.METHOD.zst.NNN" → NNN, when it is a chunk of that stream; -1 when it is not. */
 int chunk_number(const char *file, const char *name, const char *method);
 
+enum { SET_COPIES_MAX = 8 };
+
+/* An open set in one of its places. */
+struct set_copy {
+	struct target *target;
+	int dirfd;
+	unsigned opened; /* how often: whoever failed with an older one only has to look again */
+	bool gone; /* its server did not answer; others are asked first */
+};
+
 /* An open set. */
 struct set {
-	int dirfd;
+	struct set_copy *copies; /* at least one; the first is preferred */
+	size_t copy_count;
 	char *shown; /* HOST/NAME */
 	struct sums sums;
+	unsigned *
+		whole; /* for each sum: a copy that is known to hold that file whole, + 1; 0: not looked at yet */
+	pthread_mutex_t lock; /* of the copies */
 };
+
+/* A file of one copy, read in order. A server that goes away is waited for and mounted again, as long as no other
+ * copy can be asked; the reading goes on where it was. Threads may read files of one set at a time. */
+struct set_file {
+	struct set *s;
+	size_t copy;
+	const char *name;
+	int fd;
+	unsigned opened; /* the copy's, when `fd` was opened */
+	unsigned failures; /* since the last byte */
+	uint64_t offset; /* of the next byte */
+};
+#define SET_FILE_NONE     \
+	{                 \
+		.fd = -1, \
+	}
+/* Errors say "TARGET: HOST/SET/NAME" when the set has several copies, else "HOST/SET/NAME". */
+int set_file_open(struct set *s, size_t copy, const char *name, uint64_t offset, struct set_file *ret,
+		  struct report *report, struct error *e);
+/* Up to `len` bytes; fewer only at the end. */
+ssize_t set_file_read(struct set_file *f, void *data, size_t len, struct report *report, struct error *e);
+int set_file_size(struct set_file *f, uint64_t *ret, struct error *e);
+void set_file_close(struct set_file *f);
+DEFINE_CLEANUP(set_file, struct set_file, set_file_close)
+/* The set's name in messages about one copy. The caller frees. */
+char *set_copy_shown(const struct set *s, size_t copy);
+/* Which copy is to be asked for a file: not one of those in `tried` (bit n: copy n), one that answers first.
+ * -1: there is none. */
+int set_copy_next(struct set *s, unsigned tried);
+/* The same after one has failed, which is noted in `tried` (0 at first). */
+int set_copy_after(struct set *s, size_t failed, unsigned *tried);
+
+/* Looks where a file is whole, hashing it in each copy until one is, and notes it in `s->whole`. `done` (may be
+ * NULL) grows by the bytes as they are read. What is damaged in one copy and whole in another is a warning. */
+int set_find_whole(struct set *s, const struct sum *sum, char *buffer, size_t size,
+		   atomic_uint_fast64_t *done, struct report *report, struct error *e);
+/* The copy that is known to hold it whole, or else the first that is to be asked. */
+size_t set_copy_of(struct set *s, const struct sum *sum);
 /* The chunks of a stream in order, from its sums: a gap or no chunk at all is an error. The items are
  * the set's. The caller frees the array. */
 int set_stream_chunks(const struct set *s, const char *name, const char *method, const struct sum ***ret,
 		      size_t *ret_count, struct error *e);
+
+/* Bytes of a chunk, where it can be read. */
+int set_chunk_size(struct set *s, const struct sum *chunk, uint64_t *ret, struct report *report,
+		   struct error *e);
 
 /* A set being written. */
 struct set_writer {

@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-enum { sums_max = 4 << 20, small_file_max = 16 << 20 }; /* bytes */
+enum { sums_max = 4 << 20, small_file_max = 16 << 20, small_buffer = 64 << 10 }; /* bytes */
 
 void set_list_free(struct set_list *l)
 {
@@ -123,70 +123,151 @@ int set_list(const struct target *target, struct set_list *ret, struct error *e)
 
 /* ---- opening ---- */
 
-/* Which set is meant. */
-static int choose(const struct target *target, const char *host, const char *name, struct set_info *ret,
-		  struct error *e)
+/* Which set is meant: looked for in all replicas, where one may lack the newest. */
+static int choose(struct target *target, const char *host, const char *name, struct set_info *ret,
+		  struct report *report, struct error *e)
 {
-	_cleanup_(set_list) struct set_list l = { 0 };
 	_cleanup_(strlist) struct strlist hosts = { 0 };
-	const struct set_info *found = NULL;
-	int r = set_list(target, &l, e);
+	struct set_info found = { 0 };
+	struct error first = { 0 };
+	size_t read = 0;
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < l.count; i++) {
-		const struct set_info *info = &l.items[i];
+	for (struct target *t = target; t; t = t->replica) {
+		_cleanup_(set_list) struct set_list l = { 0 };
+		struct error why;
 
-		if (!info->complete || (name && !streq(info->name, name)) ||
-		    (host && !streq(info->host, host)))
+		if (set_list(t, &l, &why) < 0) {
+			if (!first.code)
+				first = why;
 			continue;
-		strlist_add_once(&hosts, info->host);
-		found = info; /* the last is the newest */
+		}
+		read++;
+		for (size_t i = 0; i < l.count; i++) {
+			struct set_info *info = &l.items[i];
+
+			if (!info->complete || (name && !streq(info->name, name)) ||
+			    (host && !streq(info->host, host)))
+				continue;
+			strlist_add_once(&hosts, info->host);
+			if (found.name && strcmp(info->name, found.name) <= 0)
+				continue;
+			free(found.host);
+			free(found.name);
+			found = *info;
+			info->host = info->name = NULL;
+		}
 	}
 	_cleanup_(free) char *which = strlist_join(&hosts, ", ");
+	_cleanup_(free) char *found_host = found.host, *found_name = found.name;
 
-	if (!found)
+	if (first.code && !read) {
+		*e = first;
+		return -e->code;
+	}
+	if (first.code)
+		report_warn(report, "%s", first.text);
+	if (!found_name)
 		return error_text(e, ENOENT, "%s: no complete set%s%s%s%s", target->shown, name ? " " : "",
 				  name ? name : "", host ? " of host " : "", host ? host : "");
 	if (hosts.count > 1)
 		return error_text(e, EINVAL,
 				  "%s: it holds sets of several hosts (%s): say which one (--host)",
 				  target->shown, which);
-	*ret = (struct set_info) { .host = xstrdup(found->host), .name = xstrdup(found->name) };
+	*ret = (struct set_info) { .host = TAKE_PTR(found_host), .name = TAKE_PTR(found_name) };
 	return 0;
 }
 
-int set_open(const struct target *target, const char *host, const char *name, struct set **ret,
-	     struct error *e)
+static int read_sums(int dirfd, const char *shown, struct sums *ret, struct error *e)
 {
-	_cleanup_(set) struct set *s = xcalloc(1, sizeof(*s));
-	_cleanup_(free) char *text = NULL, *path = NULL;
-	struct set_info info = { 0 };
+	_cleanup_(free) char *text = NULL;
 	size_t len;
+	int r = read_file_at(dirfd, SUMS_FILE, sums_max, &text, &len, e);
 
-	s->dirfd = -1;
-	int r = choose(target, host, name, &info, e);
-
-	if (r < 0)
-		return r;
-	path = xasprintf("%s/%s", info.host, info.name);
-	free(info.host);
-	free(info.name);
-	s->shown = xstrdup(path);
-	s->dirfd = openat(target->dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (s->dirfd < 0)
-		return error_errno(e, errno, "open %s/%s", target->shown, path);
-	r = read_file_at(s->dirfd, SUMS_FILE, sums_max, &text, &len, e);
 	if (r < 0) {
-		error_prefix(e, "%s", s->shown);
+		error_prefix(e, "%s", shown);
 		return r;
 	}
 	/* zeros are what a crash of the server leaves of a file */
-	r = strlen(text) == len
-		    ? sums_parse(text, s->shown, &s->sums, e)
-		    : error_text(e, EBADMSG, "%s/%s: damaged: it holds NUL bytes", s->shown, SUMS_FILE);
+	return strlen(text) == len
+		       ? sums_parse(text, shown, ret, e)
+		       : error_text(e, EBADMSG, "%s/%s: damaged: it holds NUL bytes", shown, SUMS_FILE);
+}
+
+static bool same_sums(const struct sums *a, const struct sums *b)
+{
+	bool same = a->count == b->count;
+
+	for (size_t i = 0; same && i < a->count; i++)
+		same = streq(a->items[i].name, b->items[i].name) && streq(a->items[i].hex, b->items[i].hex);
+	return same;
+}
+
+/* One place of the set. Its list of sums has to be that of the others: of two that differ, nobody can say which is
+ * right before every file was read, and what is not the same set must not be mixed. */
+static int add_copy(struct set *s, struct target *t, bool several, struct error *e)
+{
+	_cleanup_(sums) struct sums sums = { 0 };
+	_cleanup_(free) char *shown = xasprintf("%s%s%s", t->shown, "/", s->shown);
+	_cleanup_(fd) int fd = openat(t->dirfd, s->shown, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", shown);
+	int r = read_sums(fd, s->shown, &sums, e);
+
+	if (r < 0 && several)
+		error_prefix(e, "%s", t->shown);
 	if (r < 0)
 		return r;
+	if (s->copy_count && !same_sums(&sums, &s->sums))
+		return error_text(e, EBADMSG, "%s: its %s is not that of %s", shown, SUMS_FILE,
+				  s->copies[0].target->shown);
+	if (!s->copy_count) {
+		s->sums = sums;
+		sums = (struct sums) { 0 };
+	}
+	s->copies[s->copy_count++] = (struct set_copy) { .target = t, .dirfd = TAKE_FD(fd) };
+	return 0;
+}
+
+static int open_copies(struct set *s, struct target *target, struct report *report, struct error *e)
+{
+	struct error first = { 0 };
+
+	for (struct target *t = target; t && s->copy_count < SET_COPIES_MAX; t = t->replica) {
+		struct error why;
+
+		if (add_copy(s, t, target->replica != NULL, &why) == 0)
+			continue;
+		if (target->replica)
+			report_warn(report, "%s", why.text);
+		if (!first.code)
+			first = why;
+	}
+	if (s->copy_count)
+		return 0;
+	*e = first;
+	return -e->code;
+}
+
+int set_open(struct target *target, const char *host, const char *name, struct set **ret,
+	     struct report *report, struct error *e)
+{
+	_cleanup_(set) struct set *s = xcalloc(1, sizeof(*s));
+	struct set_info info = { 0 };
+
+	(void)pthread_mutex_init(&s->lock, NULL); /* cannot fail on Linux */
+	int r = choose(target, host, name, &info, report, e);
+
+	if (r < 0)
+		return r;
+	s->shown = xasprintf("%s/%s", info.host, info.name);
+	free(info.host);
+	free(info.name);
+	s->copies = xcalloc(SET_COPIES_MAX, sizeof(*s->copies));
+	r = open_copies(s, target, report, e);
+	if (r < 0)
+		return r;
+	s->whole = xcalloc(s->sums.count + 1, sizeof(*s->whole));
 	*ret = TAKE_PTR(s);
 	return 0;
 }
@@ -195,10 +276,13 @@ void set_close(struct set *s)
 {
 	if (!s)
 		return;
-	if (s->dirfd >= 0)
-		(void)close(s->dirfd); /* read side */
+	for (size_t i = 0; i < s->copy_count; i++)
+		(void)close(s->copies[i].dirfd); /* read side */
+	free(s->copies);
+	free(s->whole);
 	sums_free(&s->sums);
 	free(s->shown);
+	(void)pthread_mutex_destroy(&s->lock); /* nobody holds it */
 	free(s);
 }
 
@@ -207,26 +291,52 @@ const char *set_shown(const struct set *s)
 	return s->shown;
 }
 
-int set_machine_conf(struct set *s, char **ret_text, struct error *e)
+/* A small file as it is in one copy, whatever its sum says. The caller frees. */
+static int read_small(struct set *s, size_t copy, const char *name, char **ret, size_t *ret_len,
+		      struct report *report, struct error *e)
+{
+	_cleanup_(set_file) struct set_file f = SET_FILE_NONE;
+	uint64_t size = 0;
+	int r = set_file_open(s, copy, name, 0, &f, report, e);
+
+	if (r == 0)
+		r = set_file_size(&f, &size, e);
+	if (r < 0)
+		return r;
+	if (size > small_file_max)
+		return error_text(e, EFBIG, "%s/%s: it is larger than 16 MiB", s->shown, name);
+	_cleanup_(free) char *text = xmalloc((size_t)size + 1);
+	ssize_t n = set_file_read(&f, text, (size_t)size, report, e);
+
+	if (n < 0)
+		return (int)n;
+	text[n] = '\0';
+	*ret = TAKE_PTR(text);
+	*ret_len = (size_t)n;
+	return 0;
+}
+
+int set_machine_conf(struct set *s, char **ret_text, struct report *report, struct error *e)
 {
 	static const char file[] = "machine.conf";
 	const struct sum *sum = sums_find(&s->sums, file);
 	_cleanup_(free) char *text = NULL;
+	_cleanup_(free) char *buffer = xmalloc(small_buffer);
 	_cleanup_(digest) struct digest *d = digest_new();
 	char hex[DIGEST_HEX_SIZE];
-	size_t len;
+	size_t len = 0;
 
 	if (!sum)
 		return error_text(e, EBADMSG, "%s: %s does not list %s", s->shown, SUMS_FILE, file);
-	int r = read_file_at(s->dirfd, file, small_file_max, &text, &len, e);
+	int r = set_find_whole(s, sum, buffer, small_buffer, NULL, report, e);
 
-	if (r < 0) {
-		error_prefix(e, "%s", s->shown);
+	if (r == 0)
+		r = read_small(s, set_copy_of(s, sum), file, &text, &len, report, e);
+	if (r < 0)
 		return r;
-	}
 	digest_add(d, text, len);
 	digest_hex(d, hex);
-	if (!streq(hex, sum->hex))
+	if (!streq(hex, sum->hex)) /* again: it was read twice */
 		return error_text(e, EBADMSG, "%s/%s: damaged: its SHA-256 is %.16s..., not %.16s...",
 				  s->shown, file, hex, sum->hex);
 	if (strlen(text) != len)

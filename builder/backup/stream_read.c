@@ -19,7 +19,8 @@ struct block {
 };
 
 struct feed {
-	const struct set *s;
+	struct set *s;
+	struct report *report;
 	const struct sum **chunks;
 	size_t chunk_count;
 	/* a ring: block N is in blocks[N % block_count]; used <= filled <= used + block_count */
@@ -62,21 +63,63 @@ static void give(struct feed *f)
 	(void)pthread_mutex_unlock(&f->lock);
 }
 
+/* Where there are several copies, what is passed on has to be known to be whole before its first byte is: a
+ * decompressor cannot take anything back. With a single one the sum at its end has to do. */
+static int find_copy(struct feed *f, const struct sum *sum, char *buffer)
+{
+	if (f->s->copy_count == 1 || f->s->whole[sum - f->s->sums.items])
+		return 0;
+	return set_find_whole(f->s, sum, buffer, block_size, NULL, f->report, &f->error);
+}
+
+/* Another copy, when the one that it was in is gone: goes on where the file was. */
+static int change_copy(struct feed *f, struct set_file *file, unsigned *tried)
+{
+	int copy = set_copy_after(f->s, file->copy, tried);
+	struct error why = f->error;
+
+	if (copy < 0)
+		return -why.code;
+	int r = set_file_open(f->s, (size_t)copy, file->name, file->offset, file, f->report, &f->error);
+
+	if (r == 0)
+		report_warn(f->report, "%s: going on with %s", why.text, f->s->copies[copy].target->shown);
+	return r;
+}
+
+static ssize_t read_block(struct feed *f, struct set_file *file, unsigned *tried, char *data)
+{
+	for (;;) {
+		ssize_t n = set_file_read(file, data, block_size, f->report, &f->error);
+
+		if (n >= 0) {
+			f->error = (struct error) { 0 };
+			return n;
+		}
+		set_file_close(file);
+		if (change_copy(f, file, tried) < 0)
+			return -f->error.code;
+	}
+}
+
 static int feed_chunk(struct feed *f, const struct sum *sum)
 {
-	_cleanup_(fd) int fd = openat(f->s->dirfd, sum->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_(set_file) struct set_file file = SET_FILE_NONE;
 	_cleanup_(digest) struct digest *d = digest_new();
 	char hex[DIGEST_HEX_SIZE];
-	struct block *b;
+	unsigned tried = 0;
+	struct block *b = next_free(f);
+	int r = b ? find_copy(f, sum, b->data) : 0;
 
-	if (fd < 0)
-		return error_errno(&f->error, errno, "open %s/%s", f->s->shown, sum->name);
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
-	while ((b = next_free(f))) {
-		ssize_t n = read_full(fd, b->data, block_size);
+	if (r == 0 && b)
+		r = set_file_open(f->s, set_copy_of(f->s, sum), sum->name, 0, &file, f->report, &f->error);
+	if (r < 0)
+		return r;
+	for (; b; b = next_free(f)) {
+		ssize_t n = read_block(f, &file, &tried, b->data);
 
 		if (n < 0)
-			return error_errno(&f->error, (int)-n, "read %s/%s", f->s->shown, sum->name);
+			return (int)n;
 		digest_add(d, b->data, (size_t)n);
 		b->len = (size_t)n;
 		b->last = n < block_size;
@@ -181,19 +224,36 @@ static int unpack_all(struct feed *f, struct unpacker *u, const char *what, stru
 	return r < 0 ? error_errno(e, -r, "pass on %s", what) : 0;
 }
 
-static int chunk_sizes(const struct feed *f, uint64_t *ret, struct error *e)
+int set_chunk_size(struct set *s, const struct sum *chunk, uint64_t *ret, struct report *report,
+		   struct error *e)
 {
-	uint64_t size = 0;
+	unsigned tried = 0;
+	int r = -ENOENT;
 
-	for (size_t i = 0; i < f->chunk_count; i++) {
-		struct stat st;
+	for (int copy = (int)set_copy_of(s, chunk); r < 0 && copy >= 0;) {
+		_cleanup_(set_file) struct set_file file = SET_FILE_NONE;
 
-		if (fstatat(f->s->dirfd, f->chunks[i]->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			return error_errno(e, errno, "open %s/%s", f->s->shown, f->chunks[i]->name);
-		size += (uint64_t)st.st_size;
+		r = set_file_open(s, (size_t)copy, chunk->name, 0, &file, report, e);
+		if (r == 0)
+			r = set_file_size(&file, ret, e);
+		if (r < 0)
+			copy = set_copy_after(s, (size_t)copy, &tried);
 	}
-	*ret = size;
-	return 0;
+	return r;
+}
+
+static int chunk_sizes(struct feed *f, uint64_t *ret, struct error *e)
+{
+	uint64_t size = 0, one = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < f->chunk_count; i++) {
+		r = set_chunk_size(f->s, f->chunks[i], &one, f->report, e);
+		size += one;
+	}
+	if (r == 0)
+		*ret = size;
+	return r;
 }
 
 static int run(struct feed *f, const char *what, int out_fd, struct report *report, struct error *e)
@@ -224,6 +284,7 @@ int set_read_stream(struct set *s, const char *name, const char *method, int out
 		    struct error *e)
 {
 	_cleanup_(feed) struct feed f = { .s = s,
+					  .report = report,
 					  .lock = PTHREAD_MUTEX_INITIALIZER,
 					  .changed = PTHREAD_COND_INITIALIZER };
 	_cleanup_(free) char *what = xasprintf("%s/%s.%s", s->shown, name, method);

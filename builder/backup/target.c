@@ -224,12 +224,17 @@ int target_open(const char *url, const struct target_options *options, struct ta
 	}
 	if (r < 0)
 		return r;
+	t.url = xstrdup(url);
+	t.options = o;
+	t.credentials = o.credentials ? xstrdup(o.credentials) : NULL;
+	t.options.credentials = t.credentials;
 	*ret = t;
 	t = (struct target) { .dirfd = -1 };
 	return 0;
 }
 
-void target_close(struct target *t)
+/* What one opening made. */
+static void give_up(struct target *t)
 {
 	if (t->shown && t->dirfd >= 0)
 		(void)close(t->dirfd); /* read side; what was written was flushed by its writer */
@@ -237,9 +242,39 @@ void target_close(struct target *t)
 		(void)umount2(t->mounted, MNT_DETACH); /* a dead server must not hold us up */
 		(void)rmdir(t->mounted); /* on our own tmpfs */
 	}
-	free(t->shown);
 	free(t->path);
 	free(t->mounted);
+}
+
+int target_reopen(struct target *t, struct report *report, struct error *e)
+{
+	struct target fresh = { .dirfd = -1 };
+	int r = target_open(t->url, &t->options, &fresh, report, e);
+
+	if (r < 0)
+		return r;
+	give_up(t);
+	t->dirfd = fresh.dirfd;
+	t->path = TAKE_PTR(fresh.path);
+	t->mounted = TAKE_PTR(fresh.mounted);
+	fresh.dirfd = -1;
+	target_close(&fresh);
+	return 0;
+}
+
+void target_close(struct target *t)
+{
+	while (t->replica) {
+		struct target *next = t->replica;
+
+		t->replica = TAKE_PTR(next->replica);
+		target_close(next);
+		free(next);
+	}
+	give_up(t);
+	free(t->shown);
+	free(t->url);
+	free(t->credentials);
 	*t = (struct target) { .dirfd = -1 };
 }
 

@@ -24,24 +24,41 @@ int target_url_parse(const char *text, struct target_url *ret, struct error *e);
 void target_url_free(struct target_url *u);
 DEFINE_CLEANUP(target_url, struct target_url, target_url_free)
 
+struct target_options {
+	const char *credentials; /* a mode 0600 file, or NULL */
+	bool write; /* backups are written: missing folders at the end of a share's path are made; otherwise
+		     * mounted read-only */
+	unsigned timeout; /* seconds a dead server may take; 0: 30 */
+	unsigned
+		retry; /* seconds for which a server that went away in the middle is tried again; 0: it is not */
+};
+
 struct target {
 	char *shown; /* the URL without secrets, for messages */
 	int dirfd; /* the folder that holds HOST/SET folders */
 	char *path; /* the same by path, in this process's mount namespace */
 	dev_t disk; /* file: the device number of the file system it is on; 0 for network targets */
 	char *mounted; /* the mount point to be given back; NULL when nothing was mounted */
-};
-struct target_options {
-	const char *credentials; /* a mode 0600 file, or NULL */
-	bool write; /* backups are written: missing folders at the end of a share's path are made; otherwise
-		     * mounted read-only */
-	unsigned timeout; /* seconds a dead server may take; 0: 30 */
+	/* for target_reopen(), owned */
+	char *url, *credentials;
+	struct target_options options;
+	unsigned missing; /* replicas that could not be opened, which has been said */
+	struct target *replica; /* the next one that holds the same sets, or NULL; owned, made by malloc() */
 };
 
 /* Opens it: the network ones are mounted in a mount namespace of this process's own (made at the
  * first call), so that nothing stays behind whatever happens. */
 int target_open(const char *url, const struct target_options *options, struct target *ret,
 		struct report *report, struct error *e);
+/* Is it on a server, so that target_reopen() may help? */
+static inline bool target_is_remote(const struct target *t)
+{
+	return t->mounted != NULL;
+}
+/* Mounts it afresh, after its server went away: once, without waiting for it. The old mount is given up;
+ * `dirfd` and `path` are new ones. On failure the target stays as it is. */
+int target_reopen(struct target *t, struct report *report, struct error *e);
+/* Closes its replicas, too. */
 void target_close(struct target *t);
 DEFINE_CLEANUP(target, struct target, target_close)
 

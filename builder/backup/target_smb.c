@@ -52,9 +52,9 @@ static int mount_share(const struct target_url *u, const struct target_options *
 	_cleanup_(strbuf) struct strbuf options = { 0 };
 
 	/* 3: any dialect of version 3. soft is the kernel's default here; a server that is gone is noticed
-	 * after two echo intervals. */
-	strbuf_printf(&options, "vers=3,echo_interval=10,uid=0,gid=0,file_mode=0600,dir_mode=0700,%s",
-		      o->write ? "rw" : "ro");
+	 * after three echo intervals (seconds). */
+	strbuf_printf(&options, "vers=3,echo_interval=%u,uid=0,gid=0,file_mode=0600,dir_mode=0700,%s",
+		      o->timeout > 3 ? o->timeout / 3 : 1, o->write ? "rw" : "ro");
 	if (u->port)
 		strbuf_printf(&options, ",port=%u", u->port);
 	if (o->credentials) {

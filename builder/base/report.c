@@ -3,12 +3,16 @@
 #include "base/str.h"
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
 static const double first_after = 2.0; /* seconds before a progress shows at all */
 static const double bar_every = 0.2, line_every = 10.0;
+
+/* Threads say things while another one shows how far they are. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static double since(const struct timespec *then)
 {
@@ -46,12 +50,14 @@ __attribute__((format(printf, 4, 0))) static void say(struct report *r, const ch
 
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	(void)str_printable(text);
+	(void)pthread_mutex_lock(&lock); /* a plain mutex that we do not hold, here and below */
 	if (r->json) {
 		event(json_pack("{s:s, s:s}", "event", kind, "text", text));
-		return;
+	} else {
+		close_line(r);
+		(void)fprintf(stderr, "lifeboat: %s%s\n", label, text);
 	}
-	close_line(r);
-	(void)fprintf(stderr, "lifeboat: %s%s\n", label, text);
+	(void)pthread_mutex_unlock(&lock);
 }
 
 #define SAY(kind, label)                      \
@@ -157,12 +163,16 @@ void report_progress(struct report *r, uint64_t done)
 
 	if (seconds < first_after || since(&r->shown) < every)
 		return;
+	(void)pthread_mutex_lock(&lock);
 	show(r, seconds);
+	(void)pthread_mutex_unlock(&lock);
 	(void)clock_gettime(CLOCK_MONOTONIC, &r->shown); /* cannot fail with a valid clock */
 }
 
 void report_end(struct report *r)
 {
+	(void)pthread_mutex_lock(&lock);
 	close_line(r);
+	(void)pthread_mutex_unlock(&lock);
 	r->what = NULL;
 }

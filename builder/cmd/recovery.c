@@ -57,7 +57,7 @@ int recovery_open(struct recovery *r, struct cmd *c, struct error *e)
 	if (!r->url && !r->conf.target && r->machine_file)
 		return 0; /* an edited machine.conf can be planned without a set */
 	code = cmd_target_open(c, &r->conf, r->url, false, &r->target, e);
-	return code < 0 ? code : set_open(&r->target, r->host, r->set_name, &r->set, e);
+	return code < 0 ? code : set_open(&r->target, r->host, r->set_name, &r->set, &c->report, e);
 }
 
 /* What machine.conf is called in messages. The caller frees. */
@@ -66,7 +66,7 @@ static char *machine_shown(const struct recovery *r)
 	return r->machine_file ? xstrdup(r->machine_file) : xasprintf("%s/machine.conf", set_shown(r->set));
 }
 
-static int read_machine(struct recovery *r, struct machine *ret, struct error *e)
+static int read_machine(struct recovery *r, struct machine *ret, struct report *report, struct error *e)
 {
 	_cleanup_(free) char *text = NULL, *shown = machine_shown(r);
 	int code;
@@ -74,7 +74,7 @@ static int read_machine(struct recovery *r, struct machine *ret, struct error *e
 	if (r->machine_file) {
 		code = read_file_at(AT_FDCWD, r->machine_file, max_machine_conf, &text, NULL, e);
 	} else {
-		code = set_machine_conf(r->set, &text, e);
+		code = set_machine_conf(r->set, &text, report, e);
 	}
 	return code < 0 ? code : machine_conf_parse(shown, text, ret, e);
 }
@@ -124,21 +124,38 @@ static int choose_disk(void *user, const struct device *old, const struct device
 	return (int)number - 1;
 }
 
+/* The disks that hold the backup, in any of its places. The caller frees the array. */
+static size_t list_backup_disks(const struct recovery *r, dev_t **ret)
+{
+	size_t count = 0, capacity = 0;
+
+	for (const struct target *t = &r->target; t; t = t->replica) {
+		dev_t disk = t->disk ? block_disk(t->disk) : 0;
+
+		if (!disk)
+			continue;
+		*ret = xgrow(*ret, count + 1, &capacity, sizeof(**ret));
+		(*ret)[count++] = disk;
+	}
+	return count;
+}
+
 int recovery_plan(struct recovery *r, struct cmd *c, struct plan *ret, struct error *e)
 {
 	_cleanup_(machine) struct machine machine = { 0 }, present = { 0 };
 	_cleanup_(plan) struct plan p = { 0 };
 	_cleanup_(free) char *shown = machine_shown(r);
-	dev_t backup = r->target.disk ? block_disk(r->target.disk) : 0;
+	_cleanup_(free) dev_t *backups = NULL;
+	size_t backup_count = list_backup_disks(r, &backups);
 	const struct plan_options options = {
 		.map = &r->map,
 		.grow = &r->grow,
-		.forbidden = &backup,
-		.forbidden_count = backup != 0,
+		.forbidden = backups,
+		.forbidden_count = backup_count,
 		.unattended = r->unattended,
 		.choose = isatty(STDIN_FILENO) && !r->unattended && !r->yes && !c->json ? choose_disk : NULL,
 	};
-	int code = read_machine(r, &machine, e);
+	int code = read_machine(r, &machine, &c->report, e);
 
 	if (code == 0)
 		code = check_streams(r, &machine, e);

@@ -9,18 +9,16 @@
 #include <sys/stat.h>
 #include <termios.h>
 
-/* What target_open() gets, and what has to live as long. */
+/* What target_open() gets. A password that was typed is in a file in memory for as long as this process lives: the
+ * target may have to be mounted again. */
 struct request {
-	const char *url; /* the caller's or recovery.conf's */
+	const char *url;
 	struct target_options options;
-	int secret_fd; /* a file in memory with the password that was typed, or -1 */
-	char *secret_path;
+	char *secret_path; /* owned; of the file in memory */
 };
 
 static void request_free(struct request *r)
 {
-	if (r->secret_fd >= 0)
-		(void)close(r->secret_fd); /* memory only */
 	free(r->secret_path);
 }
 DEFINE_CLEANUP(request, struct request, request_free)
@@ -58,36 +56,37 @@ static int ask_password(const char *shown, char **ret, struct error *e)
 static int keep_password(struct request *r, const char *password, struct error *e)
 {
 	_cleanup_(free) char *text = xasprintf("password=%s\n", password);
+	_cleanup_(fd) int fd = memfd_create("credentials", 0);
 
-	r->secret_fd = memfd_create("credentials", 0);
-	if (r->secret_fd < 0 || fchmod(r->secret_fd, 0600) < 0)
+	if (fd < 0 || fchmod(fd, 0600) < 0)
 		return error_errno(e, errno, "keep the password");
-	int n = write_all(r->secret_fd, text, strlen(text));
+	int n = write_all(fd, text, strlen(text));
 
 	explicit_bzero(text, strlen(text));
 	if (n < 0)
 		return error_errno(e, -n, "keep the password");
-	r->secret_path = xasprintf("/proc/self/fd/%d", r->secret_fd);
+	r->secret_path = xasprintf("/proc/self/fd/%d", fd);
 	r->options.credentials = r->secret_path;
+	(void)TAKE_FD(fd);
 	return 0;
 }
 
-static int prepare(const struct recovery_conf *conf, const char *argument, bool write, struct request *r,
+static int prepare(const struct recovery_conf *conf, const char *text, bool write, struct request *r,
 		   struct error *e)
 {
 	_cleanup_(target_url) struct target_url url = { 0 };
 	_cleanup_(free) char *password = NULL;
 
-	r->url = argument ? argument : conf->target;
-	if (!r->url)
-		return error_text(e, EINVAL,
-				  "no target: give one, or set target = in [backup] of recovery.conf");
-	r->options = (struct target_options) { .credentials = conf->credentials, .write = write };
-	int code = target_url_parse(r->url, &url, e);
+	r->url = text;
+	r->options = (struct target_options) { .credentials = conf->credentials,
+					       .write = write,
+					       .timeout = conf->timeout,
+					       .retry = conf->retry };
+	int code = target_url_parse(text, &url, e);
 
 	if (code < 0 || !streq(url.scheme, "smb") || !url.user || conf->credentials)
 		return code;
-	code = ask_password(r->url, &password, e);
+	code = ask_password(text, &password, e);
 	if (code == 0)
 		code = keep_password(r, password, e);
 	if (password)
@@ -95,20 +94,73 @@ static int prepare(const struct recovery_conf *conf, const char *argument, bool 
 	return code;
 }
 
+static int choose(const struct recovery_conf *conf, const char *argument, struct strlist *ret,
+		  struct error *e)
+{
+	const char *text = argument ? argument : conf->target;
+
+	if (!text)
+		return error_text(e, EINVAL,
+				  "no target: give one, or set target = in [backup] of recovery.conf");
+	recovery_split_targets(text, ret);
+	return 0;
+}
+
+static int open_one(struct cmd *c, const struct recovery_conf *conf, const char *text, bool write,
+		    struct target *ret, struct error *e)
+{
+	_cleanup_(request) struct request r = { 0 };
+	int code = prepare(conf, text, write, &r, e);
+
+	return code < 0 ? code : target_open(r.url, &r.options, ret, &c->report, e);
+}
+
 int cmd_target_open(struct cmd *c, const struct recovery_conf *conf, const char *argument, bool write,
 		    struct target *ret, struct error *e)
 {
-	_cleanup_(request) struct request r = { .secret_fd = -1 };
-	int code = prepare(conf, argument, write, &r, e);
+	_cleanup_(strlist) struct strlist all = { 0 };
+	_cleanup_(target) struct target first = { .dirfd = -1 };
+	struct target *last = NULL;
+	unsigned missing = 0;
+	int code = choose(conf, argument, &all, e);
 
-	return code < 0 ? code : target_open(r.url, &r.options, ret, &c->report, e);
+	for (size_t i = 0; code == 0 && i < all.count; i++) {
+		struct target one = { .dirfd = -1 };
+		struct error why;
+
+		if (open_one(c, conf, all.items[i], write, &one, &why) < 0) {
+			if (all.count > 1)
+				report_warn(&c->report, "%s", why.text);
+			if (!missing++)
+				*e = why;
+			continue;
+		}
+		if (last) {
+			last->replica = xmalloc(sizeof(*last->replica));
+			last = last->replica;
+		} else {
+			last = &first;
+		}
+		*last = one;
+	}
+	if (code < 0)
+		return code;
+	if (!last)
+		return -e->code;
+	first.missing = missing;
+	*ret = first;
+	first = (struct target) { .dirfd = -1 };
+	return 0;
 }
 
 int cmd_target_mount(struct cmd *c, const struct recovery_conf *conf, const char *argument, bool write,
 		     const char *folder, struct error *e)
 {
-	_cleanup_(request) struct request r = { .secret_fd = -1 };
-	int code = prepare(conf, argument, write, &r, e);
+	_cleanup_(strlist) struct strlist all = { 0 };
+	_cleanup_(request) struct request r = { 0 };
+	int code = choose(conf, argument, &all, e);
 
+	if (code == 0)
+		code = prepare(conf, all.items[0], write, &r, e);
 	return code < 0 ? code : target_mount(r.url, &r.options, folder, &c->report, e);
 }

@@ -5,7 +5,8 @@
 #include "conf/recovery.h"
 
 /* Opens the target that `argument` names, or recovery.conf's when it is NULL. For an SMB user without a
- * credentials file the password is asked on the terminal. */
+ * credentials file the password is asked on the terminal. Of several, "A, B", those that cannot be opened are
+ * warned about and counted in `ret->missing`; that none can is the error. */
 int cmd_target_open(struct cmd *c, const struct recovery_conf *conf, const char *argument, bool write,
 		    struct target *ret, struct error *e);
 

@@ -14,15 +14,15 @@ struct wanted {
 enum { OPTION_HOST = CMD_FIRST_OWN, OPTION_SET, OPTION_ALL, OPTION_DEEP };
 
 /* One line, or one JSON object per line. */
-static void print_result(struct cmd *c, const char *shown, const struct error *e)
+static void print_result(struct cmd *c, const struct target *target, const char *shown, const struct error *e)
 {
 	if (!c->json) {
 		if (!e->code)
 			printf("%s: every byte is what was written\n", shown);
 		return;
 	}
-	json_t *object = json_pack("{s:s, s:b, s:s*}", "set", shown, "good", e->code == 0, "error",
-				   e->code ? e->text : NULL);
+	json_t *object = json_pack("{s:s, s:s, s:b, s:s*}", "target", target->shown, "set", shown, "good",
+				   e->code == 0, "error", e->code ? e->text : NULL);
 
 	if (object && json_dumpf(object, stdout, JSON_COMPACT) == 0)
 		printf("\n");
@@ -30,30 +30,29 @@ static void print_result(struct cmd *c, const char *shown, const struct error *e
 }
 
 /* False: it is damaged, which has been said. */
-static bool verify_one(struct cmd *c, const struct target *target, const char *host, const char *name,
-		       bool deep)
+static bool verify_one(struct cmd *c, struct target *target, const char *host, const char *name, bool deep)
 {
 	_cleanup_(set) struct set *s = NULL;
 	_cleanup_(free) char *asked = xasprintf("%s/%s", host ? host : "", name ? name : "");
 	struct error e = { 0 };
 
 	/* e.code tells */
-	if (set_open(target, host, name, &s, &e) == 0 && set_verify(s, &c->report, &e) == 0)
+	if (set_open(target, host, name, &s, &c->report, &e) == 0 && set_verify(s, &c->report, &e) == 0)
 		(void)set_check_listings(s, deep, &c->report, &e);
 	if (e.code)
 		(void)cmd_failed(c, &e);
-	print_result(c, s ? set_shown(s) : asked, &e);
+	print_result(c, target, s ? set_shown(s) : asked, &e);
 	return e.code == 0;
 }
 
-static int verify_all(struct cmd *c, const struct target *target, const struct wanted *w)
+static bool verify_all(struct cmd *c, struct target *target, const struct wanted *w)
 {
 	_cleanup_(set_list) struct set_list l = { 0 };
 	struct error e;
 	size_t bad = 0, seen = 0;
 
 	if (set_list(target, &l, &e) < 0)
-		return cmd_failed(c, &e);
+		return cmd_failed(c, &e) == EXIT_DONE;
 	for (size_t i = 0; i < l.count; i++) {
 		if (!l.items[i].complete || (w->host && !streq(w->host, l.items[i].host)))
 			continue;
@@ -62,9 +61,14 @@ static int verify_all(struct cmd *c, const struct target *target, const struct w
 	}
 	if (seen == 0) {
 		(void)error_text(&e, ENOENT, "%s: no complete set", target->shown);
-		return cmd_failed(c, &e);
+		return cmd_failed(c, &e) == EXIT_DONE;
 	}
-	return bad ? EXIT_FAILED : cmd_done(c);
+	return bad == 0;
+}
+
+static bool verify_in(struct cmd *c, struct target *target, const struct wanted *w)
+{
+	return w->all ? verify_all(c, target, w) : verify_one(c, target, w->host, w->set, w->deep);
 }
 
 static int verify(struct cmd *c, const char *argument, const struct wanted *w)
@@ -76,9 +80,18 @@ static int verify(struct cmd *c, const char *argument, const struct wanted *w)
 	if (recovery_conf_load(c->conf_path, &conf, &e) < 0 ||
 	    cmd_target_open(c, &conf, argument, false, &target, &e) < 0)
 		return cmd_failed(c, &e);
-	if (w->all)
-		return verify_all(c, &target, w);
-	return verify_one(c, &target, w->host, w->set, w->deep) ? cmd_done(c) : EXIT_FAILED;
+	bool good = target.missing == 0;
+
+	/* Each place by itself: here none may stand in for another. */
+	for (struct target *t = &target; t;) {
+		struct target *next = TAKE_PTR(t->replica);
+
+		if (target.missing || next || t != &target)
+			report_info(&c->report, "on %s:", t->shown);
+		good = verify_in(c, t, w) && good;
+		t = t->replica = next;
+	}
+	return good ? cmd_done(c) : EXIT_FAILED;
 }
 
 int cmd_verify(int argc, char *argv[])

@@ -57,6 +57,11 @@ static int is_number(const char *v)
 	return r < 0 ? r : n <= 3600 ? 0 : -ERANGE;
 }
 
+static int is_timeout(const char *v)
+{
+	return streq(v, "0") ? -ERANGE : is_number(v);
+}
+
 static int is_format(const char *v)
 {
 	return streq(v, "cpio") || streq(v, "cramfs") || streq(v, "ext2") ? 0 : -EINVAL;
@@ -95,17 +100,46 @@ static int is_address(const char *v)
 	return is_host_address(host);
 }
 
-static int is_target(const char *v)
+static bool begins_target(const char *v)
 {
-	static const char *const schemes[] = { "smb://", "nfs://", "file:///", "dev:///" };
+	static const char *const schemes[] = { "smb://", "nfs://", "file://", "dev:///" };
 
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
 		const char *rest = str_after(v, schemes[i]);
 
 		if (rest && *rest)
-			return 0;
+			return true;
 	}
-	return -EINVAL;
+	return false;
+}
+
+void recovery_split_targets(const char *text, struct strlist *ret)
+{
+	const char *begin = text;
+
+	for (const char *p = text; *p; p++) {
+		const char *next = p + 1 + strspn(p + 1, " \t");
+
+		if (*p != ',' || !begins_target(next))
+			continue;
+		char *one = xstrndup(begin, (size_t)(p - begin));
+
+		strlist_add(ret, str_strip(one));
+		free(one);
+		begin = next;
+	}
+	strlist_add(ret, begin);
+}
+
+static int is_target(const char *v)
+{
+	_cleanup_(strlist) struct strlist all = { 0 };
+
+	recovery_split_targets(v, &all);
+	for (size_t i = 0; i < all.count; i++)
+		if (!begins_target(all.items[i]))
+			return -EINVAL;
+	return 0;
 }
 
 static int is_host_keys(const char *v)
@@ -172,6 +206,8 @@ static const struct row rows[] = {
 	  AT(target),
 	  NULL },
 	{ "backup", { "credentials", "an absolute path", is_path }, KIND_TEXT, AT(credentials), NULL },
+	{ "backup", { "timeout", "seconds, 1 to 3600", is_timeout }, KIND_NUMBER, AT(timeout), "30" },
+	{ "backup", { "retry", "seconds, 0 to 3600", is_number }, KIND_NUMBER, AT(retry), "300" },
 	{ "backup", { "chunk", "a size of at least 1M", is_chunk }, KIND_SIZE, AT(chunk), "1G" },
 	{ "console",
 	  { "consoles", "kernel consoles such as 'tty0 ttyS0,115200'", is_words },

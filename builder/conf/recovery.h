@@ -26,8 +26,10 @@ struct recovery_conf {
 	char *address; /* dhcp, none, or ADDRESS/PREFIX */
 	char *gateway, *dns; /* NULL: none (static) or from DHCP */
 	/* [backup] */
-	char *target; /* URL, or NULL */
+	char *target; /* a URL, or several, see recovery_split_targets(); or NULL */
 	char *credentials; /* a mode 0600 file with username=, password=, domain= lines, or NULL */
+	unsigned timeout; /* seconds after which a server that is silent counts as dead */
+	unsigned retry; /* seconds for which a server that went away is tried again */
 	uint64_t chunk; /* bytes of a chunk of a stream */
 	/* [console] */
 	struct strlist consoles; /* kernel console= values, the last is /dev/console */
@@ -54,5 +56,7 @@ int recovery_conf_set(struct recovery_conf *c, const char *section, const char *
 /* "FILE:LINE: text" as -`code`: something is wrong with what this key says, or with not saying it. */
 int recovery_conf_error(const struct recovery_conf *c, const char *section, const char *key, int code,
 			struct error *e, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/* "URL, URL": targets that are to hold the same backups. A ',' is part of a URL unless another one begins behind it. */
+void recovery_split_targets(const char *text, struct strlist *ret);
 void recovery_conf_free(struct recovery_conf *c);
 DEFINE_CLEANUP(recovery_conf, struct recovery_conf, recovery_conf_free)

@@ -45,10 +45,10 @@ static int save(const struct target *target, char *argv[], struct report *report
 	return r;
 }
 
-static int restore(const struct target *target, char *argv[], struct report *report, struct error *e)
+static int restore(struct target *target, char *argv[], struct report *report, struct error *e)
 {
 	_cleanup_(set) struct set *s = NULL;
-	int r = set_open(target, argv[0], NULL, &s, e);
+	int r = set_open(target, argv[0], NULL, &s, report, e);
 
 	return r < 0 ? r : set_restore_stream(s, argv[1], argv[2], argv[3], report, e);
 }
@@ -125,7 +125,9 @@ static int run(int argc, char *argv[], struct report *report, struct error *e)
 	if (!saves && !(argc == 8 && streq(argv[1], "restore")))
 		return error_text(e, 22, "see the head of set-tool.c");
 	struct target_options options = { .credentials = streq(argv[3], "-") ? NULL : argv[3],
-					  .write = saves };
+					  .write = saves,
+					  .timeout = 6,
+					  .retry = 120 };
 	int r = target_open(argv[2], &options, &target, report, e);
 
 	if (r < 0)

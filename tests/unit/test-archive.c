@@ -59,7 +59,7 @@ static int restore(struct place *p)
 {
 	_cleanup_(set) struct set *s = NULL;
 
-	CHECK_OK(set_open(&p->target, "box", NULL, &s, &e));
+	CHECK_OK(set_open(&p->target, "box", NULL, &s, &quiet, &e));
 	return set_restore_stream(s, "root", "archive", p->to, &quiet, &e);
 }
 

@@ -132,13 +132,37 @@ TEST(recovery_conf_values_and_defaults)
 	CHECK(!c.unattended);
 }
 
+static void check_split(const char *text, const char *joined)
+{
+	_cleanup_(strlist) struct strlist all = { 0 };
+
+	recovery_split_targets(text, &all);
+	_cleanup_(free) char *got = strlist_join(&all, " | ");
+
+	CHECK_STR(got, joined);
+}
+
+TEST(targets_are_split_where_another_begins)
+{
+	_cleanup_(recovery_conf) struct recovery_conf c = { 0 };
+
+	check_split("file:///a", "file:///a");
+	check_split("file:///a, smb://h/s", "file:///a | smb://h/s");
+	check_split("file:///a , nfs://h/s,dev:///dev/sdx", "file:///a | nfs://h/s | dev:///dev/sdx");
+	check_split("file:///a,b, c", "file:///a,b, c");
+	CHECK_OK(load("[backup]\ntarget = file:///a, nfs://h/x\n", &c));
+	CHECK_ERROR(load("[backup]\ntarget = , nfs://h/x\n", &c),
+		    "/tmp/lifeboat-test-recovery.conf:2: bad value ', nfs://h/x' for 'target'; expected "
+		    "smb://[user@]host/share[/path], nfs://host/export[/path], file:///path or dev:///dev/X");
+}
+
 TEST(recovery_conf_points_at_mistakes)
 {
 	struct recovery_conf c;
 
 	CHECK_ERROR(load("[backup]\ntraget = x\n", &c), "/tmp/lifeboat-test-recovery.conf:2: unknown key "
 							"'traget' in [backup]; expected one of: target, "
-							"credentials, chunk");
+							"credentials, timeout, retry, chunk");
 	CHECK_ERROR(load("[network]\n\naddress = 10.0.0.1\n", &c),
 		    "/tmp/lifeboat-test-recovery.conf:3: bad value '10.0.0.1' for 'address'; expected dhcp, "
 		    "none or "

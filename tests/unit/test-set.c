@@ -93,7 +93,7 @@ static void same_files(int a, int b)
 static int verify(struct place *p, struct error *e)
 {
 	_cleanup_(set) struct set *s = NULL;
-	int r = set_open(&p->target, NULL, NULL, &s, e);
+	int r = set_open(&p->target, NULL, NULL, &s, &quiet, e);
 
 	return r < 0 ? r : set_verify(s, &quiet, e);
 }
@@ -102,7 +102,7 @@ static int verify(struct place *p, struct error *e)
 static int read_back(struct place *p, const char *name, int out, struct error *e)
 {
 	_cleanup_(set) struct set *s = NULL;
-	int r = set_open(&p->target, "box", NULL, &s, e);
+	int r = set_open(&p->target, "box", NULL, &s, &quiet, e);
 
 	return r < 0 ? r : set_read_stream(s, name, "dump", out, &quiet, e);
 }
@@ -259,6 +259,136 @@ TEST(damage_is_named)
 	}
 }
 
+/* ---- replicas ---- */
+
+/* The same set in two places; the second is the first's replica. */
+struct pair {
+	struct place a, b;
+	char *name, *first, *second; /* the set, and its folders */
+};
+
+static void pair_remove(struct pair *p)
+{
+	place_remove(&p->a); /* closes the replica */
+	p->b.target = (struct target) { .dirfd = -1 };
+	place_remove(&p->b);
+	free(p->name);
+	free(p->first);
+	free(p->second);
+}
+DEFINE_CLEANUP(pair, struct pair, pair_remove)
+
+static void pair_make(struct pair *p, size_t len)
+{
+	*p = (struct pair) { .a = PLACE, .b = PLACE };
+	place_make(&p->a);
+	p->name = write_set(&p->a, len);
+	place_make(&p->b);
+	_cleanup_(free) char *copy = xasprintf("cp -a box %s/", p->b.dir.path);
+
+	run_in(p->a.dir.path, copy);
+	p->first = xasprintf("%s/box/%s", p->a.dir.path, p->name);
+	p->second = xasprintf("%s/box/%s", p->b.dir.path, p->name);
+	p->a.target.replica = xmalloc(sizeof(p->b.target));
+	*p->a.target.replica = p->b.target;
+}
+
+/* What does harm to one place; the set is whole all the same. */
+static const char *const harms[] = {
+	"printf X | dd of=root.dump.zst.000 bs=1 seek=100 conv=notrunc status=none",
+	"truncate -s -1 root.dump.zst.001",
+	"truncate -s 0 home.dump.zst.000",
+	"rm root.dump.zst.000",
+	"mv root.dump.zst.000 x; mv root.dump.zst.001 root.dump.zst.000; mv x root.dump.zst.001",
+	"echo x >> machine.conf",
+	"rm machine.conf",
+	"rm SHA256SUMS",
+	"truncate -s -5 SHA256SUMS",
+	"sed -i 's/^./f/' SHA256SUMS; echo x >> machine.conf",
+	"touch foreign.dump.zst.000",
+	"rm *",
+	"cd ..; rm -r *",
+};
+
+TEST(what_is_bad_in_one_place_is_taken_from_another)
+{
+	for (size_t i = 0; i < 2 * sizeof(harms) / sizeof(*harms); i++) {
+		/* of two lists of sums that differ, the first counts */
+		if (strstr(harms[i / 2], "sed") && i % 2 == 0)
+			continue;
+		struct error e = { 0 };
+		_cleanup_(pair) struct pair p;
+		_cleanup_(fd) int want = sample(500000, 1);
+		_cleanup_(fd) int got = memfd_create("got", MFD_CLOEXEC);
+		_cleanup_(free) char *conf = NULL;
+		_cleanup_(set) struct set *s = NULL;
+
+		pair_make(&p, 500000);
+		run_in(i % 2 ? p.second : p.first, harms[i / 2]);
+		CHECK_OK(verify(&p.a, &e));
+		CHECK_OK(read_back(&p.a, "root", got, &e)); /* not verified before */
+		same_files(want, got);
+		CHECK_OK(set_open(&p.a.target, NULL, NULL, &s, &quiet, &e));
+		CHECK_OK(set_machine_conf(s, &conf, &quiet, &e));
+		CHECK_STR(conf, "[machine]\n");
+	}
+}
+
+TEST(what_is_bad_in_both_places_is_damage)
+{
+	struct error e = { 0 };
+	_cleanup_(pair) struct pair p;
+	_cleanup_(fd) int got = memfd_create("got", MFD_CLOEXEC);
+
+	pair_make(&p, 500000);
+	run_in(p.first, harms[0]);
+	run_in(p.second, harms[3]);
+	CHECK_INT(verify(&p.a, &e), -EBADMSG);
+	CHECK(strstr(e.text, "root.dump.zst.000: damaged"));
+	CHECK_INT(read_back(&p.a, "root", got, &e), -EBADMSG);
+}
+
+TEST(each_chunk_may_be_bad_in_another_place)
+{
+	struct error e = { 0 };
+	_cleanup_(pair) struct pair p;
+	_cleanup_(fd) int want = sample(500000, 1);
+	_cleanup_(fd) int got = memfd_create("got", MFD_CLOEXEC);
+
+	pair_make(&p, 500000);
+	run_in(p.first, "for f in *.zst.*[02468]; do echo x >>$f; done");
+	run_in(p.second, "for f in *.zst.*[13579]; do rm $f; done");
+	CHECK_OK(verify(&p.a, &e));
+	CHECK_OK(read_back(&p.a, "root", got, &e));
+	same_files(want, got);
+}
+
+TEST(the_newest_set_of_all_places_is_meant)
+{
+	struct error e = { 0 };
+	_cleanup_(pair) struct pair p;
+	_cleanup_(set) struct set *s = NULL;
+
+	pair_make(&p, 1000);
+	run_in(p.b.dir.path, "cd box; cp -a * 20991231T000000Z-0");
+	CHECK_OK(set_open(&p.a.target, NULL, NULL, &s, &quiet, &e));
+	CHECK_STR(set_shown(s), "box/20991231T000000Z-0");
+	CHECK_OK(set_verify(s, &quiet, &e));
+}
+
+TEST(sets_that_only_share_their_name_are_not_mixed)
+{
+	struct error e = { 0 };
+	_cleanup_(pair) struct pair p;
+	_cleanup_(set) struct set *s = NULL;
+
+	pair_make(&p, 1000);
+	run_in(p.second, "echo other >machine.conf; sha256sum m* *.zst.* >SHA256SUMS");
+	run_in(p.first, "rm machine.conf");
+	CHECK_OK(set_open(&p.a.target, NULL, NULL, &s, &quiet, &e));
+	CHECK_INT(set_verify(s, &quiet, &e), -ENOENT);
+}
+
 /* ---- writers that end early ---- */
 
 TEST(streams_that_cannot_be_restored_are_known_beforehand)
@@ -271,7 +401,7 @@ TEST(streams_that_cannot_be_restored_are_known_beforehand)
 	place_make(&p);
 	name = write_set(&p, 1 << 20);
 	missing = xasprintf("box/%s: it holds no stream var.dump", name);
-	CHECK_OK(set_open(&p.target, NULL, NULL, &s, &e));
+	CHECK_OK(set_open(&p.target, NULL, NULL, &s, &quiet, &e));
 	CHECK_OK(set_check_stream(s, "root", "dump", &e));
 	CHECK_ERROR(set_check_stream(s, "var", "dump", &e), missing);
 	CHECK_ERROR(set_check_stream(s, "root", "tape", &e),
@@ -294,7 +424,7 @@ TEST(zeros_at_the_end_of_the_sums_are_damage)
 	/* a whole first line, zeros behind: as a list it would be shorter, not wrong */
 	memset(strchr(text, '\n') + 1, 0, len - (size_t)(strchr(text, '\n') + 1 - text));
 	CHECK_OK(write_file_at(p.dir.fd, sums, 0600, text, len, &e));
-	CHECK_ERROR(set_open(&p.target, NULL, NULL, &s, &e), wanted);
+	CHECK_ERROR(set_open(&p.target, NULL, NULL, &s, &quiet, &e), wanted);
 }
 
 static void *write_and_abort(void *user)
@@ -324,7 +454,7 @@ TEST(a_backup_of_another_host_does_not_keep_from_listing)
 	while (pthread_tryjoin_np(other, NULL) != 0) {
 		_cleanup_(set) struct set *s = NULL;
 
-		CHECK_OK(set_open(&p.target, "box", NULL, &s, &e));
+		CHECK_OK(set_open(&p.target, "box", NULL, &s, &quiet, &e));
 	}
 }
 
@@ -459,10 +589,10 @@ TEST(hosts_and_names)
 	CHECK_OK(set_commit(w, &name, &e));
 	_cleanup_(free) char *other = write_set(&p, 10);
 
-	CHECK_INT(set_open(&p.target, NULL, NULL, &s, &e), -EINVAL);
+	CHECK_INT(set_open(&p.target, NULL, NULL, &s, &quiet, &e), -EINVAL);
 	CHECK(strstr(e.text, "barge, box"));
-	CHECK_OK(set_open(&p.target, "box", NULL, &s, &e));
-	CHECK_INT(set_open(&p.target, "raft", NULL, &s, &e), -ENOENT);
+	CHECK_OK(set_open(&p.target, "box", NULL, &s, &quiet, &e));
+	CHECK_INT(set_open(&p.target, "raft", NULL, &s, &quiet, &e), -ENOENT);
 }
 
 /* A device without room: a tmpfs would need root, the file size limit does not. */

@@ -1,0 +1,132 @@
+#!/bin/bash
+# Servers that go away in the middle of verify and of a restore: they are waited for and mounted again, and the stream
+# goes on where it was; one that stays away is one clear line within the limit.
+# needs: root uml loop mke2fs smbd ganesha.nfsd slirp-fullbolt
+# limit: 300
+# shellcheck source=tests/guest/lib/guest.sh
+. "$TOP/tests/guest/lib/guest.sh"
+# shellcheck source=tests/guest/lib/uml.sh
+. "$TOP/tests/guest/lib/uml.sh"
+# shellcheck source=tests/guest/lib/servers.sh
+. "$TOP/tests/guest/lib/servers.sh"
+
+tool=$BUILD/tests/tools/set-tool
+[ -x "$tool" ] || bail "no set-tool: run make check-guests"
+
+finish() {
+	umount disk 2>/dev/null
+	[ -z "$keeper" ] || kill "$keeper" 2>/dev/null
+	servers_stop "$PWD/smb"
+	servers_stop "$PWD/nfs"
+}
+keeper=
+trap finish EXIT
+
+# Sets that take a while to read.
+mkdir disk share results
+truncate -s 100M disk.img
+mke2fs -q -t ext4 disk.img && mount -o loop disk.img disk || bail "no ext4"
+for i in 1 2 3 4 5 6; do head -c 10M /dev/urandom >disk/file$i; done
+sums=$(cd disk && sha256sum file*)
+"$tool" save "file://$PWD/share" - box root archive "$PWD/disk" 3M >results/save || bail "no set"
+umount disk
+
+smb=$(servers_free_port)
+nfs=$(servers_free_port)
+start_smb() { servers_smb_start "$PWD/smb" "$smb" secret "backup=$PWD/share"; }
+start_nfs() { servers_nfs_start "$PWD/nfs" "$nfs" "/backup=$PWD/share"; }
+start_smb || bail "no smbd"
+start_nfs || bail "no NFS server"
+(umask 077 && printf 'username=root\npassword=secret\n' >secret)
+printf '[backup]\ncredentials = %s\nretry = 120\ntimeout = 6\n' "$PWD/secret" >long.conf
+printf '[backup]\ncredentials = %s\nretry = 5\ntimeout = 6\n' "$PWD/secret" >short.conf
+
+# What the guest wants done to the servers: it makes `do/COMMAND`, and `done/COMMAND` answers.
+mkdir 'do' 'done'
+# stop_at_once DIR: also the processes of smbd that serve a client, which would go on for a moment.
+stop_at_once() {
+	local children
+	mapfile -t children < <(pgrep -P "$(cat "$1/server.pid")")
+	servers_stop "$1"
+	[ ${#children[@]} -eq 0 ] || kill -KILL "${children[@]}" 2>/dev/null
+}
+keep_servers() {
+	local file
+	while sleep 0.1; do
+		for file in do/*; do
+			case $file in
+			do/stop-*) stop_at_once "$PWD/${file#do/stop-}" ;;
+			do/start-*) "start_${file#do/start-}" ;;
+			*) continue ;;
+			esac
+			mv "$file" "done/${file#do/}"
+		done
+	done
+}
+keep_servers >keeper.log 2>&1 &
+keeper=$!
+
+cat >guest.sh <<-EOF
+	lifeboat=\$BUILD/lifeboat tool=\$BUILD/tests/tools/set-tool
+	order() {
+		rm -f done/\$1
+		touch do/\$1
+		until [ -e done/\$1 ]; do sleep 0.1; done
+	}
+	# reading PID: halts it in the middle of the stream. It runs only in short bursts until then.
+	reading() {
+		while sleep 0.02 && kill -STOP \$1 2>/dev/null; do
+			ls -l /proc/\$1/fd 2>/dev/null | grep -q 'zst\.' && return
+			kill -CONT \$1
+		done
+		echo "process \$1 was not seen reading"
+	}
+	# interrupted NAME KIND COMMAND…: the server goes away in the middle, and comes back when that was noticed, or
+	# after the end when NAME says that it is for good.
+	interrupted() {
+		local name=\$1 kind=\$2 pid
+		shift 2
+		"\$@" >results/\$name.out 2>results/\$name.err &
+		pid=\$!
+		reading \$pid
+		order stop-\$kind
+		kill -CONT \$pid
+		if [ "\$name" = "\${name%-for-good}" ]; then
+			until grep -q 'trying again' results/\$name.err || ! kill -0 \$pid; do sleep 0.2; done
+			order start-\$kind
+		fi
+		wait \$pid
+		echo \$? >results/\$name.status
+		[ "\$name" = "\${name%-for-good}" ] || order start-\$kind
+	}
+	all_of() {
+		local way=\$1 url=\$2
+		mkdir /mnt/\$way
+		interrupted \$way-verify \$way \$lifeboat verify -c long.conf \$url
+		interrupted \$way-restore \$way \$tool restore \$url secret box root archive /mnt/\$way
+		(cd /mnt/\$way && sha256sum file*) >results/\$way-sums
+		rm -f /mnt/\$way/file*
+		interrupted \$way-for-good \$way \$lifeboat verify -c short.conf \$url
+	}
+	mount -t tmpfs tmpfs /mnt
+	all_of smb smb://10.0.2.2:$smb/backup &
+	all_of nfs nfs://10.0.2.2:$nfs/backup
+	wait
+EOF
+uml_run "$PWD/guest.sh" || bail "the guest did not come to its end: $(tail -n 20 uml.log)"
+
+for way in smb nfs; do
+	for what in verify restore; do
+		is "$way: $what survives a server that goes away" "$(cat results/$way-$what.status)" 0 ||
+			diag "$(cat results/$way-$what.err)"
+		like "$way: each try of $what is said" "$(cat results/$way-$what.err)" \
+			"^lifeboat: warning: .*: trying again in [0-9]+ second"
+		like "$way: $what says that it is back" "$(cat results/$way-$what.err)" \
+			"^lifeboat: $way://10.0.2.2:[0-9]*/backup is back: going on$"
+	done
+	is "$way: what was restored is equal" "$(cat results/$way-sums)" "$sums"
+	is "$way: one that stays away fails" "$(cat results/$way-for-good.status)" 1
+	like "$way: and says for how long it was tried" "$(tail -n 1 results/$way-for-good.err)" \
+		"^lifeboat: .*\(given up after [0-9]+ seconds\)$"
+done
+finish_plan
