@@ -140,6 +140,15 @@ int proc_spawn(const char *const argv[], const struct proc_options *options, str
 	return 0;
 }
 
+/* Some programs say what is wrong, and then how they are used. */
+static void cut_usage(char *text)
+{
+	char *usage = strcasestr(text, "\nusage:");
+
+	if (usage)
+		*usage = '\0';
+}
+
 /* The last non-empty line of what the child said, or NULL. The caller frees. */
 static char *last_line(int fd)
 {
@@ -157,6 +166,7 @@ static char *last_line(int fd)
 	char *text = str_strip(buf);
 	char *newline;
 
+	cut_usage(text);
 	/* an indented line goes on with the one before it, as mke2fs folds what it has to say */
 	while ((newline = strrchr(text, '\n')) && (newline[1] == ' ' || newline[1] == '\t'))
 		*newline = ' ';

@@ -38,7 +38,7 @@ int proc_spawn(const char *const argv[], const struct proc_options *options, str
 	       struct error *e);
 
 /* Waits. A status that is not accepted, or a signal, is the error
- * "COMMAND: exit status N: LAST LINE OF STDERR". `ret_status` (may be NULL) gets the exit status. */
+ * "COMMAND: exit status N: LAST LINE OF STDERR" (the last before "Usage:"). `ret_status` (may be NULL) gets the exit status. */
 int proc_wait(struct proc *p, int *ret_status, struct error *e);
 
 /* The same, but a child that has not ended after `seconds` is killed, and the error is

@@ -214,14 +214,43 @@ static void put_vfat(struct strbuf *b, const struct content *c)
 	option(b, "-n", c->label);
 }
 
+static void put_choices(struct strbuf *b, const struct content *c, const char *flag,
+			const char *const names[])
+{
+	const char *features = key_values_get(&c->parameters, "features");
+	_cleanup_(strlist) struct strlist has = { 0 };
+
+	strlist_add_words(&has, features ? features : "");
+	for (size_t i = 0; features && names[i]; i++)
+		strbuf_printf(b, "%s%s=%d", i ? "," : flag, names[i], strlist_has(&has, names[i]));
+}
+
+/* What a boot loader or a kernel may not know is as it was. */
+static void put_xfs(struct strbuf *b, const struct content *c)
+{
+	static const char *const global[] = { "crc",     "finobt",     "rmapbt", "reflink",
+					      "bigtime", "inobtcount", NULL };
+	static const char *const inodes[] = { "sparse", NULL };
+	const char *block = key_values_get(&c->parameters, "block-size");
+	const char *inode = key_values_get(&c->parameters, "inode-size");
+
+	strbuf_puts(b, "mkfs.xfs -q -f");
+	put_choices(b, c, " -m ", global);
+	put_choices(b, c, " -i ", inodes);
+	if (block)
+		strbuf_printf(b, " -b size=%s", block);
+	if (inode)
+		strbuf_printf(b, " -i size=%s", inode);
+	if (c->uuid)
+		strbuf_printf(b, " -m uuid=%s", c->uuid);
+	option(b, "-L", c->label);
+}
+
 static const struct {
 	const char *type;
 	void (*put)(struct strbuf *b, const struct content *c);
-} makers[] = { { "ext2", put_ext },
-	       { "ext3", put_ext },
-	       { "ext4", put_ext },
-	       { "swap", put_swap },
-	       { "vfat", put_vfat } };
+} makers[] = { { "ext2", put_ext },  { "ext3", put_ext },  { "ext4", put_ext },
+	       { "swap", put_swap }, { "vfat", put_vfat }, { "xfs", put_xfs } };
 
 static void put_filesystems(struct strbuf *b, const struct machine *m)
 {

@@ -18,7 +18,15 @@ static const struct ini_key common_keys[] = {
 	{ NULL, NULL, NULL },
 };
 
-/* What every content has, and then what the file systems of that kind add. The caller frees. */
+static bool has_key(const struct ini_key *keys, const char *key)
+{
+	while (keys->key && !streq(keys->key, key))
+		keys++;
+	return keys->key != NULL;
+}
+
+/* What every content has, and then what the file systems of that kind add: several may use one key, each with
+ * values of its own, which check_parameters() looks at. The caller frees. */
 struct ini_key *conf_content_keys(enum content_kind kind)
 {
 	size_t count = 0, most = sizeof(common_keys) / sizeof(*common_keys);
@@ -32,7 +40,8 @@ struct ini_key *conf_content_keys(enum content_kind kind)
 		keys[count++] = *k;
 	for (size_t i = 0; fs_all[i]; i++)
 		for (const struct ini_key *k = fs_all[i]->keys; fs_all[i]->kind == kind && k->key; k++)
-			keys[count++] = *k;
+			if (!has_key(keys, k->key))
+				keys[count++] = (struct ini_key) { k->key, k->expected, NULL };
 	return keys;
 }
 
@@ -51,6 +60,9 @@ static int check_parameters(const struct conf_parse *p, const struct fs_ops *ops
 			return ini_error(p->ini, entry->line, p->e,
 					 "'%s' does not belong to type %s; expected one of its own",
 					 entry->key, type);
+		if (k->check(entry->value) < 0)
+			return ini_error(p->ini, entry->line, p->e, "bad value '%s' for '%s'; expected %s",
+					 entry->value, entry->key, k->expected);
 	}
 	const char *uuid = ini_get(p->section, "uuid");
 

@@ -3,7 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 
-const struct fs_ops *const fs_all[] = { &fs_ext, &fs_swap, &fs_vfat, NULL };
+const struct fs_ops *const fs_all[] = { &fs_ext, &fs_swap, &fs_vfat, &fs_xfs, NULL };
 
 const struct fs_ops *fs_find(const char *type)
 {

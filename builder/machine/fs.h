@@ -10,6 +10,7 @@ struct fs_ops {
 	const char *const *types; /* libblkid's names, NULL-terminated */
 	enum content_kind kind;
 	const char *mount_type; /* for mount(2); NULL: cannot be mounted */
+	const char *mount_data; /* options of its driver while it is filled; NULL: none */
 	const char *method; /* how its files are backed up; NULL: they are not */
 	const struct ini_key *keys; /* its parameters in machine.conf, each "fs.KEY" */
 	int (*check_uuid)(const char *uuid); /* 0 or -EINVAL */
@@ -41,7 +42,7 @@ extern const struct fs_ops *const fs_all[];
 /* "ext2, ext3, ext4, vfat": the names of the given kind. The caller frees. */
 char *fs_names(enum content_kind kind);
 
-extern const struct fs_ops fs_ext, fs_swap, fs_vfat;
+extern const struct fs_ops fs_ext, fs_swap, fs_vfat, fs_xfs;
 
 /* Checks of values, 0 or -EINVAL: 8-4-4-4-12 hexadecimal digits; a decimal number. */
 int check_uuid(const char *value);

@@ -56,7 +56,7 @@ int recovered_mount(struct recovered *r, const struct device *d, const char *nod
 	_cleanup_(free) char *root =
 		d->content.mountpoint ? xstrdup(r->path) : xasprintf("%s.%s", r->path, d->name);
 	_cleanup_(free) char *folder = NULL;
-	const char *mount_type = fs_find(d->content.type)->mount_type;
+	const struct fs_ops *ops = fs_find(d->content.type);
 	int code = mkdir_parents_at(AT_FDCWD, root, 0755, e);
 
 	if (code < 0)
@@ -68,8 +68,8 @@ int recovered_mount(struct recovered *r, const struct device *d, const char *nod
 	code = path_of(fd, &folder, e);
 	if (code < 0)
 		return code;
-	if (mount(node, folder, mount_type, 0, NULL) < 0)
-		return error_errno(e, errno, "mount %s (%s) at %s", node, mount_type, folder);
+	if (mount(node, folder, ops->mount_type, 0, ops->mount_data) < 0)
+		return error_errno(e, errno, "mount %s (%s) at %s", node, ops->mount_type, folder);
 	remember(r, TAKE_PTR(folder), d->name);
 	return 0;
 }

@@ -1,30 +1,6 @@
 /* File systems in plain files: made by hand with odd parameters, described, made again elsewhere by the
  * description, and equal to dumpe2fs but for its times. */
-#include "base/fs.h"
-#include "base/proc.h"
-#include "machine/fs.h"
-#include "tap.h"
-
-#include <blkid/blkid.h>
-#include <fcntl.h>
-
-static struct error e;
-static struct report report;
-
-static void make_file(const char *path, uint64_t size)
-{
-	_cleanup_(fd) int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	CHECK(fd >= 0 && ftruncate(fd, (off_t)size) == 0);
-}
-
-static void run(const char *command)
-{
-	_cleanup_(strlist) struct strlist argv = { 0 };
-
-	strlist_add_words(&argv, command);
-	CHECK_OK(proc_run((const char *const *)argv.items, NULL, &e));
-}
+#include "fs-lab.h"
 
 /* dumpe2fs -h without what every file system has of its own. */
 static char *shown(const char *path)
@@ -33,27 +9,9 @@ static char *shown(const char *path)
 					   "Lifetime writes:",    "Checksum:",        "Last mounted on:",
 					   "Free blocks:",        "Checksum seed:",   "Next check after:" };
 	const char *argv[] = { "dumpe2fs", "-h", path, NULL };
-	_cleanup_(free) char *text = NULL;
-	struct strbuf b = { 0 };
 
-	CHECK_OK(proc_capture(argv, NULL, &text, &e));
-	for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
-		bool skip = false;
-
-		for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
-			skip |= str_after(line, own[i]) != NULL;
-		if (!skip)
-			strbuf_printf(&b, "%s\n", line);
-	}
-	return b.data;
+	return said(argv, own, sizeof(own) / sizeof(*own));
 }
-
-static void content_done(struct content *c)
-{
-	key_values_free(&c->parameters);
-	free(c->method);
-}
-DEFINE_CLEANUP(content, struct content, content_done)
 
 static void ext_round_trip(const char *type, const char *uuid, const char *label, const char *mke2fs,
 			   const char *tune2fs, uint64_t size)
@@ -81,8 +39,6 @@ static void ext_round_trip(const char *type, const char *uuid, const char *label
 
 	CHECK_STR(after, before);
 }
-
-#define UUID "01234567-89ab-cdef-0123-456789abcdef"
 
 TEST(ext4_as_it_comes)
 {
@@ -180,18 +136,6 @@ TEST(a_shrunk_ext4_holds_its_inodes)
 	CHECK_OK(fs_ext.describe(path, NULL, &now, &report, &e));
 	CHECK_INT(content_number(&now, "blocks"), 32768);
 	CHECK(content_number(&now, "inodes") >= 44016);
-}
-
-static char *blkid_value(const char *path, const char *name)
-{
-	blkid_probe p = blkid_new_probe_from_filename(path);
-	const char *value;
-
-	CHECK(p && blkid_do_safeprobe(p) == 0 && blkid_probe_lookup_value(p, name, &value, NULL) == 0);
-	char *copy = xstrdup(value);
-
-	blkid_free_probe(p);
-	return copy;
 }
 
 TEST(swap)

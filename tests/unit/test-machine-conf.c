@@ -131,8 +131,8 @@ TEST(form)
 		      "m:14: bad value '1234' for 'table-id'; expected 0x and eight hexadecimal digits");
 	CHECK_MISTAKE("type = 0x83", "type = linux",
 		      "m:21: bad value 'linux' for 'type'; expected 0x and two hexadecimal digits");
-	CHECK_MISTAKE("type = ext4", "type = xfs",
-		      "m:25: bad value 'xfs' for 'type'; expected one of: ext4, ext3, ext2, vfat");
+	CHECK_MISTAKE("type = ext4", "type = reiserfs",
+		      "m:25: bad value 'reiserfs' for 'type'; expected one of: ext4, ext3, ext2, vfat, xfs");
 	CHECK_MISTAKE("555555555555", "5555",
 		      "m:26: bad value '11111111-2222-3333-4444-5555' for 'uuid'; expected "
 		      "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx in hexadecimal digits");

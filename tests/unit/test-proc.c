@@ -54,6 +54,19 @@ TEST(wait_within_ends_what_hangs)
 	CHECK_ERROR(proc_wait_within(&p, 10, &e), "false: exit status 1");
 }
 
+TEST(the_reason_stands_before_the_usage)
+{
+	struct error e = { 0 };
+	const char *argv[] = { "/bin/sh", "-c", "echo wrong >&2; printf 'Usage: x\\n\\t[-y]\\n' >&2; exit 1",
+			       NULL };
+	const char *only[] = { "/bin/sh", "-c", "printf 'Usage: x\\n' >&2; exit 2", NULL };
+
+	CHECK(proc_run(argv, NULL, &e) < 0);
+	CHECK(strstr(e.text, "exit status 1: wrong") != NULL);
+	CHECK(proc_run(only, NULL, &e) < 0);
+	CHECK(strstr(e.text, "exit status 2: Usage: x") != NULL);
+}
+
 TEST(children_have_no_terminal)
 {
 	struct error e = { 0 };
