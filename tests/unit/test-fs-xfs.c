@@ -214,8 +214,11 @@ TEST(what_was_made_is_looked_at)
 	CHECK_OK(fs_xfs.make(path, &c, &e)); /* inobtcount and bigtime are this version's own */
 	CHECK_OK(fs_xfs.describe(path, NULL, &made, &report, &e));
 	CHECK_STR(key_values_get(&made.parameters, "features"), "crc");
+	key_values_set(&c.parameters, "log-blocks", "20000");
+	CHECK_OK(fs_xfs.try(path, &c, &e));
 	key_values_set(&c.parameters, "blocks", "1000000");
 	CHECK_INT(fs_xfs.make(path, &c, &e), -EIO);
+	CHECK_INT(fs_xfs.try(path, &c, &e), -EIO);
 }
 
 TAP_MAIN()
