@@ -17,7 +17,7 @@ uml_run() {
 		mount -t proc proc /proc
 		mount -t sysfs sys /sys
 		mountpoint -q /dev || mount -t devtmpfs dev /dev
-		for folder in /tmp /run /mnt; do mount -t tmpfs tmpfs \$folder; done
+		for folder in /tmp /run /mnt /var/tmp; do mount -t tmpfs tmpfs \$folder; done
 		# again, as they may lie below one of those
 		for folder in '$TOP' '$BUILD' '$SCRATCH'; do mkdir -p "\$folder" && mount -t hostfs none "\$folder" -o "\$folder"; done
 		mount -o remount,ro '$TOP'
