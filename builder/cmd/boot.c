@@ -2,6 +2,8 @@
 
 #include "base/fs.h"
 #include "guest/guest.h"
+#include "guest/line.h"
+#include "guest/script.h"
 #include "image/image.h"
 
 #include <errno.h>
@@ -25,6 +27,9 @@ enum {
 	OPTION_TIMEOUT,
 	OPTION_LOG,
 	OPTION_NO_NETWORK,
+	OPTION_SCRIPT,
+	OPTION_CONSOLE,
+	OPTION_LINK,
 };
 
 static const struct guest_kind {
@@ -39,7 +44,8 @@ struct boot {
 	struct cmd cmd;
 	const struct guest_kind *kind;
 	struct guest_request request;
-	const char *image_dir, *medium_as;
+	struct script script;
+	const char *image_dir, *medium_as, *script_file;
 	char *kernel, *initrd, *append;
 };
 
@@ -47,6 +53,8 @@ static void boot_free(struct boot *b)
 {
 	cmd_free(&b->cmd);
 	strlist_free(&b->request.disks);
+	strlist_free(&b->request.consoles);
+	script_free(&b->script);
 	free(b->kernel);
 	free(b->initrd);
 	free(b->append);
@@ -124,9 +132,15 @@ static int boot(struct boot *b)
 		r->medium_is_cd = streq(b->medium_as, "cd");
 	else if (r->medium && is_cd(r->medium, &r->medium_is_cd, &e) < 0)
 		return cmd_failed(&b->cmd, &e);
-	r->interactive = !r->until && isatty(STDIN_FILENO);
-	/* The console is what this command is for; with --until only whoever asks sees it. */
-	if (!r->until && !b->cmd.json)
+	if (b->script_file) {
+		if (script_load(b->script_file, &b->script, &e) < 0)
+			return cmd_failed(&b->cmd, &e);
+		r->script = &b->script;
+		r->settle = true;
+	}
+	r->interactive = !r->until && !r->script && isatty(STDIN_FILENO);
+	/* The console is what this command is for; with --until or --script only whoever asks sees it. */
+	if (!r->until && !r->script && !b->cmd.json)
 		r->show_fd = STDOUT_FILENO;
 	else if (b->cmd.report.verbosity == VERBOSITY_VERBOSE)
 		r->show_fd = STDERR_FILENO;
@@ -193,6 +207,18 @@ static bool own_option(struct boot *b, int option, int *ret_exit)
 	case OPTION_NO_NETWORK:
 		r->network = false;
 		return true;
+	case OPTION_SCRIPT:
+		b->script_file = optarg;
+		return true;
+	case OPTION_CONSOLE:
+		strlist_add(&r->consoles, optarg);
+		if (!line_kind_good(optarg))
+			*ret_exit =
+				cmd_usage(&b->cmd, "bad --console '%s'; expected pty or port:NUMBER", optarg);
+		return true;
+	case OPTION_LINK:
+		r->link = optarg;
+		return true;
 	default:
 		return false;
 	}
@@ -222,8 +248,12 @@ static int check_usage(const struct boot *b)
 	if (!r->medium && !b->image_dir && !r->disks.count)
 		return cmd_usage(&b->cmd,
 				 "what to boot? --medium FILE, --image DIR or --disk FILE is missing");
-	if (r->append && !b->image_dir)
+	if (r->append && !b->image_dir && (r->medium || b->kind == &kinds[0]))
 		return cmd_usage(&b->cmd, "--append needs --image: a medium has its own kernel command line");
+	if (b->script_file && r->until)
+		return cmd_usage(&b->cmd, "--script and --until exclude each other");
+	if (r->consoles.count && b->kind == &kinds[0])
+		return cmd_usage(&b->cmd, "--console is for uml");
 	if (b->medium_as && (!r->medium || (!streq(b->medium_as, "usb") && !streq(b->medium_as, "cd"))))
 		return cmd_usage(&b->cmd, "bad --as '%s'; expected usb or cd, with --medium", b->medium_as);
 	if (r->accel && !streq(r->accel, "tcg") && !streq(r->accel, "kvm"))
@@ -249,6 +279,9 @@ int cmd_boot(int argc, char *argv[])
 						 { "timeout", required_argument, NULL, OPTION_TIMEOUT },
 						 { "log", required_argument, NULL, OPTION_LOG },
 						 { "no-network", no_argument, NULL, OPTION_NO_NETWORK },
+						 { "script", required_argument, NULL, OPTION_SCRIPT },
+						 { "console", required_argument, NULL, OPTION_CONSOLE },
+						 { "link", required_argument, NULL, OPTION_LINK },
 						 CMD_OPTIONS_LONG };
 	_cleanup_(boot) struct boot b = { .request.network = true };
 	int option, exit_code;

@@ -287,7 +287,7 @@ static int check_entry(const struct ini *ini, const struct ini_section *s, size_
 		return ini_error(ini, entry->line, e, "unknown key '%s' in [%s]; expected one of: %s",
 				 entry->key, s->kind, known);
 	}
-	if (ini_entry(s, entry->key) != entry)
+	if (!k->repeats && ini_entry(s, entry->key) != entry)
 		return ini_error(ini, entry->line, e, "'%s' is set twice; first on line %u", entry->key,
 				 ini_entry(s, entry->key)->line);
 	if (k->check && k->check(entry->value) < 0)

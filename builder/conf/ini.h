@@ -57,6 +57,7 @@ struct ini_key {
 	const char *expected; /* what a good value looks like, for messages */
 	/* 0 when good; NULL allows anything */
 	int (*check)(const char *value);
+	bool repeats; /* may be there several times; their order counts */
 };
 struct ini_schema {
 	const char *kind;

@@ -170,26 +170,26 @@ static int64_t deadline_after(unsigned seconds)
 	return seconds ? now_ms() + (int64_t)seconds * 1000 : 0;
 }
 
-/* Finds the text that comes first; consumes up to its end. */
-static bool find(struct console *c, const char *const texts[], unsigned *ret_which)
+struct match {
+	size_t at, len; /* in what the guest said */
+	unsigned which;
+};
+
+/* Finds the text that comes first. */
+static bool find(const struct strbuf *said, const char *const texts[], struct match *ret)
 {
-	const char *first = NULL;
-	unsigned which = 0;
+	bool found = false;
 
-	for (unsigned i = 0; texts[i] && c->said.len; i++) {
-		const char *at = memmem(c->said.data, c->said.len, texts[i], strlen(texts[i]));
+	for (unsigned i = 0; texts[i] && said->len; i++) {
+		size_t len = strlen(texts[i]);
+		const char *at = memmem(said->data, said->len, texts[i], len);
 
-		if (at && (!first || at < first)) {
-			first = at;
-			which = i;
-		}
+		if (!at || (found && (size_t)(at - said->data) >= ret->at))
+			continue;
+		*ret = (struct match) { .at = (size_t)(at - said->data), .len = len, .which = i };
+		found = true;
 	}
-	if (!first)
-		return false;
-	consume(&c->said, (size_t)(first - c->said.data) + strlen(texts[which]));
-	if (ret_which)
-		*ret_which = which;
-	return true;
+	return found;
 }
 
 /* Printable characters of one line; escape sequences lose their marks, which is readable enough. */
@@ -227,13 +227,31 @@ static int not_seen(const struct console *c, int code, const char *text, const c
 	return error_text(e, code, "wait for '%s' on the guest's console: %s%s", text, how, last);
 }
 
-int console_wait(struct console *c, const char *const texts[], unsigned seconds, unsigned *ret_which,
+/* True: an alarm stands in what was said, before `text_at` (SIZE_MAX: anywhere). It is consumed. */
+static bool alarmed(struct console *c, size_t text_at, struct error *e)
+{
+	struct match m;
+
+	if (!c->alarms || !c->alarms->count || !find(&c->said, (const char *const *)c->alarms->items, &m) ||
+	    m.at > text_at)
+		return false;
+	consume(&c->said, m.at + m.len);
+	(void)error_text(e, ECANCELED, "the guest's console shows '%s'", c->alarms->items[m.which]);
+	return true;
+}
+
+/* Waits for the first of the texts; nothing is consumed yet. */
+static int await(struct console *c, const char *const texts[], unsigned seconds, struct match *ret,
 		 struct error *e)
 {
 	int64_t deadline = deadline_after(seconds);
 
 	for (;;) {
-		if (find(c, texts, ret_which))
+		bool found = find(&c->said, texts, ret);
+
+		if (alarmed(c, found ? ret->at : SIZE_MAX, e))
+			return -ECANCELED;
+		if (found)
 			return 0;
 		if (c->fd < 0)
 			return not_seen(c, EPIPE, texts[0], "the guest ended without it", e);
@@ -249,6 +267,65 @@ int console_wait(struct console *c, const char *const texts[], unsigned seconds,
 		if (r < 0)
 			return r;
 	}
+}
+
+int console_wait(struct console *c, const char *const texts[], unsigned seconds, unsigned *ret_which,
+		 struct error *e)
+{
+	struct match m;
+	int r = await(c, texts, seconds, &m, e);
+
+	if (r < 0)
+		return r;
+	consume(&c->said, m.at + m.len);
+	if (ret_which)
+		*ret_which = m.which;
+	return 0;
+}
+
+int console_until(struct console *c, const char *text, unsigned seconds, char **ret_before, struct error *e)
+{
+	const char *const texts[] = { text, NULL };
+	_cleanup_(strbuf) struct strbuf before = { 0 };
+	struct match m;
+	int r = await(c, texts, seconds, &m, e);
+
+	if (r < 0)
+		return r;
+	strbuf_puts(&before, "");
+	for (size_t i = 0; i < m.at; i++)
+		if (c->said.data[i] != '\r' && c->said.data[i] != '\0')
+			strbuf_add(&before, &c->said.data[i], 1);
+	consume(&c->said, m.at + m.len);
+	*ret_before = TAKE_PTR(before.data);
+	return 0;
+}
+
+int console_attend(struct console *c, int fd, unsigned seconds, struct error *e)
+{
+	int64_t deadline = deadline_after(seconds);
+
+	for (int left; c->fd >= 0 && (left = left_ms(deadline)) != 0;) {
+		bool readable = false;
+		int r = pump(c, left, fd, &readable, e);
+
+		if (r < 0 || readable)
+			return r < 0 ? r : 1;
+	}
+	return 0;
+}
+
+int console_pause(struct console *c, unsigned milliseconds, struct error *e)
+{
+	int64_t deadline = now_ms() + milliseconds;
+
+	for (int left; c->fd >= 0 && (left = left_ms(deadline)) != 0;) {
+		int r = pump(c, left, -1, NULL, e);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 int console_type(struct console *c, const char *text, unsigned seconds, struct error *e)

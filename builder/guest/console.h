@@ -17,6 +17,8 @@ struct console {
 	int show_fd; /* the caller's: what the guest says is copied here; -1: nowhere */
 	int ended_fd; /* the caller's (a pidfd): readable once the guest's process has ended; -1: none */
 	int signal_fd; /* the caller's (a signalfd): what is readable there ends all waiting; -1: none */
+	const struct strlist
+		*alarms; /* the caller's: texts that end all waiting when they appear; NULL: none */
 	struct strbuf said; /* what the guest said and nobody has waited for yet */
 	struct strbuf to_type; /* what it has not taken yet */
 };
@@ -33,9 +35,21 @@ DEFINE_CLEANUP(console, struct console, console_close)
 
 /* Waits until one of the texts (NULL-terminated list) appears; `*ret_which` (may be NULL) gets the
  * index of the first. `seconds` 0: no limit. -ETIMEDOUT when none came, -EPIPE when the guest
- * ended without, -EINTR on a signal; the error says what it was and quotes the last line. */
+ * ended without, -EINTR on a signal, -ECANCELED when an alarm came first; the error says what it was and quotes
+ * the last line. */
 int console_wait(struct console *c, const char *const texts[], unsigned seconds, unsigned *ret_which,
 		 struct error *e);
+
+/* The same for one text; `*ret_before` gets what the guest said up to it, without carriage returns. The caller
+ * frees. Of more than a megabyte only the last part is there. */
+int console_until(struct console *c, const char *text, unsigned seconds, char **ret_before, struct error *e);
+
+/* Waits until `fd` is readable, while the guest goes on talking: 1, or 0 when it was not within `seconds`, or
+ * the guest has ended. */
+int console_attend(struct console *c, int fd, unsigned seconds, struct error *e);
+
+/* Lets the guest talk for `milliseconds`, or to its end. */
+int console_pause(struct console *c, unsigned milliseconds, struct error *e);
 
 /* Types the text as it is (end it with "\n" or "\r") and waits until the guest has taken it. */
 int console_type(struct console *c, const char *text, unsigned seconds, struct error *e);

@@ -54,11 +54,17 @@ static int parse_option(const char *text, const char *option, struct guest_disk 
 		disk->writable = true;
 		return 0;
 	}
+	if ((value = str_after(option, "cow=")) && *value) {
+		free(disk->cow);
+		disk->cow = xstrdup(value);
+		return 0;
+	}
 	if ((value = str_after(option, "if=")))
 		return parse_bus(text, value, disk, e);
 	if ((value = str_after(option, "serial=")))
 		return parse_serial(text, value, disk, e);
-	return error_text(e, EINVAL, "disk '%s': unknown option '%s'; expected if=BUS, serial=TEXT or rw",
+	return error_text(e, EINVAL,
+			  "disk '%s': unknown option '%s'; expected if=BUS, serial=TEXT, rw or cow=FILE",
 			  text, option);
 }
 
@@ -112,6 +118,8 @@ static int parse_disk(const char *text, struct guest_disk *disk, struct error *e
 		if (r < 0)
 			return r;
 	}
+	if (disk->cow && disk->writable)
+		return error_text(e, EINVAL, "disk '%s': rw and cow exclude each other", text);
 	return look_at(disk, e);
 }
 
@@ -140,6 +148,7 @@ void guest_disks_free(struct guest_disks *d)
 			(void)close(d->items[i].held); /* nothing was written to it here */
 		free(d->items[i].file);
 		free(d->items[i].serial);
+		free(d->items[i].cow);
 	}
 	free(d->items);
 	*d = (struct guest_disks) { 0 };

@@ -6,15 +6,24 @@
 
 #include <stdbool.h>
 
+struct script;
+
 struct guest_request {
 	const char *medium; /* a stick file or ISO to boot from; NULL: kernel + initrd */
 	bool medium_is_cd;
 	const char *kernel, *initrd, *append; /* direct boot; NULL when a medium boots */
 	bool uefi; /* qemu: OVMF instead of SeaBIOS */
 	const char *accel; /* qemu: "tcg" or "kvm"; NULL: kvm if qemu_kvm_works() */
-	struct strlist disks; /* "FILE[,if=virtio|sata|nvme|usb][,serial=S][,rw]": snapshot but for rw */
+	struct strlist
+		disks; /* "FILE[,if=virtio|sata|nvme|usb][,serial=S][,rw|,cow=FILE]": snapshot but for these */
+	struct strlist consoles; /* UML: further ones, each "pty" or "port:N" on the loopback */
+	const char *
+		link; /* a socket's path where two guests find each other: a cable between them; NULL: none */
 	unsigned memory_mib; /* 0: a default that fits */
 	const char *until; /* end when this text appears on the console; NULL: run until it powers off */
+	const struct script *script; /* what is done at the console; then the guest is ended; NULL: nothing */
+	const struct strlist *alarms; /* texts that end it with -ECANCELED; NULL: none */
+	bool settle; /* UML: what it has not written yet is written before it is ended */
 	unsigned timeout; /* seconds it may take; 0: 300 for `until`, else no limit */
 	const char *log; /* the whole console goes here too; NULL: no log */
 	bool interactive; /* the terminal is the guest's console */
@@ -27,7 +36,7 @@ struct guest_request {
 bool qemu_kvm_works(struct report *report);
 
 /* Both return 0 when the guest powered off, showed `until`, or the person at the terminal left it.
- * They never write to the medium, nor to a disk without `rw`. Whatever happens, also to this
+ * They never write to the medium, nor to a disk without `rw`; with `cow` only to the COW file. Whatever happens, also to this
  * process, no guest and no temporary file stays behind. SIGINT, SIGTERM, SIGHUP and SIGQUIT end the
  * guest and come back as -EINTR. */
 int qemu_run(const struct guest_request *request, struct report *report, struct error *e);

@@ -1,3 +1,4 @@
+#include "guest/link.h"
 #include "guest/qemu_args.h"
 #include "guest/session.h"
 
@@ -45,6 +46,29 @@ static int copy_vars(const struct session *s, char **ret_path, struct error *e)
 	return r;
 }
 
+/* A disk with a COW file: made when it is not there, with the disk's full path inside. */
+static int make_cow(const struct guest_disk *d, struct error *e)
+{
+	_cleanup_(free) char *base = realpath(d->file, NULL);
+	const char *argv[] = { "qemu-img", "create", "-q", "-f",   "qcow2", "-F", d->qcow2 ? "qcow2" : "raw",
+			       "-b",       base,     "--", d->cow, NULL };
+
+	if (!base)
+		return error_errno(e, errno, "open the guest's disk %s", d->file);
+	return access(d->cow, F_OK) == 0 ? 0 : proc_run(argv, NULL, e);
+}
+
+static int check_disks(const struct guest_request *request, const struct guest_disks *disks, struct error *e)
+{
+	int r = 0;
+
+	if (request->consoles.count)
+		return error_text(e, EINVAL, "further consoles are for User-Mode Linux");
+	for (size_t i = 0; i < disks->count && r == 0; i++)
+		r = disks->items[i].cow ? make_cow(&disks->items[i], e) : 0;
+	return r;
+}
+
 int qemu_run(const struct guest_request *request, struct report *report, struct error *e)
 {
 	_cleanup_(session) struct session s = SESSION_NONE;
@@ -57,6 +81,8 @@ int qemu_run(const struct guest_request *request, struct report *report, struct 
 		r = check_files(request, e);
 	if (r == 0)
 		r = guest_disks_parse(&request->disks, &disks, e);
+	if (r == 0)
+		r = check_disks(request, &disks, e);
 	if (r == 0)
 		r = session_begin(&s, e);
 	if (r == 0 && request->uefi)
@@ -75,9 +101,18 @@ int qemu_run(const struct guest_request *request, struct report *report, struct 
 	_cleanup_(free) char *tmpdir = xasprintf("TMPDIR=%s", s.temp.path);
 	const char *env[] = { tmpdir, NULL };
 
+	_cleanup_(link) struct link link = LINK_NONE;
+
 	r = qemu_args(request, &disks, &setup, &args, e);
+	if (r == 0 && request->link)
+		r = link_open(request->link, &link, e);
 	if (r < 0)
 		return r;
+	if (link.fd >= 0) {
+		strlist_add(&args, "-netdev");
+		strlist_addf(&args, "dgram,id=link,local.type=fd,local.str=%d", link.fd);
+		strlist_add_words(&args, "-device virtio-net-pci,netdev=link,romfile=");
+	}
 	report_debug(report, "qemu with %u MiB of memory, accelerated by %s", setup.memory_mib, setup.accel);
 	s.orderly = true;
 	r = session_start(&s, (const char *const *)args.items, env, request, e);

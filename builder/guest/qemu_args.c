@@ -73,12 +73,13 @@ static int add_disk(const struct guest_disk *disk, size_t index, unsigned *sata_
 		[BUS_NVME] = "nvme",
 		[BUS_USB] = "usb-storage",
 	};
-	_cleanup_(free) char *file = value_of(disk->file);
+	_cleanup_(free) char *file = value_of(disk->cow ? disk->cow : disk->file);
 	_cleanup_(strbuf) struct strbuf device = { 0 };
 
 	strlist_add(ret, "-drive");
-	strlist_addf(ret, "if=none,id=disk%zu,format=%s,%sfile=%s", index, disk->qcow2 ? "qcow2" : "raw",
-		     disk->writable ? "" : "snapshot=on,", file);
+	strlist_addf(ret, "if=none,id=disk%zu,format=%s,%sfile=%s", index,
+		     disk->qcow2 || disk->cow ? "qcow2" : "raw",
+		     disk->writable || disk->cow ? "" : "snapshot=on,", file);
 	strbuf_printf(&device, "%s,drive=disk%zu,bootindex=%zu", devices[disk->bus], index, index + 2);
 	if (disk->serial)
 		strbuf_printf(&device, ",serial=%s", disk->serial);

@@ -1,5 +1,7 @@
 #include "guest/session.h"
 
+#include "guest/mconsole.h"
+
 #include <errno.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -64,6 +66,35 @@ int session_start(struct session *s, const char *const argv[], const char *const
 	s->console.ended_fd = s->pid_fd;
 	s->console.signal_fd = s->signal_fd;
 	s->console.show_fd = request->show_fd > 0 ? request->show_fd : -1;
+	s->console.alarms = request->alarms;
+	return 0;
+}
+
+static int control(void *user, const char *command, unsigned seconds, char **ret_answer, struct error *e)
+{
+	struct session *s = user;
+
+	return mconsole_send(s->temp.fd, "guest", command, &s->console, seconds, ret_answer, e);
+}
+
+/* Its file systems are written and made read-only: what is killed then is whole. */
+static int settle(struct session *s, struct error *e)
+{
+	static const char *const commands[] = { "sysrq s", "sysrq u" };
+	static const char *const done[] = { "Emergency Sync complete", "Emergency Remount complete" };
+	struct console *c = &s->console;
+
+	c->alarms = NULL;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		const char *const texts[] = { done[i], NULL };
+		_cleanup_(free) char *answer = NULL;
+		int r = control(s, commands[i], end_seconds, &answer, e);
+
+		if (r == 0 && !strstr(answer, done[i]))
+			r = console_wait(c, texts, end_seconds, NULL, e);
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 
@@ -125,21 +156,47 @@ static int follow_to_end(struct session *s, const struct guest_request *request,
 	return r == -EPIPE ? reap(s, e) : r;
 }
 
-static int follow_at_terminal(struct session *s, struct report *report, struct error *e)
+static int follow_at_terminal(struct session *s, const struct guest_request *request, struct report *report,
+			      struct error *e)
 {
 	report_info(report, "this terminal is the guest's console; Ctrl-] x leaves and ends it");
 	int r = console_interact(&s->console, STDIN_FILENO, STDOUT_FILENO, e);
 
 	if (r < 0)
 		return r;
-	return r > 0 ? power_off(s, e) : reap(s, e);
+	if (r > 0 && s->managed && request->settle)
+		r = settle(s, e);
+	return r < 0 ? r : s->console.fd >= 0 ? power_off(s, e) : reap(s, e);
+}
+
+static int follow_script(struct session *s, const struct guest_request *request, struct error *e)
+{
+	const struct script_guest guest = { .console = &s->console,
+					    .control = s->managed ? control : NULL,
+					    .user = s };
+	bool ended = false;
+	struct error why;
+	int r = script_run(request->script, &guest, &ended, e);
+
+	if (r == 0 && ended)
+		return reap(s, e);
+	if (r == 0 && s->console.fd >= 0 && s->managed && request->settle)
+		r = settle(s, e);
+	if (r == 0)
+		return power_off(s, e);
+	/* A guest that could not even start says why by its exit status. */
+	if (r == -EPIPE && reap(s, &why) < 0)
+		error_prefix(e, "%s", why.text);
+	return r;
 }
 
 int session_follow(struct session *s, const struct guest_request *request, struct report *report,
 		   struct error *e)
 {
+	if (request->script)
+		return follow_script(s, request, e);
 	if (request->interactive)
-		return follow_at_terminal(s, report, e);
+		return follow_at_terminal(s, request, report, e);
 	return request->until ? follow_until(s, request, e) : follow_to_end(s, request, e);
 }
 

@@ -6,6 +6,7 @@
 #include "guest/console.h"
 #include "guest/guest.h"
 #include "guest/keeper.h"
+#include "guest/script.h"
 
 #include <signal.h>
 
@@ -15,6 +16,7 @@ struct session {
 	struct console console;
 	struct proc proc;
 	int signal_fd, pid_fd;
+	bool managed; /* User-Mode Linux: it has a management console, as umid "guest" in the folder */
 	bool orderly; /* SIGTERM makes it end well, with what it holds written to its disks */
 	sigset_t old_mask;
 	bool masked;

@@ -1,4 +1,7 @@
+#include "guest/cow.h"
 #include "guest/disk.h"
+#include "guest/line.h"
+#include "guest/link.h"
 #include "guest/session.h"
 
 #include <errno.h>
@@ -37,6 +40,19 @@ static int check_request(const struct guest_request *request, const struct guest
 	return 0;
 }
 
+/* What a guest is connected with besides its main console. */
+struct cables {
+	struct lines lines;
+	struct link link;
+};
+
+static void cables_free(struct cables *c)
+{
+	lines_close(&c->lines);
+	link_close(&c->link);
+}
+DEFINE_CLEANUP(cables, struct cables, cables_free)
+
 /* A ubd option separates files by commas and colons, and the backing file is looked for from the
  * COW file's own folder: links there with plain names serve for every path. */
 static int link_disk(const struct session *s, const struct guest_disk *disk, size_t index, struct error *e)
@@ -49,14 +65,34 @@ static int link_disk(const struct session *s, const struct guest_disk *disk, siz
 	return 0;
 }
 
+/* A COW file that is kept says where its disk is: that is the disk's own full path, which others (uml_moo) find. */
+static int add_kept_cow(const struct guest_disk *d, size_t index, struct strlist *args, struct error *e)
+{
+	_cleanup_(free) char *base = realpath(d->file, NULL);
+	int r = base ? cow_check(d->cow, base, e)
+		     : error_errno(e, errno, "open the guest's disk %s", d->file);
+
+	if (r < 0)
+		return r;
+	if (strpbrk(base, ",:") || strpbrk(d->cow, ",:"))
+		return error_text(e, EINVAL,
+				  "disk %s: User-Mode Linux takes no COW file with ',' or ':' in a path",
+				  d->file);
+	strlist_addf(args, "ubd%zu=%s,%s", index, d->cow, base);
+	return 0;
+}
+
 static int add_disks(const struct session *s, const struct guest_disks *disks, struct strlist *args,
 		     struct error *e)
 {
 	for (size_t i = 0; i < disks->count; i++) {
-		int r = link_disk(s, &disks->items[i], i, e);
+		int r = disks->items[i].cow ? add_kept_cow(&disks->items[i], i, args, e)
+					    : link_disk(s, &disks->items[i], i, e);
 
 		if (r < 0)
 			return r;
+		if (disks->items[i].cow)
+			continue;
 		if (disks->items[i].writable)
 			strlist_addf(args, "ubd%zu=%s/disk%zu", i, s->temp.path, i);
 		else
@@ -76,14 +112,18 @@ static const char *memory_folder(void)
 }
 
 static int uml_args(const struct session *s, const struct guest_request *request,
-		    const struct guest_disks *disks, struct report *report, struct strlist *args,
-		    struct error *e)
+		    const struct guest_disks *disks, const struct cables *cables, struct report *report,
+		    struct strlist *args, struct error *e)
 {
 	strlist_add(args, "linux.uml");
 	strlist_addf(args, "mem=%uM", guest_memory_mib(request));
 	strlist_addf(args, "uml_dir=%s/", s->temp.path);
 	/* Without the old-style ptys, hundreds of which would be cold-plugged one by one. */
 	strlist_add_words(args, "umid=guest con=null con0=fd:0,fd:1 ssl=null pty.legacy_count=0");
+	for (size_t i = 0; i < cables->lines.count; i++)
+		strlist_addf(args, "con%zu=fd:%d", i + 1, cables->lines.items[i].guest_fd);
+	if (cables->link.fd >= 0)
+		strlist_addf(args, "vec0:transport=fd,fd=%d", cables->link.fd);
 	if (request->initrd)
 		strlist_addf(args, "initrd=%s", request->initrd);
 	else
@@ -109,6 +149,7 @@ int uml_run(const struct guest_request *request, struct report *report, struct e
 	_cleanup_(session) struct session s = SESSION_NONE;
 	_cleanup_(guest_disks) struct guest_disks disks = { 0 };
 	_cleanup_(strlist) struct strlist args = { 0 };
+	_cleanup_(cables) struct cables cables = { .link = LINK_NONE };
 	const char *env[] = { memory_folder(), NULL };
 	int r = guest_disks_parse(&request->disks, &disks, e);
 
@@ -117,7 +158,14 @@ int uml_run(const struct guest_request *request, struct report *report, struct e
 	if (r == 0)
 		r = session_begin(&s, e);
 	if (r == 0)
-		r = uml_args(&s, request, &disks, report, &args, e);
+		r = lines_open(&request->consoles, &cables.lines, report, e);
+	if (r == 0 && request->link)
+		r = link_open(request->link, &cables.link, e);
+	if (r == 0)
+		r = uml_args(&s, request, &disks, &cables, report, &args, e);
+	if (r == 0)
+		report_debug(report, "management console: uml_mconsole %s/guest/mconsole", s.temp.path);
+	s.managed = true;
 	if (r == 0)
 		r = session_start(&s, (const char *const *)args.items, env, request, e);
 	return r < 0 ? r : session_follow(&s, request, report, e);

@@ -120,6 +120,43 @@ static int find_in_package(const char *deb, struct kernel *ret, struct report *r
 	return r < 0 ? r : find_image(&root, vmlinuz, ret, e);
 }
 
+/* The kernel of the package user-mode-linux: a program, with its modules in a place of its own. */
+static int find_uml(const struct root *root, struct kernel *ret, struct error *e)
+{
+	static const char program[] = "/usr/bin/linux.uml", folder[] = "/usr/lib/uml/modules";
+	_cleanup_(walk) struct walk w = { 0 };
+	_cleanup_(free) char *modules = root_host_path(root, folder);
+	_cleanup_(free) char *version = NULL;
+	struct error ignored;
+	size_t count = 0;
+
+	if (root_walk(root, NULL, program, &w, &ignored) < 0 || !S_ISREG(w.st.st_mode))
+		return error_text(e, ENOENT,
+				  "find the kernel of User-Mode Linux: %s is not there; install the "
+				  "package user-mode-linux",
+				  program);
+	DIR *d = opendir(modules);
+
+	for (const struct dirent *entry; d && (entry = readdir(d));) {
+		if (entry->d_name[0] == '.')
+			continue;
+		free(version);
+		version = xstrdup(entry->d_name);
+		count++;
+	}
+	if (d)
+		(void)closedir(d); /* read side */
+	/* The program does not say its version without being run. */
+	if (count != 1 || !version)
+		return error_text(e, ENOENT,
+				  "find the modules of User-Mode Linux: %zu folders in %s; expected one",
+				  count, modules);
+	*ret = (struct kernel) { .vmlinuz = root_host_path(root, w.canonical),
+				 .modules = xasprintf("%s/%s", modules, version) };
+	ret->version = TAKE_PTR(version); /* after it was used */
+	return 0;
+}
+
 static int find(const struct root *root, const char *wanted, struct kernel *ret, struct report *report,
 		struct error *e)
 {
@@ -127,6 +164,8 @@ static int find(const struct root *root, const char *wanted, struct kernel *ret,
 
 	if (str_ends(wanted, ".deb"))
 		return find_in_package(wanted, ret, report, e);
+	if (streq(wanted, "uml"))
+		return find_uml(root, ret, e);
 	if (strchr(wanted, '/'))
 		return find_image(root, wanted, ret, e);
 	if (!streq(wanted, "running"))

@@ -14,7 +14,7 @@ struct kernel {
 void kernel_free(struct kernel *k);
 DEFINE_CLEANUP(kernel, struct kernel, kernel_free)
 
-/* `wanted` is "running", a version, the path of a vmlinuz, or of a .deb, which is unpacked once
+/* `wanted` is "running", "uml" (the package user-mode-linux), a version, the path of a vmlinuz, or of a .deb, which is unpacked once
  * into a cache folder. */
 int kernel_find(const struct root *root, const char *wanted, struct kernel *ret, struct report *report,
 		struct error *e);

@@ -52,9 +52,10 @@ TEST(bad_disk_options)
 	} cases[] = {
 		{ "", "disk '': no file; expected FILE[,OPTION…]" },
 		{ ",rw", "disk ',rw': no file; expected FILE[,OPTION…]" },
-		{ "raw.img,", "disk 'raw.img,': unknown option ''; expected if=BUS, serial=TEXT or rw" },
+		{ "raw.img,",
+		  "disk 'raw.img,': unknown option ''; expected if=BUS, serial=TEXT, rw or cow=FILE" },
 		{ "raw.img,ro",
-		  "disk 'raw.img,ro': unknown option 'ro'; expected if=BUS, serial=TEXT or rw" },
+		  "disk 'raw.img,ro': unknown option 'ro'; expected if=BUS, serial=TEXT, rw or cow=FILE" },
 		{ "raw.img,if=ide",
 		  "disk 'raw.img,if=ide': unknown bus 'ide'; expected virtio, sata, nvme or usb" },
 		{ "raw.img,serial=", "disk 'raw.img,serial=': bad serial ''; expected 1 to 20 letters, "

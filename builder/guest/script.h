@@ -1,0 +1,42 @@
+/* What is done at a guest's console, as text: the keys of one section of conf/ini.h's grammar, in their order
+ * (lifeboat-script(5) explains each). `boot --script` has one in a file, a drill one for each of its phases. */
+#pragma once
+#include "base/str.h"
+#include "conf/ini.h"
+#include "guest/console.h"
+
+struct script_step {
+	const struct script_verb *verb;
+	char *value;
+	unsigned line;
+};
+struct script {
+	char *file; /* for messages */
+	struct script_step *steps;
+	size_t count, capacity;
+};
+void script_free(struct script *s);
+DEFINE_CLEANUP(script, struct script, script_free)
+
+/* Adds the keys that a script has to `keys`, which has room for SCRIPT_KEYS_MAX more. Returns how many. */
+enum { SCRIPT_KEYS_MAX = 16 };
+size_t script_keys(struct ini_key *keys);
+
+/* The steps of a section that ini_check() found good; keys that are no steps are passed over. */
+void script_from_section(const struct ini *ini, const struct ini_section *section, struct script *ret);
+/* Adds a step at the end, as if it stood on the section's last line. */
+void script_add(struct script *s, const char *key, const char *value);
+/* Reads a file with the one section [script]. */
+int script_load(const char *path, struct script *ret, struct error *e);
+
+/* The guest that a script talks to. */
+struct script_guest {
+	struct console *console;
+	/* Tells the guest's management console something; NULL: it has none. As mconsole_send(). */
+	int (*control)(void *user, const char *command, unsigned seconds, char **ret_answer, struct error *e);
+	void *user;
+};
+
+/* Does the steps. The first that fails is the error, "FILE:LINE: …". -EPIPE: the guest ended before its end was
+ * waited for. `*ret_ended`: the last step waited for the guest's end. */
+int script_run(const struct script *s, const struct script_guest *guest, bool *ret_ended, struct error *e);
