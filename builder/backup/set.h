@@ -70,9 +70,12 @@ int set_restore_stream(struct set *s, const char *name, const char *method, cons
 struct set_writer;
 
 /* Locks the host's folder against other backups (-EBUSY when one is running) and removes what killed
- * ones left there. `chunk_size`: bytes of a chunk at most, 4096 or more. */
+ * ones left there. The set is written to all replicas of the target at a time; one that fails is given up with a
+ * warning, the last one's failure is the error. `report` is kept. `chunk_size`: bytes of a chunk at most, 4096 or more. */
 int set_begin(const struct target *target, const char *host, unsigned level, uint64_t chunk_size,
 	      struct set_writer **ret, struct report *report, struct error *e);
+/* In how many replicas it failed, which has been said; the set is whole in the others. */
+size_t set_writer_failed(const struct set_writer *w);
 /* The name that it will have, and the files that it has so far. */
 const char *set_writer_name(const struct set_writer *w);
 void set_writer_files(const struct set_writer *w, struct strlist *ret);

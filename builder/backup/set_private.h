@@ -105,15 +105,47 @@ int set_stream_chunks(const struct set *s, const char *name, const char *method,
 int set_chunk_size(struct set *s, const struct sum *chunk, uint64_t *ret, struct report *report,
 		   struct error *e);
 
+/* One place in which a set is written. */
+struct set_place {
+	int hostfd, dirfd, lockfd;
+	char *partial; /* the folder's name; NULL once there is nothing to remove */
+	char *shown; /* TARGET/HOST */
+	bool failed; /* nothing more is done here */
+	/* the open file */
+	int fd;
+	char *file; /* its name */
+	uint64_t len, flushed;
+};
+/* Locks the host's folder and removes what killed backups left there. */
+int set_place_open(const struct target *target, const char *host, struct set_place *ret,
+		   struct report *report, struct error *e);
+bool set_place_has(const struct set_place *p, const char *name);
+int set_place_begin(struct set_place *p, const char *name, struct error *e);
+/* One file at a time: begun, written, ended (and then on disk). */
+int set_place_file(struct set_place *p, const char *name, struct error *e);
+int set_place_write(struct set_place *p, const void *data, size_t len, struct error *e);
+int set_place_file_end(struct set_place *p, struct error *e);
+int set_place_commit(struct set_place *p, const char *name, struct error *e);
+/* Removes what was not committed. */
+void set_place_close(struct set_place *p);
+
 /* A set being written. */
 struct set_writer {
-	int hostfd, dirfd, lockfd;
-	char *name, *partial; /* folder names; `partial` is NULL once there is nothing to remove */
-	char *shown; /* TARGET/HOST/NAME */
+	struct set_place places[SET_COPIES_MAX];
+	size_t place_count, left,
+		failed; /* `left` of them have not failed; `failed`: also those that could not be opened */
+	char *name; /* of its folder */
+	char *shown; /* TARGET/HOST */
+	struct report *report; /* the caller's of set_begin() */
 	uint64_t chunk_size;
 	struct sums sums;
 	uint64_t plain, packed; /* bytes of all streams so far */
 };
+
+/* Does something in each place that is left. One in which it fails is given up, with a warning; the last one's failure
+ * is the error. */
+int set_each_place(struct set_writer *w, int (*step)(struct set_place *p, void *user, struct error *e),
+		   void *user, struct error *e);
 
 /* One backup of a host at a time. The lock is the kernel's (flock, which SMB and NFS carry to the
  * server), so that it ends with its holder; the file stays. Held by another: -EBUSY, with what the file

@@ -130,9 +130,10 @@ static int choose(struct target *target, const char *host, const char *name, str
 	_cleanup_(strlist) struct strlist hosts = { 0 };
 	struct set_info found = { 0 };
 	struct error first = { 0 };
+	struct target *t = target;
 	size_t read = 0;
 
-	for (struct target *t = target; t; t = t->replica) {
+	do {
 		_cleanup_(set_list) struct set_list l = { 0 };
 		struct error why;
 
@@ -156,7 +157,7 @@ static int choose(struct target *target, const char *host, const char *name, str
 			found = *info;
 			info->host = info->name = NULL;
 		}
-	}
+	} while ((t = t->replica));
 	_cleanup_(free) char *which = strlist_join(&hosts, ", ");
 	_cleanup_(free) char *found_host = found.host, *found_name = found.name;
 

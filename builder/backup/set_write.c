@@ -1,46 +1,81 @@
-/* Writing a set: its folder under a temporary name, small files, the sums, the rename. */
+/* Writing a set, in one place or in several at a time: its folder under a temporary name, files, the sums, the
+ * rename. */
 #include "backup/set_private.h"
 
-#include "base/fs.h"
-
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <time.h>
 
-int flush_folder(int fd)
+/* ---- all places alike ---- */
+
+/* A place in which something failed is given up, with a warning, as long as another one is left. */
+static int give_up(struct set_writer *w, struct set_place *p, const struct error *why, struct error *e)
 {
-	if (fsync(fd) == 0 || errno == EINVAL || errno == EOPNOTSUPP)
-		return 0;
-	return -errno;
+	w->left--;
+	w->failed++;
+	if (!w->left) {
+		*e = *why;
+		return -why->code;
+	}
+	report_warn(w->report, "%s: this place is given up, the others go on", why->text);
+	set_place_close(p);
+	p->failed = true;
+	return 0;
 }
 
-/* What killed backups left. The lock is held: nobody is writing these. */
-static int remove_leftovers(int hostfd, const char *shown, struct report *report, struct error *e)
+int set_each_place(struct set_writer *w, int (*step)(struct set_place *p, void *user, struct error *e),
+		   void *user, struct error *e)
 {
-	_cleanup_(strlist) struct strlist names = { 0 };
-	bool complete;
-	int r = set_read_folder(hostfd, ".", shown, &names, e);
+	int r = 0;
 
-	for (size_t i = 0; i < names.count && r == 0; i++) {
-		if (!set_folder_name(names.items[i], NULL, &complete) || complete)
-			continue;
-		r = remove_tree_at(hostfd, names.items[i], e);
-		if (r < 0)
-			error_prefix(e, "%s", shown);
-		else
-			report_info(report, "removed %s/%s, left by a backup that was killed", shown,
-				    names.items[i]);
+	for (size_t i = 0; r == 0 && i < w->place_count; i++) {
+		struct error why;
+
+		if (!w->places[i].failed && step(&w->places[i], user, &why) < 0)
+			r = give_up(w, &w->places[i], &why, e);
 	}
 	return r;
 }
 
-/* Makes the folder. Its name is the second; when a set of this second is there already, the next one. */
-static int make_folder(struct set_writer *w, unsigned level, struct error *e)
+/* ---- the beginning ---- */
+
+static int open_places(struct set_writer *w, const struct target *target, const char *host, struct error *e)
+{
+	struct error first = { 0 };
+	bool several = target->replica != NULL;
+
+	for (; target && w->place_count < SET_COPIES_MAX; target = target->replica) {
+		struct error why;
+
+		if (set_place_open(target, host, &w->places[w->place_count], w->report, &why) == 0) {
+			w->place_count++;
+			continue;
+		}
+		w->failed++;
+		if (several)
+			report_warn(w->report, "%s: nothing is written there", why.text);
+		if (!first.code)
+			first = why;
+	}
+	w->left = w->place_count;
+	if (w->left)
+		return 0;
+	*e = first;
+	return -first.code;
+}
+
+static bool name_taken(const struct set_writer *w, const char *name)
+{
+	for (size_t i = 0; i < w->place_count; i++)
+		if (set_place_has(&w->places[i], name))
+			return true;
+	return false;
+}
+
+/* Its name is the second; when a set of this second is there already, the next one. */
+static int choose_name(struct set_writer *w, unsigned level, struct error *e)
 {
 	const struct timespec moment = { .tv_nsec = 50000000 };
-	struct stat st;
 
 	for (;;) {
 		time_t now = time(NULL);
@@ -50,32 +85,18 @@ static int make_folder(struct set_writer *w, unsigned level, struct error *e)
 		if (!gmtime_r(&now, &tm) || !strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm))
 			return error_text(e, EOVERFLOW, "%s: the clock cannot be right", w->shown);
 		_cleanup_(free) char *name = xasprintf("%s-%u", stamp, level);
-		_cleanup_(free) char *partial = xasprintf("%s" PARTIAL_SUFFIX, name);
 
-		if (fstatat(w->hostfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-			(void)nanosleep(&moment, NULL); /* cut short is as good */
-			continue;
+		if (!name_taken(w, name)) {
+			w->name = TAKE_PTR(name);
+			return 0;
 		}
-		if (mkdirat(w->hostfd, partial, 0700) < 0)
-			return error_errno(e, errno, "make %s/%s", w->shown, partial);
-		w->name = TAKE_PTR(name);
-		w->partial = TAKE_PTR(partial);
-		break;
+		(void)nanosleep(&moment, NULL); /* cut short is as good */
 	}
-	w->dirfd = openat(w->hostfd, w->partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return w->dirfd < 0 ? error_errno(e, errno, "open %s/%s", w->shown, w->partial) : 0;
 }
 
-static int open_host(const struct target *target, const char *host, struct set_writer *w, struct error *e)
+static int begin(struct set_place *p, void *user, struct error *e)
 {
-	if (!set_name_good(host))
-		return error_text(e, EINVAL, "host name '%s': expected letters, digits, '.', '-' and '_'",
-				  host);
-	w->shown = xasprintf("%s/%s", target->shown, host);
-	if (mkdirat(target->dirfd, host, 0700) < 0 && errno != EEXIST)
-		return error_errno(e, errno, "write to %s", target->shown);
-	w->hostfd = openat(target->dirfd, host, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	return w->hostfd < 0 ? error_errno(e, errno, "open %s", w->shown) : 0;
+	return set_place_begin(p, user, e);
 }
 
 int set_begin(const struct target *target, const char *host, unsigned level, uint64_t chunk_size,
@@ -83,39 +104,61 @@ int set_begin(const struct target *target, const char *host, unsigned level, uin
 {
 	_cleanup_(set_writer) struct set_writer *w = xcalloc(1, sizeof(*w));
 
-	*w = (struct set_writer) { .hostfd = -1, .dirfd = -1, .lockfd = -1, .chunk_size = chunk_size };
-	int r = open_host(target, host, w, e);
+	w->chunk_size = chunk_size;
+	w->report = report;
+	w->shown = xasprintf("%s/%s", target->shown, host);
+	if (!set_name_good(host))
+		return error_text(e, EINVAL, "host name '%s': expected letters, digits, '.', '-' and '_'",
+				  host);
+	int r = open_places(w, target, host, e);
 
 	if (r == 0)
-		r = host_lock(w->hostfd, w->shown, &w->lockfd, e);
+		r = choose_name(w, level, e);
 	if (r == 0)
-		r = remove_leftovers(w->hostfd, w->shown, report, e);
-	if (r == 0)
-		r = make_folder(w, level, e);
+		r = set_each_place(w, begin, w->name, e);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(w);
 	return 0;
 }
 
+/* ---- small files ---- */
+
+struct small {
+	const char *name;
+	const void *data;
+	size_t len;
+};
+
+static int put_small(struct set_place *p, void *user, struct error *e)
+{
+	const struct small *file = user;
+	int r = set_place_file(p, file->name, e);
+
+	if (r == 0)
+		r = set_place_write(p, file->data, file->len, e);
+	return r < 0 ? r : set_place_file_end(p, e);
+}
+
 int set_add_file(struct set_writer *w, const char *name, const void *data, size_t len, struct error *e)
 {
 	_cleanup_(digest) struct digest *d = digest_new();
+	struct small file = { name, data, len };
 	char hex[DIGEST_HEX_SIZE];
 
 	if (!set_name_good(name) || sums_find(&w->sums, name))
 		return error_text(e, EINVAL, "%s/%s: no good name for a file of a set", w->shown, name);
-	int r = write_file_at(w->dirfd, name, 0600, data, len, e);
+	int r = set_each_place(w, put_small, &file, e);
 
-	if (r < 0) {
-		error_prefix(e, "%s", w->shown);
+	if (r < 0)
 		return r;
-	}
 	digest_add(d, data, len);
 	digest_hex(d, hex);
 	sums_add(&w->sums, name, hex);
 	return 0;
 }
+
+/* ---- the end ---- */
 
 void set_written(const struct set_writer *w, uint64_t *ret_plain, uint64_t *ret_packed)
 {
@@ -128,10 +171,20 @@ const char *set_writer_name(const struct set_writer *w)
 	return w->name;
 }
 
+size_t set_writer_failed(const struct set_writer *w)
+{
+	return w->failed;
+}
+
 void set_writer_files(const struct set_writer *w, struct strlist *ret)
 {
 	for (size_t i = 0; i < w->sums.count; i++)
 		strlist_add(ret, w->sums.items[i].name);
+}
+
+static int commit(struct set_place *p, void *user, struct error *e)
+{
+	return set_place_commit(p, user, e);
 }
 
 int set_commit(struct set_writer *w, char **ret_name, struct error *e)
@@ -139,22 +192,13 @@ int set_commit(struct set_writer *w, char **ret_name, struct error *e)
 	_cleanup_(strbuf) struct strbuf text = { 0 };
 
 	sums_format(&w->sums, &text);
-	int r = write_file_at(w->dirfd, SUMS_FILE, 0600, text.data, text.len, e);
+	struct small file = { SUMS_FILE, text.data, text.len };
+	int r = set_each_place(w, put_small, &file, e);
 
-	if (r < 0) {
-		error_prefix(e, "%s", w->shown);
+	if (r == 0)
+		r = set_each_place(w, commit, w->name, e);
+	if (r < 0)
 		return r;
-	}
-	r = flush_folder(w->dirfd);
-	if (r < 0)
-		return error_errno(e, -r, "write %s/%s", w->shown, w->partial);
-	(void)close(TAKE_FD(w->dirfd)); /* read side; SMB renames no folder that is held open */
-	if (renameat(w->hostfd, w->partial, w->hostfd, w->name) < 0)
-		return error_errno(e, errno, "rename %s/%s", w->shown, w->partial);
-	free(TAKE_PTR(w->partial));
-	r = flush_folder(w->hostfd);
-	if (r < 0)
-		return error_errno(e, -r, "write %s", w->shown);
 	*ret_name = xstrdup(w->name);
 	return 0;
 }
@@ -163,18 +207,10 @@ void set_abort(struct set_writer *w)
 {
 	if (!w)
 		return;
-	if (w->dirfd >= 0)
-		(void)close(w->dirfd); /* read side */
-	if (w->partial)
-		/* What cannot be removed now, the next backup removes. */
-		(void)remove_tree_at(w->hostfd, w->partial, NULL);
-	if (w->lockfd >= 0)
-		(void)close(w->lockfd); /* ends the lock */
-	if (w->hostfd >= 0)
-		(void)close(w->hostfd); /* read side */
+	for (size_t i = 0; i < w->place_count; i++)
+		set_place_close(&w->places[i]);
 	sums_free(&w->sums);
 	free(w->name);
-	free(w->partial);
 	free(w->shown);
 	free(w);
 }

@@ -18,7 +18,6 @@ enum {
 	chunk_min = 4096,
 	chunks_max = 1000, /* NNN has three digits */
 	chunks_wanted = 900, /* chunks grow so that a stream has at most about so many */
-	flush_every = 32 << 20, /* bytes after which the kernel is asked to start writing */
 	compression = ZSTD_CLEVEL_DEFAULT,
 	workers_max = 64,
 };
@@ -39,24 +38,34 @@ struct chunks {
 	struct frames *frames; /* where each frame comes to lie is noted there; NULL: nowhere */
 	/* the open one */
 	char *name; /* NULL: none is open */
-	int fd;
-	uint64_t len, flushed;
+	uint64_t len;
 	struct digest *digest;
 };
 
 static void chunks_free(struct chunks *c)
 {
-	if (c->fd >= 0)
-		(void)close(c->fd); /* of a set that is thrown away */
 	digest_free(c->digest);
 	free(c->name);
 	free(c->prefix);
 }
 DEFINE_CLEANUP(chunks, struct chunks, chunks_free)
 
-static int chunk_error(const struct chunks *c, int code, struct error *e)
+static int begin_file(struct set_place *p, void *user, struct error *e)
 {
-	return error_errno(e, code, "write %s/%s/%s", c->w->shown, c->w->partial, c->name);
+	return set_place_file(p, user, e);
+}
+
+static int end_file(struct set_place *p, void *user, struct error *e)
+{
+	(void)user; /* nothing more to say */
+	return set_place_file_end(p, e);
+}
+
+static int put_frame(struct set_place *p, void *user, struct error *e)
+{
+	const struct slot *slot = user;
+
+	return set_place_write(p, slot->packed, slot->packed_len, e);
 }
 
 static int chunk_begin(struct chunks *c, struct error *e)
@@ -66,22 +75,18 @@ static int chunk_begin(struct chunks *c, struct error *e)
 				  "%s/%s: more than %d chunks; choose bigger ones (chunk = in [backup])",
 				  c->w->shown, c->prefix, chunks_max);
 	c->name = xasprintf("%s.%03u", c->prefix, c->number++);
-	c->fd = openat(c->w->dirfd, c->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (c->fd < 0)
-		return chunk_error(c, errno, e);
-	c->len = c->flushed = 0;
+	c->len = 0;
 	c->digest = digest_new();
-	return 0;
+	return set_each_place(c->w, begin_file, c->name, e);
 }
 
 static int chunk_end(struct chunks *c, struct error *e)
 {
 	char hex[DIGEST_HEX_SIZE];
+	int r = c->name ? set_each_place(c->w, end_file, NULL, e) : 0;
 
-	if (!c->name)
-		return 0;
-	if (fsync(c->fd) < 0 || close(TAKE_FD(c->fd)) < 0)
-		return chunk_error(c, errno, e);
+	if (r < 0 || !c->name)
+		return r;
 	digest_hex(c->digest, hex);
 	digest_free(TAKE_PTR(c->digest));
 	sums_add(&c->w->sums, c->name, hex);
@@ -101,9 +106,8 @@ static void note_frame(struct chunks *c, size_t plain_len, size_t len)
 	f->plain += plain_len;
 }
 
-static int chunk_put(struct chunks *c, const struct slot *slot, struct error *e)
+static int chunk_put(struct chunks *c, struct slot *slot, struct error *e)
 {
-	const void *frame = slot->packed;
 	size_t len = slot->packed_len;
 	int r = 0;
 
@@ -113,19 +117,13 @@ static int chunk_put(struct chunks *c, const struct slot *slot, struct error *e)
 		r = chunk_begin(c, e);
 	if (r < 0)
 		return r;
-	r = write_all(c->fd, frame, len);
+	r = set_each_place(c->w, put_frame, slot, e);
 	if (r < 0)
-		return chunk_error(c, -r, e);
-	digest_add(c->digest, frame, len);
+		return r;
+	digest_add(c->digest, slot->packed, len);
 	note_frame(c, slot->plain_len, len);
 	c->len += len;
 	c->w->packed += len;
-	if (c->len - c->flushed >= flush_every) {
-		/* So that the fsync at the end finds little left. Where it is not supported, fsync does all. */
-		(void)sync_file_range(c->fd, (off_t)c->flushed, (off_t)(c->len - c->flushed),
-				      SYNC_FILE_RANGE_WRITE);
-		c->flushed = c->len;
-	}
 	return 0;
 }
 
@@ -395,8 +393,7 @@ int stream_add(struct set_writer *w, const char *name, const char *method, int i
 	       const struct stream_watch *watch, struct frames *ret_frames, struct report *report,
 	       struct error *e)
 {
-	_cleanup_(
-		chunks) struct chunks c = { .w = w, .fd = -1, .limit = w->chunk_size, .frames = ret_frames };
+	_cleanup_(chunks) struct chunks c = { .w = w, .limit = w->chunk_size, .frames = ret_frames };
 	_cleanup_(pipeline) struct pipeline p = { 0 };
 	unsigned workers = worker_count();
 	uint64_t plain = 0;

@@ -69,45 +69,67 @@ static int choose(struct job *j, struct error *e)
 	return j->count ? 0 : error_text(e, ENOENT, "this machine has no mounted file system to back up");
 }
 
-/* Not into itself; and what is written for sure has to fit. */
-static int check_target(struct job *j, struct error *e)
+/* Not into itself. */
+static int check_disk(struct job *j, const struct target *target, struct error *e)
+{
+	for (size_t i = 0; i < j->machine.count; i++) {
+		const struct device *d = j->machine.devices[i];
+		struct stat st;
+
+		if (!chosen(d) || !target->disk)
+			continue;
+		if (stat(d->content.mountpoint, &st) < 0)
+			return error_errno(e, errno, "look at %s", d->content.mountpoint);
+		if (st.st_dev == target->disk)
+			return error_text(e, EINVAL,
+					  "%s lies on %s, which is to be backed up: choose another disk",
+					  target->shown, d->content.mountpoint);
+		dev_t disk = block_disk(st.st_dev);
+
+		if (disk && disk == block_disk(target->disk))
+			report_warn(&j->c->report,
+				    "%s lies on the same disk as %s, and is lost together with it",
+				    target->shown, d->content.mountpoint);
+	}
+	return 0;
+}
+
+/* What is written for sure has to fit. */
+static int check_room(struct job *j, const struct target *target, struct error *e)
 {
 	enum { best_ratio = 20 }; /* nothing real compresses better as a whole */
 	char free_text[SIZE_TEXT_MAX], total_text[SIZE_TEXT_MAX];
 	struct statvfs fs;
 
-	for (size_t i = 0; i < j->machine.count; i++) {
-		const struct device *d = j->machine.devices[i];
-		struct stat st;
-
-		if (!chosen(d) || !j->target.disk)
-			continue;
-		if (stat(d->content.mountpoint, &st) < 0)
-			return error_errno(e, errno, "look at %s", d->content.mountpoint);
-		if (st.st_dev == j->target.disk)
-			return error_text(e, EINVAL,
-					  "%s lies on %s, which is to be backed up: choose another disk",
-					  j->target.shown, d->content.mountpoint);
-		dev_t disk = block_disk(st.st_dev);
-
-		if (disk && disk == block_disk(j->target.disk))
-			report_warn(&j->c->report,
-				    "%s lies on the same disk as %s, and is lost together with it",
-				    j->target.shown, d->content.mountpoint);
-	}
-	if (fstatvfs(j->target.dirfd, &fs) < 0)
-		return error_errno(e, errno, "look at %s", j->target.shown);
+	if (fstatvfs(target->dirfd, &fs) < 0)
+		return error_errno(e, errno, "look at %s", target->shown);
 	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
 
 	(void)format_size(room, free_text);
 	(void)format_size(j->total, total_text);
 	if (room < j->total / best_ratio)
-		return error_text(e, ENOSPC, "%s: %s are free, %s are to be backed up", j->target.shown,
+		return error_text(e, ENOSPC, "%s: %s are free, %s are to be backed up", target->shown,
 				  free_text, total_text);
 	if (room < j->total)
 		report_warn(&j->c->report, "%s: %s are free, %s are to be backed up: it has to compress well",
-			    j->target.shown, free_text, total_text);
+			    target->shown, free_text, total_text);
 	return 0;
+}
+
+static int check_targets(struct job *j, struct error *e)
+{
+	int r = 0;
+
+	for (const struct target *t = &j->target; r == 0 && t; t = t->replica) {
+		r = check_disk(j, t, e);
+		if (r == 0)
+			r = check_room(j, t, e);
+		if (r == -ENOSPC && j->target.replica) { /* what fits nowhere else may fit in the others */
+			report_warn(&j->c->report, "%s", e->text);
+			r = 0;
+		}
+	}
+	return r;
 }
 
 /* What is mounted for writing is read while it changes: said, not hidden. */
@@ -213,13 +235,20 @@ static int backup(struct job *j, const char *argument)
 	(void)clock_gettime(CLOCK_MONOTONIC, &j->begun); /* cannot fail with a valid clock */
 	if (recovery_conf_load(j->c->conf_path, &j->conf, &e) < 0 ||
 	    survey(&j->machine, &j->c->report, &e) < 0 || choose(j, &e) < 0 ||
-	    cmd_target_open(j->c, &j->conf, argument, true, &j->target, &e) < 0 || check_target(j, &e) < 0)
+	    cmd_target_open(j->c, &j->conf, argument, true, &j->target, &e) < 0 || check_targets(j, &e) < 0)
 		return cmd_failed(j->c, &e);
 	tell_live(j);
 	if (set_begin(&j->target, j->machine.hostname, 0, j->conf.chunk, &w, &j->c->report, &e) < 0 ||
 	    write_set(j, w, &name, &e) < 0)
 		return cmd_failed(j->c, &e);
-	return summarise(j, w, name);
+	size_t failed = set_writer_failed(w) + j->target.missing;
+	int exit_code = summarise(j, w, name);
+
+	if (!failed)
+		return exit_code;
+	(void)error_text(&e, EIO, "%zu of the targets %s no backup, see above", failed,
+			 failed == 1 ? "has" : "have");
+	return cmd_failed(j->c, &e);
 }
 
 int cmd_backup(int argc, char *argv[])

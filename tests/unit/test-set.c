@@ -334,6 +334,76 @@ TEST(what_is_bad_in_one_place_is_taken_from_another)
 	}
 }
 
+/* Both places, empty. */
+static void pair_make_empty(struct pair *p)
+{
+	*p = (struct pair) { .a = PLACE, .b = PLACE };
+	place_make(&p->a);
+	place_make(&p->b);
+	p->a.target.replica = xmalloc(sizeof(p->b.target));
+	*p->a.target.replica = p->b.target;
+}
+
+TEST(a_backup_is_written_to_each_place)
+{
+	struct error e = { 0 };
+	_cleanup_(pair) struct pair p;
+
+	pair_make_empty(&p);
+	p.name = write_set(&p.a, 500000);
+	_cleanup_(free) char *compare = xasprintf("diff -r . %s", p.b.dir.path);
+
+	run_in(p.a.dir.path, "rm box/.lock");
+	run_in(p.b.dir.path, "rm box/.lock");
+	run_in(p.a.dir.path, compare);
+	CHECK_OK(verify(&p.b, &e));
+}
+
+/* What keeps a place from being written, before and while it is. */
+static void write_with_harm(const char *before, const char *between, bool second)
+{
+	struct error e = { 0 };
+	_cleanup_(pair) struct pair p;
+	_cleanup_(set_writer) struct set_writer *w = NULL;
+	_cleanup_(fd) int root = sample(500000, 1);
+	char *folder;
+
+	pair_make_empty(&p);
+	folder = second ? p.b.dir.path : p.a.dir.path;
+	run_in(folder, before);
+	CHECK_OK(set_begin(&p.a.target, "box", 0, chunk, &w, &quiet, &e));
+	CHECK_OK(set_add_file(w, "machine.conf", "[machine]\n", 10, &e));
+	run_in(folder, between);
+	CHECK_OK(set_add_stream(w, "root", "dump", root, 0, &quiet, &e));
+	CHECK_OK(set_commit(w, &p.name, &e));
+	CHECK_INT(set_writer_failed(w), 1);
+	CHECK_OK(verify(second ? &p.a : &p.b, &e));
+	CHECK_INT(verify(second ? &p.b : &p.a, &e), second ? -ENOENT : 0); /* that of the first asks both */
+	run_in(folder, "! ls -d box/2*");
+}
+
+TEST(a_place_that_fails_is_given_up_and_the_other_goes_on)
+{
+	for (int second = 0; second < 2; second++) {
+		write_with_harm("touch box", "true", second); /* no folder there */
+		write_with_harm("true", "rm -r box/*.partial", second);
+	}
+}
+
+TEST(no_place_left_is_an_error)
+{
+	struct error e = { 0 };
+	_cleanup_(pair) struct pair p;
+	_cleanup_(set_writer) struct set_writer *w = NULL;
+	_cleanup_(fd) int root = sample(500000, 1);
+
+	pair_make_empty(&p);
+	CHECK_OK(set_begin(&p.a.target, "box", 0, chunk, &w, &quiet, &e));
+	run_in(p.a.dir.path, "rm -r box/*.partial");
+	run_in(p.b.dir.path, "rm -r box/*.partial");
+	CHECK_INT(set_add_stream(w, "root", "dump", root, 0, &quiet, &e), -ENOENT);
+}
+
 TEST(what_is_bad_in_both_places_is_damage)
 {
 	struct error e = { 0 };

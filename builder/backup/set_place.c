@@ -1,0 +1,154 @@
+/* One place in which a set is written: a folder HOST/NAME.partial of a target, until it is complete. */
+#include "backup/set_private.h"
+
+#include "base/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+enum { flush_every = 32 << 20 }; /* bytes after which the kernel is asked to start writing */
+
+int flush_folder(int fd)
+{
+	if (fsync(fd) == 0 || errno == EINVAL || errno == EOPNOTSUPP)
+		return 0;
+	return -errno;
+}
+
+/* What killed backups left. The lock is held: nobody is writing these. */
+static int remove_leftovers(const struct set_place *p, struct report *report, struct error *e)
+{
+	_cleanup_(strlist) struct strlist names = { 0 };
+	bool complete;
+	int r = set_read_folder(p->hostfd, ".", p->shown, &names, e);
+
+	for (size_t i = 0; i < names.count && r == 0; i++) {
+		if (!set_folder_name(names.items[i], NULL, &complete) || complete)
+			continue;
+		r = remove_tree_at(p->hostfd, names.items[i], e);
+		if (r < 0)
+			error_prefix(e, "%s", p->shown);
+		else
+			report_info(report, "removed %s/%s, left by a backup that was killed", p->shown,
+				    names.items[i]);
+	}
+	return r;
+}
+
+static int open_host(const struct target *target, const char *host, struct set_place *p, struct error *e)
+{
+	if (mkdirat(target->dirfd, host, 0700) < 0 && errno != EEXIST)
+		return error_errno(e, errno, "write to %s", target->shown);
+	p->hostfd = openat(target->dirfd, host, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return p->hostfd < 0 ? error_errno(e, errno, "open %s", p->shown) : 0;
+}
+
+int set_place_open(const struct target *target, const char *host, struct set_place *ret,
+		   struct report *report, struct error *e)
+{
+	struct set_place p = { .hostfd = -1, .dirfd = -1, .lockfd = -1, .fd = -1 };
+
+	p.shown = xasprintf("%s/%s", target->shown, host);
+	int r = open_host(target, host, &p, e);
+
+	if (r == 0)
+		r = host_lock(p.hostfd, p.shown, &p.lockfd, e);
+	if (r == 0)
+		r = remove_leftovers(&p, report, e);
+	if (r < 0)
+		set_place_close(&p);
+	else
+		*ret = p;
+	return r;
+}
+
+bool set_place_has(const struct set_place *p, const char *name)
+{
+	struct stat st;
+
+	return fstatat(p->hostfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int set_place_begin(struct set_place *p, const char *name, struct error *e)
+{
+	_cleanup_(free) char *partial = xasprintf("%s" PARTIAL_SUFFIX, name);
+
+	if (mkdirat(p->hostfd, partial, 0700) < 0)
+		return error_errno(e, errno, "make %s/%s", p->shown, partial);
+	p->partial = TAKE_PTR(partial);
+	p->dirfd = openat(p->hostfd, p->partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return p->dirfd < 0 ? error_errno(e, errno, "open %s/%s", p->shown, p->partial) : 0;
+}
+
+/* ---- a file ---- */
+
+static int file_error(const struct set_place *p, int code, struct error *e)
+{
+	return error_errno(e, code, "write %s/%s/%s", p->shown, p->partial, p->file);
+}
+
+int set_place_file(struct set_place *p, const char *name, struct error *e)
+{
+	free(p->file);
+	p->file = xstrdup(name);
+	p->len = p->flushed = 0;
+	p->fd = openat(p->dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return p->fd < 0 ? file_error(p, errno, e) : 0;
+}
+
+int set_place_write(struct set_place *p, const void *data, size_t len, struct error *e)
+{
+	int r = write_all(p->fd, data, len);
+
+	if (r < 0)
+		return file_error(p, -r, e);
+	p->len += len;
+	if (p->len - p->flushed >= flush_every) {
+		/* So that the fsync at the end finds little left. Where it is not supported, fsync does all. */
+		(void)sync_file_range(p->fd, (off_t)p->flushed, (off_t)(p->len - p->flushed),
+				      SYNC_FILE_RANGE_WRITE);
+		p->flushed = p->len;
+	}
+	return 0;
+}
+
+int set_place_file_end(struct set_place *p, struct error *e)
+{
+	return fsync(p->fd) < 0 || close(TAKE_FD(p->fd)) < 0 ? file_error(p, errno, e) : 0;
+}
+
+/* ---- the end ---- */
+
+int set_place_commit(struct set_place *p, const char *name, struct error *e)
+{
+	int r = flush_folder(p->dirfd);
+
+	if (r < 0)
+		return error_errno(e, -r, "write %s/%s", p->shown, p->partial);
+	(void)close(TAKE_FD(p->dirfd)); /* read side; SMB renames no folder that is held open */
+	if (renameat(p->hostfd, p->partial, p->hostfd, name) < 0)
+		return error_errno(e, errno, "rename %s/%s", p->shown, p->partial);
+	free(TAKE_PTR(p->partial));
+	r = flush_folder(p->hostfd);
+	return r < 0 ? error_errno(e, -r, "write %s", p->shown) : 0;
+}
+
+void set_place_close(struct set_place *p)
+{
+	if (p->fd >= 0)
+		(void)close(p->fd); /* of a set that is thrown away */
+	if (p->dirfd >= 0)
+		(void)close(p->dirfd); /* read side */
+	if (p->partial)
+		/* What cannot be removed now, the next backup removes. */
+		(void)remove_tree_at(p->hostfd, p->partial, NULL);
+	if (p->lockfd >= 0)
+		(void)close(p->lockfd); /* ends the lock */
+	if (p->hostfd >= 0)
+		(void)close(p->hostfd); /* read side */
+	free(p->partial);
+	free(p->file);
+	free(p->shown);
+	*p = (struct set_place) { .hostfd = -1, .dirfd = -1, .lockfd = -1, .fd = -1 };
+}
