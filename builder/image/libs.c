@@ -1,5 +1,7 @@
 #include "image/libs.h"
 
+#include "image/hwcaps.h"
+
 #include <errno.h>
 
 int libs_open(const struct root *root, struct tree *tree, struct libs *ret, struct error *e)
@@ -94,8 +96,30 @@ static int add_library(struct libs *l, const struct reason *why, const char *nam
 /* One closure. */
 struct adding {
 	struct libs *libs;
+	const struct process *process;
 	const struct object *program;
 };
+
+static int nowhere(const struct adding *a, const struct object *by, const char *name, struct error *e)
+{
+	const struct linker *l = &a->libs->linker;
+	const struct loader *loader = a->process->loader;
+	char *variant = loader ? hwcaps_find(l->objects.root, &loader->folders, name) : NULL;
+
+	if (!variant)
+		variant = hwcaps_find(l->objects.root, &l->conf, name);
+	int r = variant ? error_text(e, ENOENT,
+				     "pack %s: its library %s is there for some processors only, as %s, "
+				     "which stays "
+				     "out: the rescue system may run on another machine; install the one for "
+				     "all",
+				     by->shown, name, variant)
+			: error_text(e, ENOENT, "pack %s: its library %s is in no folder of ld.so", by->shown,
+				     name);
+
+	free(variant);
+	return r;
+}
 
 static bool is_packed(const struct libs *l, const char *name)
 {
@@ -115,8 +139,7 @@ static int add_edge(void *context, const struct loaded *by, const char *name, co
 	if (!got->object && !a->program->info.interpreter && is_packed(a->libs, name))
 		return 0;
 	if (!got->object)
-		return error_text(e, ENOENT, "pack %s: its library %s is in no folder of ld.so",
-				  by->object->shown, name);
+		return nowhere(a, by->object, name, e);
 	return add_library(a->libs, by->object->reason, name, got, e);
 }
 
@@ -163,7 +186,7 @@ int libs_add_needed(struct libs *l, const char *canonical, const struct reason *
 	if (r == 0)
 		r = add_interpreter(l, &p, e);
 	if (r == 0)
-		r = process_close(&p, 0, add_edge, &(struct adding) { l, program }, e);
+		r = process_close(&p, 0, add_edge, &(struct adding) { l, &p, program }, e);
 	return r < 0 ? r : 1;
 }
 
@@ -198,6 +221,6 @@ int libs_add_opened(struct libs *l, const char *canonical, const char *name, con
 		return i < 0 ? (int)i : 0;
 	r = add_library(l, why, name, &p.list[i], e);
 	if (r == 0)
-		r = process_close(&p, (size_t)i, add_edge, &(struct adding) { l, opener }, e);
+		r = process_close(&p, (size_t)i, add_edge, &(struct adding) { l, &p, opener }, e);
 	return r < 0 ? r : 1;
 }

@@ -133,6 +133,56 @@ TEST(what_stands_in_place_of_a_library)
 	check_no_output(&lab);
 }
 
+TEST(a_library_for_some_processors_only)
+{
+	_cleanup_(lab) struct lab lab;
+	struct image_result result;
+
+	lab_make(&lab);
+	compile(&lab, "root/usr/lib/glibc-hwcaps/x86-64-v3/libb.so.1", "-shared -Wl,-soname,libb.so.1");
+	compile(&lab, "root/usr/lib/glibc-hwcaps/x86-64-v2/libc.so.1", "-shared -Wl,-soname,libc.so.1");
+	put_link(&lab, "build-b.so", "root/usr/lib/glibc-hwcaps/x86-64-v3/libb.so.1");
+	compile(&lab, "root/usr/lib/ld-lab.so", "-shared -Wl,-soname,ld-lab.so");
+	compile(&lab, "root/usr/bin/prog",
+		"-nostartfiles -Wl,-e,0 -Wl,--dynamic-linker,/lib/ld-lab.so +build-b.so");
+	put(&lab, "data/profiles/test.conf", "[tools]\nrequired = prog\n");
+	_cleanup_(free) char *want = xasprintf(
+		"pack %s/usr/bin/prog: its library libb.so.1 is there for some processors only, as "
+		"%s/usr/lib/glibc-hwcaps/x86-64-v3/libb.so.1, which stays out: the rescue system may "
+		"run on another machine; install the one for all",
+		lab.root, lab.root);
+
+	CHECK_ERROR(build(&lab, "out", &result), want);
+	check_no_output(&lab);
+}
+
+TEST(what_cannot_be_read_is_an_error)
+{
+	_cleanup_(lab) struct lab lab;
+	struct image_result result;
+
+	/* Root reads everything: the whole test is somebody else's. */
+	CHECK(geteuid() != 0 || setresuid(65534, 65534, 65534) == 0);
+	lab_make(&lab);
+	compile(&lab, "root/usr/lib/libb.so.1", "-shared -Wl,-soname,libb.so.1");
+	put_link(&lab, "build-b.so", "root/usr/lib/libb.so.1");
+	compile(&lab, "root/usr/lib/ld-lab.so", "-shared -Wl,-soname,ld-lab.so");
+	compile(&lab, "root/usr/bin/prog",
+		"-nostartfiles -Wl,-e,0 -Wl,--dynamic-linker,/lib/ld-lab.so +build-b.so");
+	put(&lab, "data/profiles/test.conf", "[tools]\nrequired = prog\n");
+	_cleanup_(free) char *prog = inside(&lab, "root/usr/bin/prog");
+	_cleanup_(free) char *library = inside(&lab, "root/usr/lib/libb.so.1");
+	_cleanup_(free) char *no_prog = xasprintf("open %s: Permission denied", prog);
+	_cleanup_(free) char *no_library =
+		xasprintf("library libb.so.1 of %s: open %s: Permission denied", prog, library);
+
+	CHECK(chmod(library, 0) == 0);
+	CHECK_ERROR(build(&lab, "out", &result), no_library);
+	CHECK(chmod(prog, 0111) == 0);
+	CHECK_ERROR(build(&lab, "out", &result), no_prog);
+	check_no_output(&lab);
+}
+
 TEST(no_kernel_is_one_clear_line)
 {
 	_cleanup_(lab) struct lab lab;
