@@ -2,7 +2,7 @@
 # What profiles promise, done: one guest with an image of them all makes and mounts every file system, volume and
 # array, reaches shares, joins a wireless network, takes the network card by its MAC address and a USB keyboard, and
 # lets in by SSH who has the key, through OpenSSH and dropbear.
-# needs: root qemu kernel ssh ssh-keygen ssh-keyscan sshd dropbear wpa_supplicant lvm thin_check mdadm cryptsetup mkfs.xfs xfsdump mkfs.btrfs efibootmgr mkfs.vfat smbd ganesha.nfsd
+# needs: root qemu kernel ssh ssh-keygen ssh-keyscan sshd dropbear wpa_supplicant lvm thin_check mdadm cryptsetup mkfs.xfs xfsdump mkfs.btrfs efibootmgr mkfs.vfat smbd ganesha.nfsd rpcbind
 # limit: 900
 # shellcheck disable=SC2016 # what stands in single quotes is for the guest
 # shellcheck source=tests/guest/lib/guest.sh
@@ -67,8 +67,8 @@ echo by-smb >share/file
 echo by-nfs >export/file
 smb_port=$(servers_free_port)
 servers_smb_start "$PWD/smb" "$smb_port" secret "share=$PWD/share" || bail "no SMB server"
-nfs_port=$(servers_free_port)
-servers_nfs_start "$PWD/nfs" "$nfs_port" "/export=$PWD/export" || bail "no NFS server"
+nfs_port=$(servers_free_port) mount_port=$(servers_free_port)
+servers_nfs_start "$PWD/nfs" "$nfs_port:$mount_port" "/export=$PWD/export" || bail "no NFS server"
 port=$(servers_free_port)
 truncate -s 400M disk{0..5}
 console_open qemu
@@ -140,6 +140,9 @@ does "smb3, encrypted" "
 is "what was written arrived" "$(cat share/new)" back
 does "nfs4" "mount -t nfs4 -o port=$nfs_port,vers=4.1,soft,retry=0 10.0.2.2:/export /a
 	test \"\$(cat /a/file)\" = by-nfs; umount /a"
+does "nfs3" "mount -t nfs -o vers=3,port=$nfs_port,mountport=$mount_port,proto=tcp,mountproto=tcp,nolock,soft,retry=0 10.0.2.2:/export /a
+	grep -q ' /a nfs .*vers=3' /proc/mounts; test \"\$(cat /a/file)\" = by-nfs; echo back >/a/new; umount /a"
+is "what was written there arrived" "$(cat export/new)" back
 
 # ---- keyboard, wireless ----
 does "a USB keyboard" 'grep -q "QEMU USB Keyboard" /proc/bus/input/devices'

@@ -75,18 +75,43 @@ servers_smb_start() {
 	servers_wait "$sss_port" "$(cat "$sss_dir/server.pid")" "$sss_dir/log.smbd"
 }
 
-# servers_nfs_start DIR PORT EXPORT=FOLDER…: ganesha.nfsd (NFS 4 only) with its configuration, state and
-# log in DIR (made if missing). EXPORT is the path that clients name, such as /backup; /NAME:ro is
-# read-only. Root stays root. Ends by servers_stop DIR.
+# servers_with_rpcbind COMMAND…: runs the command, a server, beside an rpcbind that it can register with and nobody else sees:
+# its only transport is a socket below a /run of their own. TERM ends both. Needs root.
+servers_with_rpcbind() {
+	# shellcheck disable=SC2016 # the inner shell's own
+	exec setpriv --pdeathsig TERM unshare --mount sh -ec '
+		mount -t tmpfs tmpfs /run
+		mkdir /run/rpcbind
+		grep ^local /etc/netconfig >/run/netconfig
+		unshare --mount sh -ec "mount --bind /run/netconfig /etc/netconfig; exec rpcbind -f" &
+		rpcbind=$! tries=0
+		trap "kill $rpcbind; wait $rpcbind || :" EXIT
+		until [ -S /run/rpcbind.sock ]; do
+			tries=$((tries + 1))
+			[ "$tries" -le 100 ] || { echo "no rpcbind"; exit 1; }
+			sleep 0.1
+		done
+		"$@" &
+		trap "kill $!" TERM
+		wait $! || wait $!' sh "$@"
+}
+
+# servers_nfs_start DIR PORT[:MOUNT-PORT] EXPORT=FOLDER…: ganesha.nfsd with its configuration, state and log in DIR (made if
+# missing): NFS 4, and with a port for its mount protocol NFS 3 as well. EXPORT is the path that clients name,
+# such as /backup; /NAME:ro is read-only. Root stays root. Ends by servers_stop DIR.
 servers_nfs_start() {
-	sns_dir=$1 sns_port=$2
+	sns_dir=$1 sns_port=${2%:*} sns_protocols=4 sns_more='' sns_with=''
+	if [ "$sns_port" != "$2" ]; then
+		sns_protocols='3, 4' sns_more="MNT_Port = ${2#*:};" sns_with=servers_with_rpcbind
+	fi
 	shift 2
 	mkdir -p "$sns_dir/recovery"
 	{
 		cat <<-EOF
 			NFS_CORE_PARAM {
 				NFS_Port = $sns_port;
-				Protocols = 4;
+				$sns_more
+				Protocols = $sns_protocols;
 				Enable_NLM = false;
 				Enable_RQUOTA = false;
 				mount_path_pseudo = true;
@@ -112,14 +137,14 @@ servers_nfs_start() {
 					Squash = No_Root_Squash;
 					SecType = sys;
 					Transports = TCP;
-					Protocols = 4;
+					Protocols = $sns_protocols;
 					PrivilegedPort = false;
 					FSAL { Name = VFS; }
 				}
 			EOF
 		done
 	} >"$sns_dir/ganesha.conf"
-	setpriv --pdeathsig TERM ganesha.nfsd -F -f "$sns_dir/ganesha.conf" -L "$sns_dir/log" -p "$sns_dir/ganesha.pid" \
+	$sns_with setpriv --pdeathsig TERM ganesha.nfsd -F -f "$sns_dir/ganesha.conf" -L "$sns_dir/log" -p "$sns_dir/ganesha.pid" \
 		</dev/null >"$sns_dir/out" 2>&1 &
 	echo $! >"$sns_dir/server.pid"
 	servers_wait "$sns_port" "$(cat "$sns_dir/server.pid")" "$sns_dir/log"
