@@ -43,14 +43,12 @@ static int write_kernel(struct image_draft *d, struct outfile *out, struct error
 static int check_space(const struct image_draft *d, const char *outdir, const struct outfile *out,
 		       struct error *e)
 {
-	const struct recovery_conf *c = d->request->conf;
-	const struct pack_options options = { c->compress, c->level, d->mtime };
 	_cleanup_(free) char *what = xasprintf("the image in %s", outdir);
 	struct stat st;
 
 	if (stat(d->kernel.vmlinuz, &st) < 0)
 		return error_errno(e, errno, "open %s", d->kernel.vmlinuz);
-	return outfile_check_space(out, what, (uint64_t)st.st_size + pack_least_size(&d->tree, &options), e);
+	return outfile_check_space(out, what, (uint64_t)st.st_size + initrd_least_space(d), e);
 }
 
 /* What follows from the sizes of kernel, initrd and tree. */
@@ -184,8 +182,11 @@ static int pack_for_size(struct image_draft *d, struct error *e)
 	if (r < 0)
 		return r;
 	_cleanup_(free) char *path = xasprintf("%s/initrd.img", temp.path);
+	_cleanup_(free) char *what = xasprintf("the image in %s, for its size", temp.path);
 
 	r = outfile_open(AT_FDCWD, path, 0600, &out, e);
+	if (r == 0)
+		r = outfile_check_space(&out, what, initrd_least_space(d), e);
 	return r < 0 ? r : write_initrd(d, &out, e);
 }
 

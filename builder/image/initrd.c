@@ -62,12 +62,19 @@ static int compress_file(const struct recovery_conf *c, int from, struct outfile
 	return r;
 }
 
+/* Whether the initrd is the image of a file system and nothing else. */
+static bool is_image_itself(const struct image_draft *d)
+{
+	return d->choice.way == BOOT_CLASSIC &&
+	       (!d->choice.compressed || streq(d->request->conf->compress, "none"));
+}
+
 static int write_classic(struct image_draft *d, struct outfile *out, struct pack_totals *ret, struct error *e)
 {
 	const struct recovery_conf *c = d->request->conf;
 	_cleanup_(outfile) struct outfile aside = OUTFILE_NONE;
 
-	if (!d->choice.compressed || streq(c->compress, "none"))
+	if (is_image_itself(d))
 		return format_pack(&d->choice, &d->tree, c, d->mtime, out->fd, out->shown, ret, d->report, e);
 	int r = pack_aside(d, out, &aside, ret, e);
 
@@ -97,6 +104,16 @@ int initrd_write(struct image_draft *d, struct outfile *out, struct pack_totals 
 		break;
 	}
 	return pack_tree(&d->tree, &options, out->fd, out->shown, ret, d->report, e);
+}
+
+uint64_t initrd_least_space(const struct image_draft *d)
+{
+	const struct recovery_conf *c = d->request->conf;
+	const struct pack_options packed = { c->compress, c->level, d->mtime };
+	const struct pack_options image = { d->choice.image_compressed ? "gzip" : "none", 0, d->mtime };
+	uint64_t beside = d->choice.way == BOOT_CPIO ? 0 : pack_least_size(&d->tree, &image);
+
+	return is_image_itself(d) ? beside : beside + pack_least_size(&d->tree, &packed);
 }
 
 /* --- reading --- */

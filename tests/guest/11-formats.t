@@ -1,7 +1,7 @@
 #!/bin/bash
 # Every compressor and every format boots, or is refused with the reason; made by an ordinary user, the
 # device nodes and owners in them are right; a disk that becomes full leaves nothing behind.
-# needs: root uml setpriv busybox fsck.cramfs e2fsck kernel
+# needs: root uml qemu setpriv busybox fsck.cramfs e2fsck kernel
 # limit: 900
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
@@ -23,7 +23,7 @@ export SOURCE_DATE_EPOCH=1700000000 LIFEBOAT_DATADIR=$PWD/user
 build() {
 	local out=$1
 	shift
-	setpriv --reuid nobody --regid nogroup --clear-groups env TMPDIR="$PWD/user" user/lifeboat build -q \
+	setpriv --reuid nobody --regid nogroup --clear-groups env TMPDIR="${temporary:-$PWD/user}" user/lifeboat build -q \
 		-c "$PWD/user/recovery.conf" -k "$PWD/user/kernel/boot/vmlinuz" -o "$PWD/user/$out" "$@"
 }
 
@@ -81,13 +81,19 @@ ok "nor does fsck.cramfs" fsck.cramfs user/cramfs/image
 ok "cramfs: behind an lz4 starter" build cramfs-lz4 --format cramfs --compress lz4
 ok "cramfs: … boots" boots cramfs-lz4
 
+# ---- a kernel of a distribution ----
+need_kernel
+ok "ext2 for Debian's kernel: the image is built" "$LIFEBOAT" build -q -c user/recovery.conf -k "$KERNEL_DEB" --format ext2 -o user/debian
+ok "… it boots through its starter" "$LIFEBOAT" boot qemu --accel tcg --image user/debian --until "LIFEBOAT READY" \
+	--timeout 240 --no-network --log debian.log
+like "… from an ext2, which its ext4 mounts" "$(tr -d '\r' <debian.log)" "^FORMAT ext4$"
+
 # ---- refusals ----
 sed -i 's/^CONFIG_RD_XZ=y/# CONFIG_RD_XZ is not set/; s/^CONFIG_CRAMFS=m/# CONFIG_CRAMFS is not set/' "user/kernel/boot/config-$version"
 refuses "a compressor that the kernel does not have" 1 \
 	'compress = xz: kernel .* cannot unpack that \(CONFIG_RD_XZ is not set in .*it can: zstd, gzip, lz4, none$' build none --compress xz
 refuses "a format that the kernel does not have" 1 \
 	'format = cramfs: kernel .* cannot boot that \(CONFIG_CRAMFS is not set in .*it can: cpio, ext2$' build none --format cramfs
-need_kernel
 refuses "Debian's kernel has no cramfs" 1 'format = cramfs: kernel 6.* cannot boot that \(CONFIG_CRAMFS is not set' \
 	"$LIFEBOAT" build -k "$KERNEL_DEB" --format cramfs -o user/none
 refuses "a compressor that there is not" 2 "bad compress 'lzo'; expected zstd, xz, gzip, lz4 or none" build none --compress lzo
@@ -101,5 +107,11 @@ for options in "--compress gzip" "--compress none" "--format ext2" "--format cra
 	refuses "$options: a full disk is told" 1 "No space left|it needs .* and its folder has" build small/out $options
 	is "$options: and nothing is left" "$(find user/small -type f)" ""
 done
+# A file system is really packed for its size.
+temporary=$PWD/user/small
+refuses "ext2: so does a dry run, before it packs what there is no room for" 1 \
+	'make the image in .*, for its size: it needs .* and its folder has' build none --dry-run --format ext2
+refuses "cramfs: so does a dry run" 1 'No space left|it needs .* and its folder has' build none --dry-run --format cramfs
+is "… and nothing is left" "$(find user/small -type f)" ""
 umount user/small
 finish_plan
