@@ -185,6 +185,17 @@ static void describe_tunables(const char *text, struct content *c)
 		content_set_number(c, "journal-mib", journal * content_number(c, "block-size") >> 20);
 }
 
+/* The cache of a device holds pages. While a file system is mounted, a page with a block of its own structures stays
+ * there, and with smaller blocks also what was in the blocks beside it when it was read: dump, which reads the
+ * device, would back that up instead of the file that has been written there since. */
+static void avoid_stale_pages(struct content *c)
+{
+	long page = sysconf(_SC_PAGESIZE);
+
+	if (!c->method && page > 0 && content_number(c, "block-size") < (uint64_t)page)
+		c->method = xstrdup("archive");
+}
+
 static int ext_describe(const char *node, const char *folder, struct content *c, struct report *report,
 			struct error *e)
 {
@@ -224,6 +235,7 @@ static int ext_describe(const char *node, const char *folder, struct content *c,
 	}
 	if (free_blocks > blocks || free_inodes > content_number(c, "inodes"))
 		return error_text(e, EINVAL, "%s: broken superblock: more is free than there is", node);
+	avoid_stale_pages(c);
 	content_set_number(c, "inodes-used", content_number(c, "inodes") - free_inodes);
 	c->used = (blocks - free_blocks) * block_size;
 	return 0;

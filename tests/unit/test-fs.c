@@ -76,7 +76,8 @@ TEST(features_that_dump_ruins_are_archived)
 
 	for (size_t i = 0; i < sizeof(features) / sizeof(*features); i++) {
 		_cleanup_(content) struct content c = { .type = (char *)"ext4" };
-		_cleanup_(free) char *make = xasprintf("mke2fs -q -F -t ext4 -O %s %s", features[i], path);
+		_cleanup_(free) char *make =
+			xasprintf("mke2fs -q -F -t ext4 -b 4096 -O %s %s", features[i], path);
 
 		make_file(path, 64 << 20);
 		run(make);
@@ -84,6 +85,24 @@ TEST(features_that_dump_ruins_are_archived)
 		CHECK_STR(c.method ? c.method : "the usual", i < 2 ? "archive" : "the usual");
 	}
 	ext_round_trip("ext4", UUID, "odd", "-L odd -I 256 -O inline_data,ea_inode", NULL, 64 << 20);
+}
+
+TEST(blocks_smaller_than_a_page_are_archived)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+
+	CHECK_OK(tempdir_make(&t, &e));
+	_cleanup_(free) char *path = xasprintf("%s/a", t.path);
+
+	for (unsigned size = 1024; size <= 4096; size *= 2) {
+		_cleanup_(content) struct content c = { .type = (char *)"ext4" };
+		_cleanup_(free) char *make = xasprintf("mke2fs -q -F -t ext4 -b %u %s", size, path);
+
+		make_file(path, 64 << 20);
+		run(make);
+		CHECK_OK(fs_ext.describe(path, NULL, &c, &report, &e));
+		CHECK_STR(c.method ? c.method : "the usual", size < 4096 ? "archive" : "the usual");
+	}
 }
 
 TEST(features_that_cannot_be_rebuilt_are_refused)
