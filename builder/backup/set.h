@@ -39,6 +39,8 @@ static inline void cleanup_set(struct set **s)
 	set_close(*s);
 }
 const char *set_shown(const struct set *s); /* "HOST/NAME" */
+/* "HOST/NAME" and the hash of its SHA256SUMS: no other set has the same. The caller frees. */
+char *set_identity(const struct set *s);
 
 /* Is every byte what was written: every file listed in SHA256SUMS is there, whole and equal, and
  * no chunk of a stream is missing. The first that is not is the error. */

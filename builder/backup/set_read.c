@@ -292,6 +292,18 @@ const char *set_shown(const struct set *s)
 	return s->shown;
 }
 
+char *set_identity(const struct set *s)
+{
+	_cleanup_(digest) struct digest *d = digest_new();
+	_cleanup_(strbuf) struct strbuf sums = { 0 };
+	char hex[DIGEST_HEX_SIZE];
+
+	sums_format(&s->sums, &sums);
+	digest_add(d, sums.data, sums.len);
+	digest_hex(d, hex);
+	return xasprintf("%s %s", s->shown, hex);
+}
+
 /* A small file as it is in one copy, whatever its sum says. The caller frees. */
 static int read_small(struct set *s, size_t copy, const char *name, char **ret, size_t *ret_len,
 		      struct report *report, struct error *e)

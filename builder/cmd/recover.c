@@ -4,6 +4,7 @@
 #include "cmd/recovery.h"
 #include "cmd/show.h"
 #include "machine/apply.h"
+#include "machine/journal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +16,14 @@ struct session {
 	struct cmd *c;
 	struct recovery *r;
 	bool written; /* disks are no longer what they were */
+	char *source; /* recovery_source() */
 };
+
+static void session_end(struct session *s)
+{
+	free(s->source);
+}
+DEFINE_CLEANUP(session, struct session, session_end)
 
 static int consent(void *user, const struct plan *plan, struct error *e)
 {
@@ -30,11 +38,20 @@ static int consent(void *user, const struct plan *plan, struct error *e)
 		strbuf_printf(&names, "%s%s", i ? ", " : "", shown);
 	}
 	_cleanup_(free) char *question =
-		xasprintf("Everything on %s will be lost. Type 'yes' to go on:", names.data);
+		plan->done ? xasprintf("The recovery onto %s goes on behind step %zu of %zu. Type 'yes':",
+				       names.data, plan->done, plan->step_count)
+			   : xasprintf("Everything on %s will be lost. Type 'yes' to go on:", names.data);
 
 	if (cmd_consent(question, "yes"))
 		return 0;
 	return error_text(e, ECANCELED, "not confirmed, so nothing was written (--yes does not ask)");
+}
+
+static int note_done(void *user, const struct plan *plan, size_t count, struct error *e)
+{
+	const struct session *s = user;
+
+	return journal_write(s->r->journal, plan, s->source, count, e);
 }
 
 static int restore(void *user, const struct device *device, const char *folder, struct report *report,
@@ -96,31 +113,50 @@ static int show(struct session *s, const struct plan *p, struct error *e)
 				  "the plan cannot be shown (standard output), so nothing was written");
 }
 
+/* What was restored before is there, or is proven not to be: the set was verified for it. */
+static int plan_and_verify(struct session *s, struct plan *ret, double *ret_verified, struct error *e)
+{
+	struct timespec begun = { 0 };
+	int code = recovery_plan(s->r, s->c, ret, e);
+
+	if (code == 0 && !s->r->set)
+		code = check_no_streams(&ret->machine, e);
+	(void)clock_gettime(CLOCK_MONOTONIC, &begun); /* only shown */
+	if (code == 0 && !ret->done)
+		code = verify(s, e);
+	*ret_verified = seconds_since(&begun);
+	return code;
+}
+
 static int run(struct session *s, struct error *e)
 {
 	const struct apply_options options = { .root = RECOVERY_ROOT,
 					       .restore = restore,
 					       .consent = consent,
+					       .done = note_done,
 					       .user = s,
 					       .written = &s->written };
 	_cleanup_(plan) struct plan p = { 0 };
+	_cleanup_(fd) int lock = -1;
 	struct timespec begun = { 0 };
-	int code = recovery_open(s->r, s->c, e);
+	double verified = 0;
+	int code = journal_lock(s->r->journal, &lock, e);
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &begun); /* only shown */
 	if (code == 0)
-		code = verify(s, e);
-	double verified = seconds_since(&begun);
-
-	if (code == 0)
-		code = recovery_plan(s->r, s->c, &p, e);
-	if (code == 0 && !s->r->set)
-		code = check_no_streams(&p.machine, e);
+		code = recovery_open(s->r, s->c, e);
+	if (code < 0)
+		return code;
+	s->source = recovery_source(s->r);
+	code = plan_and_verify(s, &p, &verified, e);
 	if (code == 0)
 		code = show(s, &p, e);
 	if (code < 0)
 		return code;
 	code = plan_apply(&p, &options, &s->c->report, e);
+	/* what was done before is no longer there: the next run begins at the beginning */
+	if (code == 0 || (code == -ESTALE && p.done))
+		journal_remove(s->r->journal);
 	if (code < 0)
 		return code;
 	report_info(&s->c->report,
@@ -137,11 +173,13 @@ int cmd_recover(int argc, char *argv[])
 						 CMD_OPTIONS_LONG };
 	_cleanup_(cmd) struct cmd c;
 	_cleanup_(recovery) struct recovery r = RECOVERY_NONE;
-	struct session s = { .c = &c, .r = &r };
+	_cleanup_(session) struct session s = { .c = &c, .r = &r };
 	struct error e;
 	int option, exit_code;
 
 	cmd_begin(&c, "recover");
+	r.journal = JOURNAL_FOLDER;
+	r.root = RECOVERY_ROOT;
 	while ((option = getopt_long(argc, argv, CMD_OPTIONS_SHORT, options, NULL)) >= 0)
 		if (option == OPTION_YES)
 			r.yes = true;
@@ -157,7 +195,8 @@ int cmd_recover(int argc, char *argv[])
 		return cmd_done(&c);
 	exit_code = cmd_failed(&c, &e);
 	if (s.written)
-		report_info(&c.report, "what was planned is only partly done: correct the reason and run "
-				       "'lifeboat recover' again; it starts over");
+		report_info(&c.report,
+			    "what was planned is only partly done: correct the reason and run "
+			    "'lifeboat recover' again; until this computer is restarted it goes on");
 	return exit_code;
 }

@@ -3,7 +3,9 @@
 #include "base/block.h"
 #include "base/fs.h"
 #include "cmd/target_arg.h"
+#include "machine/journal.h"
 #include "machine/machine_conf.h"
+#include "machine/recovered.h"
 #include "machine/survey.h"
 #include "machine/try.h"
 
@@ -140,15 +142,24 @@ static size_t list_backup_disks(const struct recovery *r, dev_t **ret)
 	return count;
 }
 
-int recovery_plan(struct recovery *r, struct cmd *c, struct plan *ret, struct error *e)
+char *recovery_source(const struct recovery *r)
+{
+	_cleanup_(free) char *set = r->set ? set_identity(r->set) : xstrdup("no set");
+	_cleanup_(free) char *maps = strlist_join(&r->map, " ");
+
+	return xasprintf("%s %s", set, maps); /* disks that are chosen differently are another recovery too */
+}
+
+/* `begun`: the disks of a recovery that goes on, or NULL. */
+static int make_plan(struct recovery *r, struct cmd *c, const struct strlist *begun, struct plan *ret,
+		     struct error *e)
 {
 	_cleanup_(machine) struct machine machine = { 0 }, present = { 0 };
-	_cleanup_(plan) struct plan p = { 0 };
-	_cleanup_(free) char *shown = machine_shown(r);
 	_cleanup_(free) dev_t *backups = NULL;
 	size_t backup_count = list_backup_disks(r, &backups);
 	const struct plan_options options = {
 		.map = &r->map,
+		.begun = begun,
 		.grow = &r->grow,
 		.forbidden = backups,
 		.forbidden_count = backup_count,
@@ -161,9 +172,50 @@ int recovery_plan(struct recovery *r, struct cmd *c, struct plan *ret, struct er
 		code = check_streams(r, &machine, e);
 	if (code == 0)
 		code = survey_disks(&present, &c->report, e);
+	return code < 0 ? code : plan_make(&machine, &present, &options, ret, e);
+}
+
+/* The plan of what was begun, with what is done marked. A failure only means that it cannot go on. */
+static int continue_plan(struct recovery *r, struct cmd *c, const struct journal *j, struct plan *ret,
+			 struct error *e)
+{
+	_cleanup_(plan) struct plan p = { 0 };
+	_cleanup_(free) char *source = recovery_source(r);
+	int code = recovered_clear(r->root, e);
+
 	if (code == 0)
-		code = plan_make(&machine, &present, &options, &p, e);
+		code = make_plan(r, c, &j->map, &p, e);
 	if (code == 0)
+		code = journal_continue(j, source, &p, e);
+	if (code < 0)
+		return code;
+	*ret = p;
+	p = (struct plan) { 0 };
+	return 0;
+}
+
+static int plan_or_continue(struct recovery *r, struct cmd *c, struct plan *ret, struct error *e)
+{
+	_cleanup_(journal) struct journal j = { 0 };
+	struct error why;
+
+	if (r->journal && journal_read(r->journal, &j, &why) < 0)
+		report_warn(&c->report, "what was begun here is not continued: %s", why.text);
+	if (j.plan) {
+		if (continue_plan(r, c, &j, ret, &why) == 0)
+			return 0;
+		report_warn(&c->report, "what was begun here is not continued, it starts over: %s", why.text);
+	}
+	return make_plan(r, c, NULL, ret, e);
+}
+
+int recovery_plan(struct recovery *r, struct cmd *c, struct plan *ret, struct error *e)
+{
+	_cleanup_(plan) struct plan p = { 0 };
+	_cleanup_(free) char *shown = machine_shown(r);
+	int code = plan_or_continue(r, c, &p, e);
+
+	if (code == 0 && !p.done)
 		code = try_machine(&p.machine, shown, &c->report, e);
 	if (code < 0)
 		return code;

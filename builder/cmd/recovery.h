@@ -15,6 +15,9 @@ struct recovery {
 	const char *url, *host, *set_name, *machine_file;
 	bool unattended;
 	bool yes; /* recover's --yes: nothing is asked */
+	const char *
+		journal; /* the folder of what was begun (machine/journal.h), and its root; NULL: do not look */
+	const char *root;
 };
 #define RECOVERY_NONE                    \
 	{                                \
@@ -48,5 +51,9 @@ bool recovery_option(struct recovery *r, int option);
 /* Reads recovery.conf and opens target and set, as far as the options name them. */
 int recovery_open(struct recovery *r, struct cmd *c, struct error *e);
 
-/* The machine that was, the disks that are, and the plan. */
+/* What tells this backup and the choice of disks from any other, for the journal. The caller frees. */
+char *recovery_source(const struct recovery *r);
+
+/* The machine that was, the disks that are, and the plan. With a journal: if one of the same recovery is there, what
+ * it left mounted is unmounted, and the plan's steps are marked as done; if it is of another one, that is said. */
 int recovery_plan(struct recovery *r, struct cmd *c, struct plan *ret, struct error *e);

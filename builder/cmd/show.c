@@ -174,6 +174,7 @@ int show_plan_json(struct cmd *c, const struct plan *p)
 		json_t *s = json_object();
 
 		set_number(s, "number", i + 1);
+		(void)json_object_set_new(s, "done", json_boolean(p->steps[i].done)); /* only memory */
 		set_text(s, "kind", step_names[p->steps[i].kind]);
 		set_text(s, "text", p->steps[i].text);
 		set_text(s, "destroys", p->steps[i].destroys);
@@ -221,7 +222,8 @@ void show_plan(const struct plan *p, FILE *to)
 	}
 	(void)fprintf(to, "Steps:\n");
 	for (size_t i = 0; i < p->step_count; i++) {
-		(void)fprintf(to, "  %2zu. %s\n", i + 1, p->steps[i].text);
+		(void)fprintf(to, "  %2zu. %s%s\n", i + 1, p->steps[i].text,
+			      p->steps[i].done ? " (done before)" : "");
 		if (p->steps[i].destroys)
 			(void)fprintf(to, "      DESTROYS %s\n", p->steps[i].destroys);
 		for (size_t k = 0; k < p->steps[i].changes.count; k++)

@@ -5,6 +5,7 @@
 #include "machine/disk.h"
 #include "machine/fs.h"
 #include "machine/mend.h"
+#include "machine/probe.h"
 #include "machine/recovered.h"
 #include "machine/survey.h"
 #include "machine/uefi.h"
@@ -74,6 +75,8 @@ static int pass_gate(struct run *run, struct error *e)
 		r = survey_disks(&now, run->report, e);
 	for (size_t i = 0; i < run->plan->mapping_count && r == 0; i++)
 		r = check_disk(run, &now, i, e);
+	if (r == 0 && run->options->done)
+		r = run->options->done(run->options->user, run->plan, run->plan->done, e);
 	run->checked = r == 0;
 	if (r == 0 && run->options->written)
 		*run->options->written = true;
@@ -188,23 +191,75 @@ static int run_unmount(struct run *run, const struct step *s, struct error *e)
 	return recovered_unmount(&run->root, e);
 }
 
+/* ---- the steps that were done before ---- */
+
+/* What was held to be written is let go again. */
+static int again_wipe(struct run *run, const struct step *s, struct error *e)
+{
+	size_t i = mapping_index(run, s->device);
+
+	return s->device->table == TABLE_NONE
+		       ? disk_release(&run->plan->machine, s->device, s->node, &run->fds[i], e)
+		       : 0;
+}
+
+static int again_table(struct run *run, const struct step *s, struct error *e)
+{
+	size_t i = mapping_index(run, s->device);
+
+	return disk_release(&run->plan->machine, s->device, s->node, &run->fds[i], e);
+}
+
+/* Is it what was made there? */
+static int again_make(struct run *run, const struct step *s, struct error *e)
+{
+	int r = check_node(run, s, e);
+
+	return r < 0 ? r : probe_expect(s->node, &s->device->content, e);
+}
+
 static const struct {
 	int (*run)(struct run *run, const struct step *s, struct error *e);
 	bool destroys;
+	int (*again)(struct run *run, const struct step *s,
+		     struct error *e); /* once it was done; may be NULL */
 } kinds[] = {
-	[STEP_WIPE] = { run_wipe, true },
-	[STEP_TABLE] = { run_table, true },
-	[STEP_MKFS] = { run_make, true },
-	[STEP_MKSWAP] = { run_make, true },
-	[STEP_MOUNT] = { run_mount, false },
-	[STEP_RESTORE] = { run_restore, true },
-	[STEP_MEND] = { run_mend, true },
-	[STEP_INITRAMFS] = { run_initramfs, true },
-	[STEP_BOOT_LOADER] = { run_boot_loader, true },
-	[STEP_BOOT_FALLBACK] = { run_boot_fallback, true },
-	[STEP_BOOT_ENTRY] = { run_boot_entry, true },
-	[STEP_UNMOUNT] = { run_unmount, false },
+	[STEP_WIPE] = { run_wipe, true, again_wipe },
+	[STEP_TABLE] = { run_table, true, again_table },
+	[STEP_MKFS] = { run_make, true, again_make },
+	[STEP_MKSWAP] = { run_make, true, again_make },
+	[STEP_MOUNT] = { run_mount, false, run_mount },
+	[STEP_RESTORE] = { run_restore, true, NULL },
+	[STEP_MEND] = { run_mend, true, NULL },
+	[STEP_INITRAMFS] = { run_initramfs, true, NULL },
+	[STEP_BOOT_LOADER] = { run_boot_loader, true, NULL },
+	[STEP_BOOT_FALLBACK] = { run_boot_fallback, true, NULL },
+	[STEP_BOOT_ENTRY] = { run_boot_entry, true, NULL },
+	[STEP_UNMOUNT] = { run_unmount, false, run_unmount },
 };
+
+static int run_step(struct run *run, size_t index, struct error *e)
+{
+	const struct plan *plan = run->plan;
+	const struct step *s = &plan->steps[index];
+	struct error why;
+
+	report_info(run->report, "%zu/%zu %s", index + 1, plan->step_count, s->text);
+	int r = kinds[s->kind].run(run, s, e);
+
+	if (r == 0 && run->options->done && index >= plan->done &&
+	    run->options->done(run->options->user, plan, index + 1, &why) < 0)
+		report_warn(run->report, "%s: should this be interrupted, the step is done again", why.text);
+	return r;
+}
+
+static int redo_step(struct run *run, size_t index, struct error *e)
+{
+	const struct step *s = &run->plan->steps[index];
+
+	report_info(run->report, "%zu/%zu done before: %s", index + 1, run->plan->step_count, s->text);
+	return kinds[s->kind].again ? kinds[s->kind].again(run, s, e) : 0;
+}
 
 int plan_apply(const struct plan *plan, const struct apply_options *options, struct report *report,
 	       struct error *e)
@@ -222,8 +277,7 @@ int plan_apply(const struct plan *plan, const struct apply_options *options, str
 
 		if (r < 0)
 			return r; /* nothing was written */
-		report_info(report, "%zu/%zu %s", i + 1, plan->step_count, s->text);
-		r = kinds[s->kind].run(&run, s, e);
+		r = s->done ? redo_step(&run, i, e) : run_step(&run, i, e);
 		if (r < 0) {
 			error_prefix(e, "step %zu of %zu, %s", i + 1, plan->step_count, s->text);
 			return r;

@@ -12,11 +12,15 @@ struct apply_options {
 	/* The one gate: called once, before the first destructive step, with the plan that was shown.
 	 * 0: go on. Negative: the error is returned and nothing was written. */
 	int (*consent)(void *user, const struct plan *plan, struct error *e);
+	/* Called when the gate is passed, with 0, and after each step: so many are done. Its own failure is no reason
+	 * to stop, except with 0: then nothing was written. NULL: nobody wants to know. */
+	int (*done)(void *user, const struct plan *plan, size_t count, struct error *e);
 	bool *written; /* set right before the first write: from then on a failure leaves a disk half done */
 };
 
 /* Runs all steps in order. Immediately before the first write each target disk is looked at again:
- * another serial, WWN, size or content than planned, or in use, is refused. On failure the error
+ * another serial, WWN, size or content than planned, or in use, is refused. Steps that are marked as done are not done
+ * again, but what they have made is looked at, and mounted again. On failure the error
  * names the step; what was mounted is unmounted. */
 int plan_apply(const struct plan *plan, const struct apply_options *options, struct report *report,
 	       struct error *e);

@@ -158,7 +158,7 @@ static struct device *find_disk(const struct machine *m, const char *name)
 	return NULL;
 }
 
-static int map_named(const struct mapper *w, const char *text)
+static int map_named(const struct mapper *w, const char *text, const char *reason)
 {
 	const char *equals = strchr(text, '=');
 
@@ -174,12 +174,12 @@ static int map_named(const struct mapper *w, const char *text)
 		return error_text(w->e, ENODEV, "--map %s: there is no disk '%s' here", text, equals + 1);
 	if (plan_mapping(w->p, old))
 		return error_text(w->e, EINVAL, "--map %s: '%s' is mapped twice", text, old_name);
-	bool same = is_same(old, disk);
+	bool same = is_same(old, disk) || w->o->begun;
 	_cleanup_(free) char *because = why_not(w, old, disk, same ? BY_SERIAL : BY_NAME);
 
 	if (because)
 		return refuse(w, old, disk, because);
-	add_mapping(w->p, old, disk, "chosen by --map");
+	add_mapping(w->p, old, disk, reason);
 	return 0;
 }
 
@@ -361,10 +361,12 @@ static int map_rest(const struct mapper *w)
 
 static int map_disks(const struct mapper *w)
 {
+	const struct strlist *named = w->o->begun ? w->o->begun : w->o->map;
+	const char *reason = w->o->begun ? "the recovery of it was begun here" : "chosen by --map";
 	int r = 0;
 
-	for (size_t i = 0; w->o->map && i < w->o->map->count && r == 0; i++)
-		r = map_named(w, w->o->map->items[i]);
+	for (size_t i = 0; named && i < named->count && r == 0; i++)
+		r = map_named(w, named->items[i], reason);
 	for (size_t i = 0; i < w->p->machine.count && r == 0; i++)
 		if (w->p->machine.devices[i]->kind == DEVICE_DISK)
 			r = map_same(w, w->p->machine.devices[i]);

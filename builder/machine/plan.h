@@ -27,6 +27,7 @@ struct step {
 	struct device *device; /* of plan->machine: what it works on; NULL: the whole system */
 	const struct boot_entry *entry; /* of plan->machine: STEP_BOOT_FALLBACK, STEP_BOOT_ENTRY */
 	char *node; /* the device node that it works on: /dev/vda1; NULL: none */
+	bool done; /* by the recovery that goes on; machine/journal.h */
 };
 
 /* A disk of the old machine and the disk that takes its place. */
@@ -44,12 +45,14 @@ struct plan {
 	size_t mapping_count;
 	struct step *steps;
 	size_t step_count, step_capacity;
+	size_t done; /* so many steps were done before; 0: it begins */
 };
 void plan_free(struct plan *p);
 DEFINE_CLEANUP(plan, struct plan, plan_free)
 
 struct plan_options {
 	const struct strlist *map; /* "old=new" by the person; may be empty */
+	const struct strlist *begun; /* "old=new" of a recovery that goes on; NULL: none */
 	const struct strlist
 		*grow; /* mount points or devices that take what a larger disk has more; NULL: none */
 	const dev_t *forbidden; /* whole disks that are never targets: the medium, the backup's disk */

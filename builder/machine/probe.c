@@ -7,6 +7,7 @@
 #include <blkid/blkid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <strings.h>
 
 /* Where boot loaders keep code without a file system: GRUB's on GPT, PReP's. */
 static const char *const raw_types[] = {
@@ -177,6 +178,25 @@ int probe_disk(struct machine *m, struct device *disk, struct error *e)
 			disk->now.holds = xstrdup("data of an unknown kind");
 	}
 	return 0;
+}
+
+int probe_expect(const char *node, const struct content *expected, struct error *e)
+{
+	_cleanup_(machine) struct machine scratch = { 0 };
+	struct content *c = &machine_add(&scratch, DEVICE_PARTITION, "found")->content;
+	_cleanup_(fd) int fd = open(node, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", node);
+	int r = probe_range(fd, node, 0, 0, false, c, NULL, e);
+
+	if (r < 0)
+		return r;
+	if (c->type && streq(c->type, expected->type) &&
+	    (!expected->uuid || (c->uuid && strcasecmp(c->uuid, expected->uuid) == 0)))
+		return 0;
+	return error_text(e, ESTALE, "%s holds no %s with UUID %s any more", node, expected->type,
+			  expected->uuid ? expected->uuid : "(any)");
 }
 
 int wipe_signatures(int fd, const char *shown, uint64_t start, uint64_t size, struct error *e)

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libmount/libmount.h>
 #include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -153,6 +154,34 @@ static int unmount(const char *path)
 		(void)nanosleep(&(struct timespec) { .tv_nsec = 100 * 1000 * 1000 }, NULL); /* or shorter */
 	}
 	return 0;
+}
+
+static bool is_ours(const char *target, const char *path)
+{
+	const char *rest = str_after(target, path);
+
+	return rest && (*rest == '\0' || *rest == '/' || *rest == '.');
+}
+
+int recovered_clear(const char *path, struct error *e)
+{
+	struct libmnt_table *table = mnt_new_table_from_file("/proc/self/mountinfo");
+	struct libmnt_iter *i = mnt_new_iter(MNT_ITER_BACKWARD); /* the last one mounted comes first */
+	struct libmnt_fs *fs;
+	int code = table && i ? 0 : error_errno(e, ENOMEM, "read /proc/self/mountinfo");
+
+	while (code == 0 && mnt_table_next_fs(table, i, &fs) == 0) {
+		const char *target = mnt_fs_get_target(fs);
+
+		if (!target || !is_ours(target, path))
+			continue;
+		code = unmount(target);
+		if (code < 0)
+			code = error_errno(e, -code, "unmount %s, which a recovery has left", target);
+	}
+	mnt_free_iter(i);
+	mnt_unref_table(table);
+	return code;
 }
 
 int recovered_unmount(struct recovered *r, struct error *e)

@@ -23,5 +23,8 @@ int recovered_make_folders(const struct recovered *r, struct error *e);
 /* This system's /dev, /proc, /sys and /run in it, for programs that run inside. */
 int recovered_bind(struct recovered *r, struct error *e);
 
+/* Unmounts what a recovery that was killed has left mounted at `path` and below, and at the folders "PATH.NAME". */
+int recovered_clear(const char *path, struct error *e);
+
 /* Unmounts everything; what cannot be unmounted is the error. Once empty, does nothing. */
 int recovered_unmount(struct recovered *r, struct error *e);

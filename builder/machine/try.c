@@ -62,7 +62,7 @@ static int try_on(struct try *t, const struct device *d, const char *path)
 
 static int try_device(struct try *t, const struct device *d)
 {
-	_cleanup_(free) char *path = xasprintf("%s/%s", t->folder.path, d->name);
+	_cleanup_(free) char *path = xasprintf("%s/disk", t->folder.path);
 	int r = try_on(t, d, path);
 
 	if (unlink(path) < 0 && r == 0) /* the next one wants its room */
