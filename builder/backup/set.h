@@ -67,6 +67,19 @@ int set_read_stream(struct set *s, const char *name, const char *method, int out
 int set_restore_stream(struct set *s, const char *name, const char *method, const char *folder,
 		       struct report *report, struct error *e);
 
+/* ---- removing ---- */
+
+struct set_prune_options {
+	unsigned full, incremental; /* how many of them stay, the newest ones; UINT_MAX: all */
+	bool dry_run; /* only says what would go */
+	bool locked; /* the caller's set_writer holds the lock of the host, and was committed */
+};
+/* Removes old sets of a host, in this target alone, not in its replicas. The newest full set stays, and whatever one that stays
+ * goes on from; remains of killed backups go when they are a day old. Nothing is removed when the newest full set lacks
+ * a file or a base is missing. -EBUSY while a backup is written there. `ret`: what went, newest first. */
+int set_prune(const struct target *target, const char *host, const struct set_prune_options *options,
+	      struct set_list *ret, struct report *report, struct error *e);
+
 /* ---- writing ---- */
 
 struct set_writer;

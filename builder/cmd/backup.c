@@ -4,6 +4,7 @@
 #include "backup/set.h"
 #include "base/block.h"
 #include "cmd/by_hand.h"
+#include "cmd/prune.h"
 #include "cmd/target_arg.h"
 #include "machine/machine_conf.h"
 #include "machine/survey.h"
@@ -244,6 +245,11 @@ static int backup(struct job *j, const char *argument)
 	size_t failed = set_writer_failed(w) + j->target.missing;
 	int exit_code = summarise(j, w, name);
 
+	if (!failed && exit_code == EXIT_DONE &&
+	    cmd_prune(j->c, &j->conf, &j->target, j->machine.hostname, true, false, &e) < 0) {
+		error_prefix(&e, "the backup is complete, but old ones were not removed");
+		return cmd_failed(j->c, &e);
+	}
 	if (!failed)
 		return exit_code;
 	(void)error_text(&e, EIO, "%zu of the targets %s no backup, see above", failed,

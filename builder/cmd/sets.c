@@ -1,10 +1,19 @@
 #include "cmd/commands.h"
 
 #include "backup/set.h"
+#include "cmd/prune.h"
 #include "cmd/target_arg.h"
 
 #include <errno.h>
 #include <jansson.h>
+#include <sys/utsname.h>
+
+enum { OPTION_PRUNE = CMD_FIRST_OWN, OPTION_DRY_RUN, OPTION_YES, OPTION_HOST };
+
+struct wanted {
+	const char *host; /* NULL: this machine */
+	bool prune, dry_run, yes;
+};
 
 static void print_text(const struct set_list *l)
 {
@@ -42,35 +51,121 @@ static int print_json(struct cmd *c, const struct set_list *l)
 	return cmd_done(c);
 }
 
-static int sets(struct cmd *c, const char *argument)
+/* Those of one place, or of one host there. */
+static int list(struct cmd *c, const struct target *t, const char *host, struct set_list *l, struct error *e)
+{
+	int r = set_list(t, l, e);
+	size_t count = 0;
+
+	for (size_t i = 0; r == 0 && i < l->count; i++) {
+		struct set_info s = l->items[i];
+
+		l->items[i] = (struct set_info) { 0 };
+		if (!host || streq(s.host, host)) {
+			l->items[count++] = s;
+		} else {
+			free(s.host);
+			free(s.name);
+		}
+	}
+	if (r == 0)
+		l->count = count;
+	if (r == 0 && count == 0)
+		report_info(&c->report, "%s holds no sets", t->shown);
+	return r;
+}
+
+static int sets(struct cmd *c, const char *argument, const struct wanted *w)
 {
 	_cleanup_(recovery_conf) struct recovery_conf conf = { 0 };
 	_cleanup_(target) struct target target = { .dirfd = -1 };
-	_cleanup_(set_list) struct set_list l = { 0 };
+	int exit_code = EXIT_DONE;
 	struct error e;
 
 	if (recovery_conf_load(c->conf_path, &conf, &e) < 0 ||
-	    cmd_target_open(c, &conf, argument, false, &target, &e) < 0 || set_list(&target, &l, &e) < 0)
+	    cmd_target_open(c, &conf, argument, false, &target, &e) < 0)
 		return cmd_failed(c, &e);
-	if (c->json)
-		return print_json(c, &l);
-	if (l.count == 0)
-		report_info(&c->report, "%s holds no sets", target.shown);
-	print_text(&l);
-	return cmd_done(c);
+	for (const struct target *t = &target; t && exit_code == EXIT_DONE; t = t->replica) {
+		_cleanup_(set_list) struct set_list l = { 0 };
+
+		if (list(c, t, w->host, &l, &e) < 0)
+			return cmd_failed(c, &e);
+		if (target.replica || target.missing)
+			report_info(&c->report, "on %s:", t->shown);
+		if (c->json)
+			exit_code = print_json(c, &l);
+		else
+			print_text(&l);
+	}
+	return exit_code != EXIT_DONE ? exit_code : target.missing ? EXIT_FAILED : cmd_done(c);
+}
+
+/* Old backups of this machine go. */
+static int prune(struct cmd *c, const char *argument, const struct wanted *w)
+{
+	_cleanup_(recovery_conf) struct recovery_conf conf = { 0 };
+	_cleanup_(target) struct target target = { .dirfd = -1 };
+	_cleanup_(free) char *question = NULL;
+	struct utsname names;
+	struct error e;
+
+	if (recovery_conf_load(c->conf_path, &conf, &e) < 0)
+		return cmd_failed(c, &e);
+	if (uname(&names) < 0) {
+		(void)error_errno(&e, errno, "look for this machine's name");
+		return cmd_failed(c, &e);
+	}
+	const char *host = w->host ? w->host : names.nodename;
+
+	if (cmd_target_open(c, &conf, argument, !w->dry_run, &target, &e) < 0)
+		return cmd_failed(c, &e);
+	question =
+		xasprintf("Backups of %s on %s beyond keep = %s will be removed. Type 'yes' to go on:", host,
+			  target.shown, conf.keep);
+	if (!w->dry_run && !w->yes && !cmd_consent(question, "yes")) {
+		(void)error_text(&e, ECANCELED, "not confirmed, so nothing was removed (--yes does not ask)");
+		return cmd_failed(c, &e);
+	}
+	if (cmd_prune(c, &conf, &target, host, false, w->dry_run, &e) < 0)
+		return cmd_failed(c, &e);
+	return target.missing ? EXIT_FAILED : cmd_done(c);
 }
 
 int cmd_sets(int argc, char *argv[])
 {
-	static const struct option options[] = { CMD_OPTIONS_LONG };
+	static const struct option options[] = { { "prune", no_argument, NULL, OPTION_PRUNE },
+						 { "dry-run", no_argument, NULL, OPTION_DRY_RUN },
+						 { "yes", no_argument, NULL, OPTION_YES },
+						 { "host", required_argument, NULL, OPTION_HOST },
+						 CMD_OPTIONS_LONG };
 	_cleanup_(cmd) struct cmd c;
+	struct wanted w = { 0 };
 	int option, exit_code;
 
 	cmd_begin(&c, argv[0]);
 	while ((option = getopt_long(argc, argv, CMD_OPTIONS_SHORT, options, NULL)) != -1)
-		if (!cmd_option(&c, option, &exit_code))
-			return exit_code;
+		switch (option) {
+		case OPTION_PRUNE:
+			w.prune = true;
+			break;
+		case OPTION_DRY_RUN:
+			w.dry_run = true;
+			break;
+		case OPTION_YES:
+			w.yes = true;
+			break;
+		case OPTION_HOST:
+			w.host = optarg;
+			break;
+		default:
+			if (!cmd_option(&c, option, &exit_code))
+				return exit_code;
+		}
+	if (!w.prune && (w.dry_run || w.yes))
+		return cmd_usage(&c, "--dry-run and --yes belong to --prune");
 	if (argc - optind > 1)
 		return cmd_usage(&c, "unexpected argument '%s'", argv[optind + 1]);
-	return sets(&c, optind < argc ? argv[optind] : NULL);
+	const char *argument = optind < argc ? argv[optind] : NULL;
+
+	return w.prune ? prune(&c, argument, &w) : sets(&c, argument, &w);
 }

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 /* One row per key: where it is stored, its default, and what a good value is. The defaults go the
@@ -142,6 +143,40 @@ static int is_target(const char *v)
 	return 0;
 }
 
+int recovery_parse_keep(const char *text, unsigned *ret_full, unsigned *ret_incremental)
+{
+	_cleanup_(strlist) struct strlist parts = { 0 };
+	unsigned full = UINT_MAX, incremental = UINT_MAX;
+
+	strlist_add_parts(&parts, text, ',');
+	for (size_t i = 0; i < parts.count; i++) {
+		_cleanup_(strlist) struct strlist words = { 0 };
+		uint64_t n;
+
+		strlist_add_words(&words, parts.items[i]);
+		if (words.count != 2 || parse_u64(words.items[0], &n) < 0 || n > 100000)
+			return -EINVAL;
+		if (streq(words.items[1], "full") && n > 0 && full == UINT_MAX)
+			full = (unsigned)n;
+		else if (streq(words.items[1], "incremental") && incremental == UINT_MAX)
+			incremental = (unsigned)n;
+		else
+			return -EINVAL;
+	}
+	if (parts.count == 0)
+		return -EINVAL;
+	*ret_full = full;
+	*ret_incremental = incremental;
+	return 0;
+}
+
+static int is_keep(const char *v)
+{
+	unsigned full, incremental;
+
+	return streq(v, "all") ? 0 : recovery_parse_keep(v, &full, &incremental);
+}
+
 static int is_host_keys(const char *v)
 {
 	return streq(v, "fresh") || streq(v, "machine") ? 0 : -EINVAL;
@@ -206,6 +241,11 @@ static const struct row rows[] = {
 	  AT(target),
 	  NULL },
 	{ "backup", { "credentials", "an absolute path", is_path }, KIND_TEXT, AT(credentials), NULL },
+	{ "backup",
+	  { "keep", "all, or such as '4 full, 7 incremental'", is_keep },
+	  KIND_TEXT,
+	  AT(keep),
+	  "all" },
 	{ "backup", { "timeout", "seconds, 1 to 3600", is_timeout }, KIND_NUMBER, AT(timeout), "30" },
 	{ "backup", { "retry", "seconds, 0 to 3600", is_number }, KIND_NUMBER, AT(retry), "300" },
 	{ "backup", { "chunk", "a size of at least 1M", is_chunk }, KIND_SIZE, AT(chunk), "1G" },

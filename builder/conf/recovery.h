@@ -28,6 +28,7 @@ struct recovery_conf {
 	/* [backup] */
 	char *target; /* a URL, or several, see recovery_split_targets(); or NULL */
 	char *credentials; /* a mode 0600 file with username=, password=, domain= lines, or NULL */
+	char *keep; /* "all", or for recovery_parse_keep() */
 	unsigned timeout; /* seconds after which a server that is silent counts as dead */
 	unsigned retry; /* seconds for which a server that went away is tried again */
 	uint64_t chunk; /* bytes of a chunk of a stream */
@@ -58,5 +59,7 @@ int recovery_conf_error(const struct recovery_conf *c, const char *section, cons
 			struct error *e, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 /* "URL, URL": targets that are to hold the same backups. A ',' is part of a URL unless another one begins behind it. */
 void recovery_split_targets(const char *text, struct strlist *ret);
+/* "4 full, 7 incremental": how many backups stay; UINT_MAX for what it does not name. 0 or -EINVAL. */
+int recovery_parse_keep(const char *text, unsigned *ret_full, unsigned *ret_incremental);
 void recovery_conf_free(struct recovery_conf *c);
 DEFINE_CLEANUP(recovery_conf, struct recovery_conf, recovery_conf_free)

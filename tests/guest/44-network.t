@@ -25,7 +25,8 @@ trap finish EXIT
 # Sets that take a while to read.
 mkdir disk share results
 truncate -s 100M disk.img
-mke2fs -q -t ext4 disk.img && mount -o loop disk.img disk || bail "no ext4"
+mke2fs -q -t ext4 disk.img || bail "no ext4"
+mount -o loop disk.img disk || bail "no mount"
 for i in 1 2 3 4 5 6; do head -c 10M /dev/urandom >disk/file$i; done
 sums=$(cd disk && sha256sum file*)
 "$tool" save "file://$PWD/share" - box root archive "$PWD/disk" 3M >results/save || bail "no set"

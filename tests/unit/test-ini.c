@@ -4,6 +4,7 @@
 #include "tap.h"
 
 #include <fcntl.h>
+#include <limits.h>
 
 static struct error e;
 
@@ -156,13 +157,36 @@ TEST(targets_are_split_where_another_begins)
 		    "smb://[user@]host/share[/path], nfs://host/export[/path], file:///path or dev:///dev/X");
 }
 
+static void check_keep(const char *text, int result, unsigned full, unsigned incremental)
+{
+	unsigned got_full = 1234, got_incremental = 1234;
+
+	CHECK_INT(recovery_parse_keep(text, &got_full, &got_incremental), result);
+	CHECK_INT(got_full, result ? 1234 : full);
+	CHECK_INT(got_incremental, result ? 1234 : incremental);
+}
+
+TEST(keep_is_numbers_of_full_and_incremental)
+{
+	check_keep("4 full, 7 incremental", 0, 4, 7);
+	check_keep("0 incremental,1 full", 0, 1, 0);
+	check_keep("2 full", 0, 2, UINT_MAX);
+	check_keep("3 incremental", 0, UINT_MAX, 3);
+	check_keep("", -EINVAL, 0, 0);
+	check_keep("0 full", -EINVAL, 0, 0); /* the last one is never removed */
+	check_keep("-1 full", -EINVAL, 0, 0);
+	check_keep("4", -EINVAL, 0, 0);
+	check_keep("4 full, 5 full", -EINVAL, 0, 0);
+	check_keep("4 fulls", -EINVAL, 0, 0);
+}
+
 TEST(recovery_conf_points_at_mistakes)
 {
 	struct recovery_conf c;
 
 	CHECK_ERROR(load("[backup]\ntraget = x\n", &c), "/tmp/lifeboat-test-recovery.conf:2: unknown key "
 							"'traget' in [backup]; expected one of: target, "
-							"credentials, timeout, retry, chunk");
+							"credentials, keep, timeout, retry, chunk");
 	CHECK_ERROR(load("[network]\n\naddress = 10.0.0.1\n", &c),
 		    "/tmp/lifeboat-test-recovery.conf:3: bad value '10.0.0.1' for 'address'; expected dhcp, "
 		    "none or "
