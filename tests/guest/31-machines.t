@@ -4,7 +4,8 @@
 # other people's RAID, LVM and LUKS; then every file and what the real tools say of it is as it was.
 # needs: root uml slirp-fullbolt jq sfdisk mdadm lvm cryptsetup dump mkfs.ext4 mkfs.vfat mkfs.xfs mkfs.btrfs
 # limit: 900
-# MACHINES='NAME…' limits it to these; STAGES='NAME…' to those. MATRIX=all: every stage of every machine; else each machine goes through two of them.
+# MACHINES='NAME…' limits it to these, STAGES='NAME…' to those; MACHINES_DIR=FOLDER takes other machines than machines/*.conf.
+# MATRIX=all: every stage of every machine; else each machine goes through two of them.
 set -u
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
@@ -30,7 +31,7 @@ tree_archive() {
 
 # stages_of NUMBER: prints the stages of the machine with this number.
 stages_of() {
-	if [ -n "${STAGES:-}" ]; then
+	if [ -n "${STAGES+x}" ]; then
 		echo "$STAGES"
 	elif [ -n "$MATRIX" ]; then
 		echo "${all_stages[*]}"
@@ -45,7 +46,7 @@ machine_run() (
 	SCRATCH=$SCRATCH/$1
 	mkdir "$SCRATCH"
 	cat >"$SCRATCH/guest.sh" <<-EOF
-		export NAME='$1' STAGES='$2' TREE='$TREE' LISTING='$LISTING' TIMES='${TIMES:-}'
+		export NAME='$1' CONF='${MACHINES_DIR:-$TOP/tests/guest/machines}/$1.conf' STAGES='$2' TREE='$TREE' LISTING='$LISTING' TIMES='${TIMES:-}'
 		. "\$TOP/tests/guest/31-machines.guest" >"\$SCRATCH/tap" 2>"\$SCRATCH/guest.log"
 	EOF
 	uml_run "$SCRATCH/guest.sh"
@@ -90,7 +91,7 @@ tree_archive "$TREE" || bail "no archive of files"
 mkdir -p few/a/b && head -c 100000 /dev/urandom >few/a/b/random && touch -d '2001-02-03 04:05:06' few/a/b few/a
 
 number=0 names=() stages=()
-for conf in "$TOP"/tests/guest/machines/*.conf; do
+for conf in "${MACHINES_DIR:-$TOP/tests/guest/machines}"/*.conf; do
 	name=${conf##*/}
 	name=${name%.conf}
 	[[ " ${MACHINES:-$name} " == *" $name "* ]] || continue

@@ -70,7 +70,7 @@ machine_fill() {
 in_machine() {
 	mount --bind /usr "$R/usr" && mount --bind /dev "$R/dev" && mount -t proc proc "$R/proc" &&
 		mount -t sysfs sys "$R/sys" && mount -t tmpfs tmpfs "$R/run" && mount -t tmpfs tmpfs "$R/tmp" &&
-		mount --bind "$SETS" "$R/mnt" && cp "$BUILD/lifeboat" "$R/run/lifeboat" && chroot "$R" "$@"
+		mount --bind "$SETS" "$R/mnt" && cp "$BUILD/lifeboat" "$R/run/lifeboat" && env -u DM_DISABLE_UDEV chroot "$R" "$@"
 }
 
 # ---- up and down ----
@@ -91,15 +91,18 @@ machine_down() {
 	[ -z "$(echo /sys/block/{dm-,md}[0-9]*)" ] || { lsblk; return 1; }
 } 2>&1
 
-# nodes: prints each block device of the machine once and the type of its content, disk by disk.
+# nodes: prints each block device of the machine once and the type of its content ("-": none), disk by disk.
 nodes() {
 	local letter line
-	declare -A seen=()
+	declare -A types=() seen=()
+	while IFS=' "' read -r line _ letter _; do
+		types[${line%:}]=$letter
+	done <<<"$(blkid -c /dev/null -s TYPE)"
 	for letter in $DISKS; do
 		while read -r line; do
-			[ -n "${seen[$line]:-}" ] || echo "$line"
+			[ -n "${seen[$line]:-}" ] || echo "$line ${types[$line]:--}"
 			seen[$line]=1
-		done <<<"$(lsblk -nrpo NAME,FSTYPE "${!letter}")"
+		done <<<"$(lsblk -nrpo NAME "${!letter}")"
 	done
 }
 
@@ -145,7 +148,7 @@ machine_facts() {
 			sfdisk --dump "${!letter}" 2>&1
 		done
 		echo "## lsblk"
-		lsblk --json -o NAME,TYPE,SIZE,FSTYPE,FSVER,LABEL,UUID,PTTYPE,PTUUID,PARTTYPE,PARTLABEL,PARTUUID,PARTFLAGS,LOG-SEC "${disks_here[@]}"
+		lsblk --json -o NAME,TYPE,SIZE,RO,LOG-SEC,PHY-SEC,MOUNTPOINT "${disks_here[@]}"
 		while read -r node type; do
 			echo "## blkid $node"
 			blkid -p -o export "$node"
@@ -176,13 +179,15 @@ facts_of() {
 
 # machine_whole: what the file systems' own checkers say; nothing is mounted.
 machine_whole() {
-	local node type
-	nodes | while read -r node type; do
+	local node type types
+	types=$(nodes)
+	[[ $types == *\ [ebvx]* ]] || return 1
+	while read -r node type; do
 		case $type in
 		ext?) e2fsck -fn "$node" ;;
 		vfat) fsck.vfat -n "$node" ;;
 		xfs) xfs_repair -n "$node" ;;
 		btrfs) btrfs check "$node" ;;
-		esac || { echo "$node ($type) is not whole"; exit 1; }
-	done
+		esac || { echo "$node ($type) is not whole"; return 1; }
+	done <<<"$types"
 }
