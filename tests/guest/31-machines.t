@@ -43,14 +43,24 @@ stages_of() {
 # machine_run NAME STAGES: the machine in its guest. What it leaves is in $SCRATCH/NAME.
 # shellcheck disable=SC2030,SC2031 # its SCRATCH is its own
 machine_run() (
+	mkdir "$SCRATCH/$1" && cp -al "$SCRATCH/common" "$SCRATCH/$1/" || return 1
 	SCRATCH=$SCRATCH/$1
-	mkdir "$SCRATCH"
 	cat >"$SCRATCH/guest.sh" <<-EOF
-		export NAME='$1' CONF='${MACHINES_DIR:-$TOP/tests/guest/machines}/$1.conf' STAGES='$2' TREE='$TREE' LISTING='$LISTING' TIMES='${TIMES:-}'
+		export NAME='$1' CONF='${MACHINES_DIR:-$TOP/tests/guest/machines}/$1.conf' STAGES='$2' TIMES='${TIMES:-}'
 		. "\$TOP/tests/guest/31-machines.guest" >"\$SCRATCH/tap" 2>"\$SCRATCH/guest.log"
 	EOF
 	uml_run "$SCRATCH/guest.sh"
 )
+
+# files_normal FOLDER STAGE: prints its listing. XFS and btrfs allocate more around data than was written, so there it counts
+# only whether a file has holes.
+files_normal() {
+	if grep -qE '^TYPE=(xfs|btrfs)' "$1/facts.$2"; then
+		sed 's/ holes=[^ ]*/ holes/' "$1/files.$2"
+	else
+		cat "$1/files.$2"
+	fi
+}
 
 # judge NAME STAGES: says what became of it.
 # shellcheck disable=SC2031 # not changed here
@@ -73,7 +83,8 @@ judge() {
 	for stage in $2; do
 		[ -s "$folder/files.$stage" ] || continue
 		facts_normal "$folder/facts.$stage" >"$folder/normal.$stage"
-		ok "$1: $stage: every file is as it was" diff "$folder/files.made" "$folder/files.$stage"
+		ok "$1: $stage: every file is as it was" \
+			diff <(files_normal "$folder" made) <(files_normal "$folder" "$stage")
 		if [ "$stage" = smaller ]; then
 			ok "$1: $stage: identifiers and features are the old ones" \
 				diff <(facts_identifiers <"$folder/normal.made") <(facts_identifiers <"$folder/normal.$stage")
@@ -84,11 +95,10 @@ judge() {
 	done
 }
 
-# shellcheck disable=SC2031
-TREE=$SCRATCH/tree.tar LISTING=$SCRATCH/listing
-make_listing "$LISTING" || bail "no listing"
-tree_archive "$TREE" || bail "no archive of files"
-mkdir -p few/a/b && head -c 100000 /dev/urandom >few/a/b/random && touch -d '2001-02-03 04:05:06' few/a/b few/a
+mkdir -p common/few/a/b && head -c 100000 /dev/urandom >common/few/a/b/random &&
+	touch -d '2001-02-03 04:05:06' common/few/a/b common/few/a || bail "no files"
+make_listing "$PWD/common/listing" || bail "no listing"
+tree_archive "$PWD/common/tree.tar" || bail "no archive of files"
 
 number=0 names=() stages=()
 for conf in "${MACHINES_DIR:-$TOP/tests/guest/machines}"/*.conf; do

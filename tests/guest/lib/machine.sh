@@ -57,11 +57,11 @@ fstab='' placed=()
 # machine_fill: files on all that make() has placed.
 machine_fill() {
 	local folder
-	tar -C "$R" --numeric-owner --xattrs --xattrs-include='*' -xf "$TREE" || return 1
+	tar -C "$R" --numeric-owner --xattrs --xattrs-include='*' -xf "$SCRATCH/common/tree.tar" || return 1
 	printf '%s' "$fstab" >"$R/etc/fstab"
 	chattr +i "$R/etc/immutable" || return 1 # no archive keeps that
 	for folder in "${placed[@]}"; do
-		cp -a "$SCRATCH/../few" "$folder/in here" && echo "in $folder" >"$folder/in here/name" || return 1
+		cp -a "$SCRATCH/common/few" "$folder/in here" && echo "in $folder" >"$folder/in here/name" || return 1
 	done
 	sync
 }
@@ -70,6 +70,7 @@ machine_fill() {
 in_machine() {
 	mount --bind /usr "$R/usr" && mount --bind /dev "$R/dev" && mount -t proc proc "$R/proc" &&
 		mount -t sysfs sys "$R/sys" && mount -t tmpfs tmpfs "$R/run" && mount -t tmpfs tmpfs "$R/tmp" &&
+		mount -t tmpfs tmpfs "$R/var/tmp" && # its time is not to change
 		mount --bind "$SETS" "$R/mnt" && cp "$BUILD/lifeboat" "$R/run/lifeboat" && env -u DM_DISABLE_UDEV chroot "$R" "$@"
 }
 
@@ -132,7 +133,7 @@ machine_files() {
 	mkdir -p /run/bare
 	for folder in "${placed[@]}"; do
 		echo "#### ${folder#"$R"}/"
-		mount --bind "$folder" /run/bare && "$LISTING" /run/bare && umount /run/bare || return 1
+		mount --bind "$folder" /run/bare && "$SCRATCH/common/listing" /run/bare && umount /run/bare || return 1
 	done >"$1"
 }
 
