@@ -83,6 +83,10 @@ $(BUILD)/man/%: man/%.scd
 	@mkdir -p $(@D)
 	$(Q)scdoc <$< >$@
 
+$(BUILD)/systemd/%: systemd/%.in $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(Q)sed 's,@PREFIX@,$(PREFIX),g' $< >$@
+
 # The quick tests: no root, no guest.
 check: $(BUILD)/lifeboat $(unit_tests) $(BUILD)/tests/tools/loader-oracle
 	$(Q)BUILD=$(abspath $(BUILD)) prove --exec '' $(TESTS)
@@ -127,7 +131,7 @@ print-cflags:
 format:
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
 
-install: all
+install: all $(BUILD)/systemd/lifeboat-backup.service
 	install -d $(DESTDIR)$(PREFIX)/bin $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,1 5 7)
 	install -m 755 $(BUILD)/lifeboat $(DESTDIR)$(PREFIX)/bin/lifeboat
 	install -m 644 $(filter %.1,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man1
@@ -136,6 +140,8 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/share/lifeboat $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	cp -R --preserve=mode overlay profiles starter $(DESTDIR)$(PREFIX)/share/lifeboat/
 	install -m 644 recovery.conf $(DESTDIR)$(PREFIX)/share/lifeboat/recovery.conf
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 systemd/lifeboat-backup.timer $(BUILD)/systemd/lifeboat-backup.service $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 644 scripts/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lifeboat
 
 dist:
