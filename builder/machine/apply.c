@@ -7,6 +7,7 @@
 #include "machine/mend.h"
 #include "machine/probe.h"
 #include "machine/recovered.h"
+#include "machine/stack.h"
 #include "machine/survey.h"
 #include "machine/uefi.h"
 
@@ -62,7 +63,29 @@ static int check_disk(const struct run *run, const struct machine *now, size_t i
 			e, ESTALE,
 			"%s is not what it was when the plan was made; nothing was written: plan again",
 			shown);
-	return disk_hold(planned, &run->fds[index], e);
+	return 0;
+}
+
+/* What runs on several of the disks is stopped once. */
+static int stop_stacks(const struct run *run, struct error *e)
+{
+	_cleanup_(strlist) struct strlist stopped = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < run->plan->mapping_count; i++) {
+		const struct presence *now = &run->plan->mappings[i].to->now;
+
+		for (size_t k = 0; k < now->stop.count && r == 0; k++) {
+			if (strlist_has(&stopped, now->stop.items[k]))
+				continue;
+			report_info(run->report, "stopping %s", now->stop_shown.items[k]);
+			r = stack_stop(now->stop.items[k], e);
+			strlist_add(&stopped, now->stop.items[k]);
+		}
+	}
+	if (r < 0)
+		error_prefix(e, "nothing was written");
+	return r;
 }
 
 /* Once, before the first step that destroys anything: consent, then every target as it is now. */
@@ -75,6 +98,10 @@ static int pass_gate(struct run *run, struct error *e)
 		r = survey_disks(&now, run->report, e);
 	for (size_t i = 0; i < run->plan->mapping_count && r == 0; i++)
 		r = check_disk(run, &now, i, e);
+	if (r == 0)
+		r = stop_stacks(run, e);
+	for (size_t i = 0; i < run->plan->mapping_count && r == 0; i++)
+		r = disk_hold(run->plan->mappings[i].to, &run->fds[i], e);
 	if (r == 0 && run->options->done)
 		r = run->options->done(run->options->user, run->plan, run->plan->done, e);
 	run->checked = r == 0;

@@ -86,6 +86,8 @@ static void device_free(struct device *d)
 	free(d->now.in_use);
 	free(d->now.broken);
 	free(d->now.holds);
+	strlist_free(&d->now.stop);
+	strlist_free(&d->now.stop_shown);
 	free(d);
 }
 
@@ -215,10 +217,13 @@ char *disk_fingerprint(const struct machine *m, const struct device *disk)
 	const struct disk_identity *id = &disk->identity;
 	struct strbuf b = { 0 };
 
+	_cleanup_(free) char *running = strlist_join(&disk->now.stop, " ");
+
 	strbuf_printf(&b, "%s %s %s %s %llu %u %d %s %s %s", or_none(id->path), or_none(id->model),
 		      or_none(id->serial), or_none(id->wwn), (unsigned long long)disk->size,
 		      disk->sector_size, disk->table, or_none(disk->table_id), or_none(disk->now.holds),
 		      or_none(disk->now.broken));
+	strbuf_printf(&b, " runs %s ", running);
 	fingerprint_content(&b, &disk->content);
 	for (size_t i = 0; i < m->count; i++) {
 		const struct device *d = m->devices[i];

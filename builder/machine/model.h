@@ -66,6 +66,8 @@ struct presence {
 	char *in_use; /* "mounted at /home": why it cannot be touched; NULL when it can */
 	char *broken; /* "read /dev/sdb: Input/output error": why nothing is known of a disk; NULL */
 	char *holds; /* "gpt table, ext4, swap": what is on it, in words; NULL when it is blank */
+	/* Of a disk: what runs on it, unused, and is stopped before it is written; machine/stack.h. */
+	struct strlist stop, stop_shown;
 };
 
 /* Names of levels, layouts and versions are mdadm's. */

@@ -73,6 +73,9 @@ static void add_disk_steps(struct plan *p, const struct mapping *map)
 	struct step *s = add(p, STEP_WIPE, map->from, "wipe %s", shown);
 	size_t n = count_partitions(&p->machine, map->from);
 
+	for (size_t i = 0; i < map->to->now.stop_shown.count; i++)
+		strlist_addf(&s->changes, "%s is stopped first; other disks of it are left as they are",
+			     map->to->now.stop_shown.items[i]);
 	if (map->to->now.holds)
 		s->destroys = xasprintf("everything on %s: %s", map->to->identity.path, map->to->now.holds);
 	if (map->from->table == TABLE_NONE) {

@@ -6,6 +6,7 @@
 #include "machine/identity.h"
 #include "machine/mounts.h"
 #include "machine/probe.h"
+#include "machine/stack.h"
 #include "machine/try.h"
 #include "machine/uefi.h"
 
@@ -49,20 +50,37 @@ static char *why_in_use(const struct mounts *mounts, const struct device *d)
 	if (!d->now.devno)
 		return NULL;
 	const char *folder = mounts_folder(mounts, d->now.devno);
-	_cleanup_(free) char *sysfs =
-		xasprintf("/sys/dev/block/%u:%u", major(d->now.devno), minor(d->now.devno));
-	_cleanup_(free) char *holder = block_holder(sysfs);
 	_cleanup_(free) char *loop = block_loop("/sys", d->name, d->now.devno);
 
 	if (folder)
 		return str_printable(xasprintf("%s is mounted at %s", d->name, folder));
 	if (mounts_is_swap(mounts, d->now.devno))
 		return xasprintf("%s is in use as swap", d->name);
-	if (holder)
-		return xasprintf("%s is a part of %s", d->name, holder); /* RAID, LVM, LUKS and their like */
 	if (loop)
 		return xasprintf("%s is in use by %s", d->name, loop);
 	return NULL;
+}
+
+/* The same for what lies on a disk, by its kernel name: RAID, LVM, LUKS and their like. */
+static char *why_layer_in_use(const void *user, const char *name)
+{
+	_cleanup_(free) char *node = xasprintf("/dev/%s", name);
+	struct device d = { .kind = DEVICE_PARTITION, .name = (char *)name };
+	struct stat st;
+
+	if (stat(node, &st) < 0 || !S_ISBLK(st.st_mode))
+		return xasprintf("%s has no node in /dev", name);
+	d.now.devno = st.st_rdev;
+	char *why = why_in_use(user, &d);
+
+	if (why)
+		return why;
+	_cleanup_(free) char *sysfs = xasprintf("/sys/class/block/%s", name);
+	_cleanup_(free) char *holder =
+		block_holder(sysfs); /* which holds it exclusively, and was looked at */
+	_cleanup_(fd) int fd = open(node, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (holder ? 0 : O_EXCL));
+
+	return fd < 0 && errno == EBUSY ? xasprintf("%s is held by another program or mount", name) : NULL;
 }
 
 /* Also by others, whose mounts are not ours to see: then the kernel does not lend it exclusively. */
@@ -76,10 +94,12 @@ static void find_use(const struct machine *m, struct device *disk, const struct 
 		if (d != disk)
 			d->now.devno = node_devno(d);
 		d->now.in_use = why_in_use(mounts, d);
+		if (!d->now.in_use)
+			d->now.in_use = stack_find("/sys", d->name, why_layer_in_use, mounts, &disk->now);
 		if (d->now.in_use && !disk->now.in_use)
 			disk->now.in_use = xstrdup(d->now.in_use);
 	}
-	if (disk->now.in_use)
+	if (disk->now.in_use || disk->now.stop.count)
 		return;
 	_cleanup_(fd) int fd = open(disk->identity.path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
 
