@@ -1,6 +1,8 @@
 #include "backup/inside.h"
 
 #include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/str.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,4 +39,21 @@ int change_flagged(int rootfd, const char *path, int (*change)(int fd, void *use
 	if (ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0)
 		return -errno;
 	return r;
+}
+
+int remove_inside(int rootfd, const char *path, struct error *e)
+{
+	_cleanup_(free) char *folder = xstrdup(path);
+	char *name = strrchr(folder, '/');
+
+	if (!name || !name[1] || streq(name + 1, ".") || streq(name + 1, ".."))
+		return error_text(e, EBADMSG, "remove '%.100s': not a path below the root", path);
+	*name++ = '\0';
+	_cleanup_(fd) int fd = open_inside(rootfd, folder, O_RDONLY | O_DIRECTORY);
+
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+			       ? 0
+			       : error_errno(e, errno, "open %s", folder);
+	return remove_tree_at(fd, name, e);
 }

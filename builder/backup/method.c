@@ -1,6 +1,7 @@
 /* The table of methods. */
 #include "backup/method.h"
 
+#include "backup/listing_stream.h"
 #include "backup/set_private.h"
 
 #include <errno.h>
@@ -17,12 +18,53 @@ static const struct method *find(const char *name, struct error *e)
 	return NULL;
 }
 
+/* A base serves when its stream has a listing: what a level has to save is found by that. */
+static const struct stream_record *find_base(const struct set_writer *w, const char *name, const char *method)
+{
+	const struct stream_record *r = w->base ? levels_find(&w->base->levels, name) : NULL;
+
+	return r && streq(r->method, method) && listing_there(w->base, name) ? r : NULL;
+}
+
 int set_save_filesystem(struct set_writer *w, const char *name, const char *method, const char *mountpoint,
 			dev_t device, uint64_t total, struct report *report, struct error *e)
 {
 	const struct method *m = find(method, e);
+	struct stream_record record = { 0 };
 
-	return m ? m->save(w, name, mountpoint, device, total, report, e) : -EOPNOTSUPP;
+	if (!m)
+		return -EOPNOTSUPP;
+	struct save_job job = { .w = w,
+				.name = name,
+				.mountpoint = mountpoint,
+				.device = device,
+				.total = total,
+				.base_record = find_base(w, name, method),
+				.record = &record,
+				.report = report };
+
+	job.base = job.base_record ? w->base : NULL;
+	int r = m->save(&job, e);
+
+	if (r < 0) {
+		free(record.identity);
+		return r;
+	}
+	record.name = xstrdup(name);
+	record.method = xstrdup(method);
+	levels_add(&w->levels, &record);
+	if (w->levels.level && !w->levels.streams[w->levels.count - 1].since)
+		report_info(report, "%s: saved in full: the set below holds no state of it to go on from",
+			    mountpoint);
+	return 0;
+}
+
+/* Does the stream go on from that of the set below? */
+static struct set *below(const struct set *s, const char *name)
+{
+	const struct stream_record *r = levels_find(&s->levels, name);
+
+	return r && r->since ? s->base : NULL;
 }
 
 int set_check_stream(const struct set *s, const char *name, const char *method, struct error *e)
@@ -30,7 +72,12 @@ int set_check_stream(const struct set *s, const char *name, const char *method, 
 	_cleanup_(free) const struct sum **chunks = NULL;
 	size_t count;
 
-	return find(method, e) ? set_stream_chunks(s, name, method, &chunks, &count, e) : -EOPNOTSUPP;
+	if (!find(method, e))
+		return -EOPNOTSUPP;
+	int r = set_stream_chunks(s, name, method, &chunks, &count, e);
+	const struct set *base = below(s, name);
+
+	return r == 0 && base ? set_check_stream(base, name, method, e) : r;
 }
 
 /* What was restored is in memory for the most part: here the disk says whether it keeps it. */
@@ -41,6 +88,16 @@ static int flush(const char *folder, struct error *e)
 	return fd < 0 || syncfs(fd) < 0 ? error_errno(e, errno, "write %s", folder) : 0;
 }
 
+/* The sets below first. */
+static int restore_chain(const struct method *m, struct set *s, const char *name, const char *folder,
+			 bool last, struct report *report, struct error *e)
+{
+	struct set *base = below(s, name);
+	int r = base ? restore_chain(m, base, name, folder, false, report, e) : 0;
+
+	return r < 0 ? r : m->restore(s, name, folder, last, report, e);
+}
+
 int set_restore_stream(struct set *s, const char *name, const char *method, const char *folder,
 		       struct report *report, struct error *e)
 {
@@ -48,7 +105,7 @@ int set_restore_stream(struct set *s, const char *name, const char *method, cons
 
 	if (!m)
 		return -EOPNOTSUPP;
-	int r = m->restore(s, name, folder, report, e);
+	int r = restore_chain(m, s, name, folder, true, report, e);
 
 	return r < 0 ? r : flush(folder, e);
 }

@@ -1,16 +1,30 @@
 /* How a file system becomes a stream and comes back; one file each (method_NAME.c), one row each in method.c.
  * Private to this room. */
 #pragma once
+#include "backup/levels.h"
 #include "backup/listing.h"
 #include "backup/set.h"
 
+/* One file system that is to be saved. */
+struct save_job {
+	struct set_writer *w;
+	const char *name, *mountpoint;
+	dev_t device; /* what is mounted there */
+	uint64_t total; /* bytes that it holds, about */
+	/* The set whose stream of this name and method this one goes on from, and what is known of that; NULL: everything is
+	 * saved. The method may still find that it cannot: then it leaves `record->since` 0, and saves everything. */
+	struct set *base;
+	const struct stream_record *base_record;
+	struct stream_record *record; /* date, since and identity are the method's to fill */
+	struct report *report;
+};
+
 struct method {
 	const char *name; /* METHOD in NAME.METHOD.zst.NNN */
-	/* Saves the file system on `device`, which is mounted at `mountpoint`, as NAME.METHOD, and beside it
-	 * whatever the method itself drops. */
-	int (*save)(struct set_writer *w, const char *name, const char *mountpoint, dev_t device,
-		    uint64_t total, struct report *report, struct error *e);
-	int (*restore)(struct set *s, const char *name, const char *folder, struct report *report,
+	/* Saves the file system as NAME.METHOD, and beside it its listing and whatever the method itself drops. */
+	int (*save)(const struct save_job *job, struct error *e);
+	/* Restores the one stream of `s`; below it lies what the sets below have left. `last`: no other follows. */
+	int (*restore)(struct set *s, const char *name, const char *folder, bool last, struct report *report,
 		       struct error *e);
 };
 extern const struct method method_archive, method_dump;

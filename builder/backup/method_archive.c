@@ -5,6 +5,8 @@
 #include "backup/method.h"
 
 #include "backup/listing_stream.h"
+#include "backup/inside.h"
+#include "backup/set_private.h"
 #include "backup/stream_thread.h"
 #include "backup/times.h"
 #include "backup/xattrs.h"
@@ -18,6 +20,7 @@
 #include <linux/magic.h>
 #include <sys/statfs.h>
 
+#define DELETED_METHOD "deleted"
 enum { block = 1 << 20 };
 
 /* ---- saving ---- */
@@ -33,6 +36,9 @@ struct saving {
 	struct strlist changed; /* files that were not the same before and after they were read */
 	struct listing listing; /* in the order of the stream */
 	struct digest *digest; /* of the file that is being put */
+	struct listing base; /* what the set below knows; empty: everything is put */
+	int64_t since; /* its date */
+	bool *kept; /* for each line of it: the same path, with something of the same type, is still there */
 };
 
 static void saving_free(struct saving *s)
@@ -43,6 +49,8 @@ static void saving_free(struct saving *s)
 	(void)archive_write_free(s->out); /* closed by hand where it matters */
 	strlist_free(&s->changed);
 	listing_free(&s->listing);
+	listing_free(&s->base);
+	free(s->kept);
 	digest_free(s->digest);
 	strbuf_free(&s->times);
 	free(s->buf);
@@ -194,6 +202,37 @@ static int list_entry(struct saving *s, const struct walked *file, uint64_t star
 	return 0;
 }
 
+/* The line of the set below for a file that is still what it was; NULL: it has to be saved. Folders always are: what is put
+ * into them by a restore changes their times. */
+static const struct listed *unchanged(struct saving *s, const struct walked *file)
+{
+	enum { clock_grain = 1 }; /* seconds: the kernel's stamps of files lag by a tick */
+	_cleanup_(free) char *path = streq(file->path, ".") ? xstrdup(".") : xasprintf("./%s", file->path);
+	const struct listed *f = listing_find(&s->base, path);
+	const struct stat *st = &file->st;
+
+	if (!f || (f->mode & S_IFMT) != (st->st_mode & S_IFMT))
+		return NULL;
+	s->kept[f - s->base.items] = true;
+	if (S_ISDIR(st->st_mode) || f->ino != st->st_ino || f->mode != st->st_mode || f->uid != st->st_uid ||
+	    f->gid != st->st_gid || (S_ISREG(st->st_mode) && f->size != (uint64_t)st->st_size) ||
+	    f->mtime.tv_sec != st->st_mtim.tv_sec || f->mtime.tv_nsec != st->st_mtim.tv_nsec ||
+	    st->st_ctim.tv_sec >= s->since - clock_grain)
+		return NULL;
+	return f;
+}
+
+/* It is where the set below says. */
+static void list_unchanged(struct saving *s, const struct listed *f)
+{
+	struct listed copy = *f;
+
+	copy.path = xstrdup(f->path);
+	copy.target = f->target ? xstrdup(f->target) : NULL;
+	copy.back++;
+	listing_take(&s->listing, &copy);
+}
+
 static int by_inode(const void *a, const void *b)
 {
 	const struct listed *x = *(const struct listed *const *)a, *y = *(const struct listed *const *)b;
@@ -238,6 +277,12 @@ static int save_file(void *user, const struct walked *walked, struct error *e)
 
 	if (S_ISSOCK(file.st.st_mode))
 		return 0;
+	const struct listed *known = unchanged(s, &file);
+
+	if (known) {
+		list_unchanged(s, known);
+		return 0;
+	}
 	if (S_ISREG(file.st.st_mode) || S_ISDIR(file.st.st_mode)) {
 		fd = openat(file.dirfd, file.name,
 			    O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME | O_NONBLOCK | O_NOCTTY);
@@ -294,34 +339,60 @@ static int saving_open(struct saving *s, struct error *e)
 	return 0;
 }
 
-static int save_listing(struct set_writer *w, const char *name, const char *mountpoint, struct saving *s,
-			const struct frames *frames, struct report *report, struct error *e)
+/* What the set below has and this one has not, or as something of another type: paths, each with a NUL, for `xargs
+ * -0 rm -rf`. */
+static int save_deleted(const struct save_job *job, const struct saving *s, struct error *e)
+{
+	_cleanup_(strbuf) struct strbuf paths = { 0 };
+	const char *above = NULL;
+
+	for (size_t i = 0; i < s->base.count; i++) {
+		const char *path = s->base.items[i].path, *rest = above ? str_after(path, above) : NULL;
+
+		if (s->kept[i] || (rest && *rest == '/'))
+			continue;
+		strbuf_add(&paths, path, strlen(path) + 1);
+		above = path;
+	}
+	return stream_add_text(job->w, job->name, DELETED_METHOD, &paths, e);
+}
+
+static int save_beside(const struct save_job *job, struct saving *s, const struct frames *frames,
+		       struct error *e)
 {
 	const struct listing_source source = listing_source(&s->listing);
+	int r = stream_add_text(job->w, job->name, TIMES_METHOD, &s->times, e);
 
 	resolve_links(&s->listing);
 	listing_sort(&s->listing);
-	int r = listing_save(w, name, frames, &source, e);
-
-	return r < 0 ? r : changed_save(w, name, mountpoint, &s->changed, report, e);
+	if (r == 0)
+		r = listing_save(job->w, job->name, frames, &source, e);
+	if (r == 0)
+		r = save_deleted(job, s, e);
+	return r < 0 ? r : changed_save(job->w, job->name, job->mountpoint, &s->changed, job->report, e);
 }
 
-static int save(struct set_writer *w, const char *name, const char *mountpoint, dev_t device, uint64_t total,
-		struct report *report, struct error *e)
+static int save(const struct save_job *job, struct error *e)
 {
-	_cleanup_(saving) struct saving s = { .mountpoint = mountpoint, .device = device };
+	_cleanup_(saving) struct saving s = { .mountpoint = job->mountpoint, .device = job->device };
 	_cleanup_(frames) struct frames frames = { 0 };
-	_cleanup_(free) char *what = xasprintf("back up %s", mountpoint);
+	_cleanup_(free) char *what = xasprintf("back up %s", job->mountpoint);
+	struct timespec now;
 	int r = saving_open(&s, e);
 
+	if (r == 0 && job->base)
+		r = listing_load(job->base, job->name, &s.base, NULL, e);
 	if (r < 0)
 		return r;
-	report_begin(report, what, total);
-	r = stream_produce(w, name, method_archive.name, total, &frames, report, save_all, &s, e);
-	report_end(report);
-	if (r == 0)
-		r = stream_add_text(w, name, TIMES_METHOD, &s.times, e);
-	return r < 0 ? r : save_listing(w, name, mountpoint, &s, &frames, report, e);
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail with a valid clock */
+	job->record->date = now.tv_sec;
+	job->record->since = s.since = job->base ? job->base_record->date : 0;
+	s.kept = xcalloc(s.base.count + 1, sizeof(*s.kept));
+	report_begin(job->report, what, job->base ? 0 : job->total);
+	r = stream_produce(job->w, job->name, method_archive.name, job->total, &frames, job->report, save_all,
+			   &s, e);
+	report_end(job->report);
+	return r < 0 ? r : save_beside(job, &s, &frames, e);
 }
 
 /* ---- restoring ---- */
@@ -410,7 +481,48 @@ static int restore_all(void *user, int fd, struct error *e)
 	return result;
 }
 
-static int restore(struct set *s, const char *name, const char *folder, struct report *report,
+/* libarchive sets the time of a folder that it finds there at once, and then fills it. */
+static int set_folder_times(struct set *s, const char *name, const char *folder, struct error *e)
+{
+	_cleanup_(listing) struct listing l = { 0 };
+	_cleanup_(fd) int root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = root < 0 ? error_errno(e, errno, "open %s", folder) : listing_load(s, name, &l, NULL, e);
+
+	for (size_t i = 0; r == 0 && i < l.count; i++) {
+		const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, l.items[i].mtime };
+		const char *path = l.items[i].path;
+
+		if (!S_ISDIR(l.items[i].mode))
+			continue;
+		_cleanup_(fd) int fd = open_inside(root, path, O_RDONLY | O_DIRECTORY);
+
+		if (fd < 0 || futimens(fd, times) < 0)
+			r = error_errno(e, errno, "restore %s: set the time of %s/%s", name, folder, path);
+	}
+	return r;
+}
+
+/* What was deleted since the set below. */
+static int remove_deleted(struct set *s, const char *name, const char *folder, struct error *e)
+{
+	_cleanup_(free) char *first = xasprintf("%s." DELETED_METHOD ".zst.000", name), *paths = NULL;
+	_cleanup_(fd) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	size_t len = 0;
+
+	if (!sums_find(&s->sums, first))
+		return 0;
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", folder);
+	int r = stream_get_text(s, name, DELETED_METHOD, &paths, &len, e);
+
+	for (const char *p = paths; r == 0 && p < paths + len; p += strlen(p) + 1)
+		r = remove_inside(fd, p, e);
+	if (r < 0)
+		error_prefix(e, "restore %s: %s", name, folder);
+	return r;
+}
+
+static int restore(struct set *s, const char *name, const char *folder, bool last, struct report *report,
 		   struct error *e)
 {
 	_cleanup_(restoring) struct restoring r = { .name = name,
@@ -439,7 +551,15 @@ static int restore(struct set *s, const char *name, const char *folder, struct r
 		return error_text(e, EIO, "restore %s: %s", name, archive_error_string(r.in));
 	if (archive_write_disk_set_options(r.disk, flags) != ARCHIVE_OK)
 		return error_text(e, EIO, "restore %s: %s", name, archive_error_string(r.disk));
+	(void)last; /* each archive's times are of what is in it */
+	code = remove_deleted(s, name, folder, e);
+	if (code < 0)
+		return code;
 	code = stream_consume(s, name, method_archive.name, report, restore_all, &r, e);
+	const struct stream_record *record = levels_find(&s->levels, name);
+
+	if (code == 0 && record && record->since)
+		code = set_folder_times(s, name, folder, e);
 	return code < 0 ? code : times_restore(s, name, folder, e);
 }
 

@@ -157,10 +157,60 @@ static int watch_dump(void *user, const struct pull *in, struct error *e)
 	return dump_tree_read(s->tree, in, &s->date, e);
 }
 
-/* Runs dump into `w`. */
-static int dump_device(struct set_writer *w, const char *name, const char *device, uint64_t total,
-		       struct saving *s, struct report *report, struct error *e)
+/* Which file system it is: one that was made anew, even with the same UUID, has other inodes. Superblock: the
+ * kernel's Documentation/filesystems/ext4/super.rst. */
+static int read_identity(const char *device, char **ret, struct error *e)
 {
+	enum { at_superblock = 1024, at_uuid = 0x68, at_made = 0x108 };
+	unsigned char block[1024];
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+	_cleanup_(fd) int fd = open(device, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -errno : pread_full(fd, block, sizeof(block), at_superblock);
+
+	if (n != sizeof(block))
+		return error_errno(e, n < 0 ? (int)-n : EIO, "read the superblock of %s", device);
+	for (size_t i = 0; i < 16; i++)
+		strbuf_printf(&text, "%02x", block[at_uuid + i]);
+	strbuf_puts(&text, "-");
+	for (size_t i = 4; i > 0; i--)
+		strbuf_printf(&text, "%02x", block[at_made + i - 1]);
+	*ret = TAKE_PTR(text.data);
+	return 0;
+}
+
+/* What the level goes on from, when the base is of this very file system. */
+static int read_base(const struct save_job *job, const char *device, struct saving *s, struct error *e)
+{
+	_cleanup_(listing) struct listing base = { 0 };
+	int r = read_identity(device, &job->record->identity, e);
+
+	if (r < 0 || !job->base || !job->base_record->identity ||
+	    !streq(job->base_record->identity, job->record->identity))
+		return r;
+	r = listing_load(job->base, job->name, &base, NULL, e);
+	if (r < 0)
+		return r;
+	dump_tree_base(s->tree, &base);
+	job->record->since = job->base_record->date;
+	return 0;
+}
+
+/* As dump -T takes it: ctime(3) and the offset from UTC. */
+static int format_date(int64_t date, char *buf, size_t size, struct error *e)
+{
+	time_t seconds = (time_t)date;
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || !strftime(buf, size, "%a %b %e %H:%M:%S %Y +0000", &tm))
+		return error_text(e, EOVERFLOW, "the date of the set below cannot be right");
+	return 0;
+}
+
+/* Runs dump into the set. */
+static int dump_device(const struct save_job *job, const char *device, struct saving *s, struct error *e)
+{
+	char level[] = { '-', (char)('0' + (job->record->since ? job->w->levels.level : 0)), '\0' };
+	char date[64];
 	const struct stream_watch watch = { .read = watch_dump, .user = s };
 	_cleanup_(proc) struct proc dump = PROC_NONE;
 	_cleanup_(fd) int said_fd = said_open(e);
@@ -176,14 +226,22 @@ static int dump_device(struct set_writer *w, const char *name, const char *devic
 	_cleanup_(fd) int in = fds[1];
 	/* -b 1024: eight times as fast as the default. -I 1: of read errors, it gives up at the second
 	 * (0 would mean that it ignores all of them); check_said() sees the first. */
-	const char *argv[] = { "dump", "-0", "-b", "1024", "-I", "1", "-f", "-", device, NULL };
+	const char *argv[] = { "dump", level, "-b", "1024", "-I", "1", "-f", "-", device, NULL, NULL, NULL };
 	const struct proc_options o = { .stdout_fd = in, .stderr_fd = said_fd };
 
-	r = proc_spawn(argv, &o, &dump, e);
+	if (job->record->since) {
+		r = format_date(job->record->since, date, sizeof(date), e);
+		argv[8] = "-T";
+		argv[9] = date;
+		argv[10] = device;
+	}
+	if (r == 0)
+		r = proc_spawn(argv, &o, &dump, e);
 	if (r < 0)
 		return r;
 	(void)close(TAKE_FD(in)); /* the child's now: its end is the stream's */
-	r = stream_add(w, name, method_dump.name, out, total, &watch, &s->frames, report, e);
+	r = stream_add(job->w, job->name, method_dump.name, out, job->total, &watch, &s->frames, job->report,
+		       e);
 	if (r < 0)
 		return r == -EBADMSG ? broken_off(&dump, said_fd, device, e)
 				     : r; /* or dump is killed with `dump` */
@@ -217,41 +275,42 @@ static int walk_tree(void *user, int (*each)(void *user, const struct listed *f,
 
 /* What comes beside the stream. Afterwards, when dump has brought all inodes into memory in the order of the disk. A file that
  * was changed meanwhile keeps dump's whole seconds. */
-static int save_beside(struct set_writer *w, const char *name, const char *mountpoint, dev_t number,
-		       struct saving *s, struct report *report, struct error *e)
+static int save_beside(const struct save_job *job, struct saving *s, struct error *e)
 {
 	const struct listing_source source = { .walk = walk_tree, .user = s->tree };
 	_cleanup_(strbuf) struct strbuf xattrs = { 0 };
-	int r = times_save(w, name, mountpoint, number, &xattrs, note_file, s, e);
+	int r = times_save(job->w, job->name, job->mountpoint, job->device, &xattrs, note_file, s, e);
 
 	if (r == 0)
-		r = xattrs_save(w, name, &xattrs, e);
+		r = xattrs_save(job->w, job->name, &xattrs, e);
 	if (r == 0)
-		r = listing_save(w, name, &s->frames, &source, e);
-	return r < 0 ? r : changed_save(w, name, mountpoint, &s->changed, report, e);
+		r = listing_save(job->w, job->name, &s->frames, &source, e);
+	return r < 0 ? r : changed_save(job->w, job->name, job->mountpoint, &s->changed, job->report, e);
 }
 
-static int save(struct set_writer *w, const char *name, const char *mountpoint, dev_t number, uint64_t total,
-		struct report *report, struct error *e)
+static int save(const struct save_job *job, struct error *e)
 {
-	_cleanup_(free) char *device = NULL, *what = xasprintf("back up %s", mountpoint);
+	_cleanup_(free) char *device = NULL, *what = xasprintf("back up %s", job->mountpoint);
 	_cleanup_(saving) struct saving s = { .tree = dump_tree_new() };
-	_cleanup_(fd) int fd = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(fd) int fd = open(job->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
-		return error_errno(e, errno, "open %s", mountpoint);
-	int r = mounted_device(fd, mountpoint, number, &device, e);
+		return error_errno(e, errno, "open %s", job->mountpoint);
+	int r = mounted_device(fd, job->mountpoint, job->device, &device, e);
 
+	if (r == 0)
+		r = read_base(job, device, &s, e);
 	if (r < 0)
 		return r;
 	/* dump reads the device: what is still in memory only must be there. */
 	if (syncfs(fd) < 0)
-		return error_errno(e, errno, "flush %s", mountpoint);
+		return error_errno(e, errno, "flush %s", job->mountpoint);
 	(void)clock_gettime(CLOCK_REALTIME, &s.begun); /* cannot fail with a valid clock */
-	report_begin(report, what, total);
-	r = dump_device(w, name, device, total, &s, report, e);
-	report_end(report);
-	return r < 0 ? r : save_beside(w, name, mountpoint, number, &s, report, e);
+	report_begin(job->report, what, job->record->since ? 0 : job->total);
+	r = dump_device(job, device, &s, e);
+	report_end(job->report);
+	job->record->date = s.date;
+	return r < 0 ? r : save_beside(job, &s, e);
 }
 
 /* ---- restoring ---- */
@@ -365,10 +424,11 @@ static int restore_with_temp(struct set *s, const char *name, const char *folder
 	return r < 0 ? r : removed;
 }
 
-static int restore(struct set *s, const char *name, const char *folder, struct report *report,
+static int restore(struct set *s, const char *name, const char *folder, bool last, struct report *report,
 		   struct error *e)
 {
-	/* restore's table for later levels; of no use once the last one is in */
+	/* restore's table for later levels; of no use once the last one is in. So are times and attributes of
+	 * those below: the last set has them for every file. */
 	static const char table[] = "restoresymtable";
 	_cleanup_(fd) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -376,7 +436,7 @@ static int restore(struct set *s, const char *name, const char *folder, struct r
 		return error_errno(e, errno, "open %s", folder);
 	int r = restore_with_temp(s, name, folder, fd, report, e);
 
-	if (r < 0)
+	if (r < 0 || !last)
 		return r;
 	if (unlinkat(fd, table, 0) < 0)
 		return error_errno(e, errno, "remove %s/%s", folder, table);

@@ -14,6 +14,7 @@
 struct set_info {
 	char *host, *name; /* folder names */
 	unsigned level;
+	char *base; /* the name of the set that it goes on from; NULL: it stands alone */
 	bool complete; /* not .partial */
 	uint64_t size; /* bytes of all its files */
 };
@@ -30,7 +31,9 @@ struct set;
 /* Opens a complete set. `host` NULL: the only host there is (more than one: an error that lists
  * them). `name` NULL: the newest complete one. Reads and checks SHA256SUMS' own form. With replicas of the target,
  * what is bad or gone in one place is read from another, with a warning; a server that goes away is waited for
- * (target_options.retry) when there is no other. The target outlives the set. */
+ * (target_options.retry) when there is no other. The target outlives the set.
+ * The sets that it goes on from are opened with it: one that is missing, or is not the one that it was, is an
+ * error. */
 int set_open(struct target *target, const char *host, const char *name, struct set **ret,
 	     struct report *report, struct error *e);
 void set_close(struct set *s);
@@ -41,6 +44,8 @@ static inline void cleanup_set(struct set **s)
 const char *set_shown(const struct set *s); /* "HOST/NAME" */
 /* "HOST/NAME" and the hash of its SHA256SUMS: no other set has the same. The caller frees. */
 char *set_identity(const struct set *s);
+unsigned set_level(const struct set *s);
+struct set *set_base(const struct set *s); /* that it goes on from, open as long as it is; NULL: none */
 
 /* Is every byte what was written: every file listed in SHA256SUMS is there, whole and equal, and
  * no chunk of a stream is missing. The first that is not is the error. */
@@ -84,16 +89,20 @@ int set_prune(const struct target *target, const char *host, const struct set_pr
 
 struct set_writer;
 
-/* Locks the host's folder against other backups (-EBUSY when one is running) and removes what killed
+/* `level` above 0: what changed since the newest complete set of a lower level, dump(8)'s rule, that all replicas hold;
+ * there is none: an error. Locks the host's folder against other backups (-EBUSY when one is running) and removes what killed
  * ones left there. The set is written to all replicas of the target at a time; one that fails is given up with a
  * warning, the last one's failure is the error. `report` is kept. `chunk_size`: bytes of a chunk at most, 4096 or more. */
-int set_begin(const struct target *target, const char *host, unsigned level, uint64_t chunk_size,
+int set_begin(struct target *target, const char *host, unsigned level, uint64_t chunk_size,
 	      struct set_writer **ret, struct report *report, struct error *e);
 /* In how many replicas it failed, which has been said; the set is whole in the others. */
 size_t set_writer_failed(const struct set_writer *w);
-/* The name that it will have, and the files that it has so far. */
+/* The name that it will have, and the files that it has so far; those of the sets below as "../SET/FILE". */
 const char *set_writer_name(const struct set_writer *w);
 void set_writer_files(const struct set_writer *w, struct strlist *ret);
+/* The sets that have to be restored for the stream NAME, this one last, as what stands before the names of
+ * their files, seen from this one: "../SET/", "". */
+void set_writer_chain(const struct set_writer *w, const char *name, struct strlist *ret);
 /* A small file (machine.conf, RECOVER.txt). */
 int set_add_file(struct set_writer *w, const char *name, const void *data, size_t len, struct error *e);
 /* Everything read from `in_fd` until its end, compressed and cut; `total` bytes are expected (0:

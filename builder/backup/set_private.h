@@ -1,5 +1,6 @@
 /* What the files that read and write sets share. Private to this room. */
 #pragma once
+#include "backup/levels.h"
 #include "backup/set.h"
 #include "base/digest.h"
 
@@ -57,7 +58,11 @@ struct set {
 	unsigned *
 		whole; /* for each sum: a copy that is known to hold that file whole, + 1; 0: not looked at yet */
 	pthread_mutex_t lock; /* of the copies */
+	struct levels levels; /* of a set without set.conf: level 0, no streams */
+	struct set *base; /* open; NULL when it stands alone */
 };
+/* The SHA-256 of the set's SHA256SUMS: which set it is. */
+void set_sums_digest(const struct set *s, char ret_hex[DIGEST_HEX_SIZE]);
 
 /* A file of one copy, read in order. A server that goes away is waited for and mounted again, as long as no other
  * copy can be asked; the reading goes on where it was. Threads may read files of one set at a time. */
@@ -140,6 +145,8 @@ struct set_writer {
 	uint64_t chunk_size;
 	struct sums sums;
 	uint64_t plain, packed; /* bytes of all streams so far */
+	struct levels levels;
+	struct set *base; /* that this one goes on from, open; NULL: none */
 };
 
 /* Does something in each place that is left. One in which it fails is given up, with a warning; the last one's failure

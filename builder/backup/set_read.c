@@ -15,6 +15,7 @@ void set_list_free(struct set_list *l)
 	for (size_t i = 0; i < l->count; i++) {
 		free(l->items[i].host);
 		free(l->items[i].name);
+		free(l->items[i].base);
 	}
 	free(l->items);
 	*l = (struct set_list) { 0 };
@@ -50,6 +51,18 @@ int set_read_folder(int dirfd, const char *name, const char *shown, struct strli
 	return 0;
 }
 
+/* What its set.conf names, for a list; nothing of it is checked. The caller frees. */
+static char *read_base(int hostfd, const char *name)
+{
+	_cleanup_(free) char *path = xasprintf("%s/" LEVELS_FILE, name), *text = NULL;
+	_cleanup_(levels) struct levels l = { 0 };
+
+	if (read_file_at(hostfd, path, small_file_max, &text, NULL, NULL) < 0 ||
+	    levels_parse(path, text, &l, NULL) < 0)
+		return NULL;
+	return TAKE_PTR(l.base);
+}
+
 static int list_set(int hostfd, const char *shown, const char *host, const char *name, struct set_list *l,
 		    struct error *e)
 {
@@ -78,6 +91,7 @@ static int list_set(int hostfd, const char *shown, const char *host, const char 
 	}
 	info.host = xstrdup(host);
 	info.name = xstrdup(name);
+	info.base = read_base(hostfd, name);
 	l->items = xgrow(l->items, l->count + 1, &l->capacity, sizeof(*l->items));
 	l->items[l->count++] = info;
 	return 0;
@@ -250,6 +264,55 @@ static int open_copies(struct set *s, struct target *target, struct report *repo
 	return -e->code;
 }
 
+void set_sums_digest(const struct set *s, char ret_hex[DIGEST_HEX_SIZE])
+{
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+	_cleanup_(digest) struct digest *d = digest_new();
+
+	sums_format(&s->sums, &text); /* the only form that is read */
+	digest_add(d, text.data, text.len);
+	digest_hex(d, ret_hex);
+}
+
+static int read_text(struct set *s, const char *file, char **ret_text, struct report *report,
+		     struct error *e);
+
+/* Sets of older versions have none. */
+static int read_levels(struct set *s, struct report *report, struct error *e)
+{
+	_cleanup_(free) char *text = NULL, *shown = xasprintf("%s/" LEVELS_FILE, s->shown);
+
+	if (!sums_find(&s->sums, LEVELS_FILE))
+		return 0;
+	int r = read_text(s, LEVELS_FILE, &text, report, e);
+
+	return r < 0 ? r : levels_parse(shown, text, &s->levels, e);
+}
+
+/* The set below; it is older, so that this ends. */
+static int open_base(struct target *target, struct set *s, const struct set_info *info, struct report *report,
+		     struct error *e)
+{
+	const char *base = s->levels.base;
+	char hex[DIGEST_HEX_SIZE];
+
+	if (!base)
+		return 0;
+	if (strcmp(base, info->name) >= 0)
+		return error_text(e, EBADMSG, "%s goes on from %s, which is not older", s->shown, base);
+	int r = set_open(target, info->host, base, &s->base, report, e);
+
+	if (r < 0) {
+		error_prefix(e, "%s goes on from %s/%s", s->shown, info->host, base);
+		return r;
+	}
+	set_sums_digest(s->base, hex);
+	if (!streq(hex, s->levels.base_sums))
+		return error_text(e, EBADMSG, "%s goes on from %s, which is not what it was then", s->shown,
+				  set_shown(s->base));
+	return 0;
+}
+
 int set_open(struct target *target, const char *host, const char *name, struct set **ret,
 	     struct report *report, struct error *e)
 {
@@ -261,14 +324,19 @@ int set_open(struct target *target, const char *host, const char *name, struct s
 
 	if (r < 0)
 		return r;
+	_cleanup_(free) char *opened_host = info.host, *opened_name = info.name;
+
 	s->shown = xasprintf("%s/%s", info.host, info.name);
-	free(info.host);
-	free(info.name);
 	s->copies = xcalloc(SET_COPIES_MAX, sizeof(*s->copies));
 	r = open_copies(s, target, report, e);
 	if (r < 0)
 		return r;
 	s->whole = xcalloc(s->sums.count + 1, sizeof(*s->whole));
+	r = read_levels(s, report, e);
+	if (r == 0)
+		r = open_base(target, s, &info, report, e);
+	if (r < 0)
+		return r;
 	*ret = TAKE_PTR(s);
 	return 0;
 }
@@ -282,6 +350,8 @@ void set_close(struct set *s)
 	free(s->copies);
 	free(s->whole);
 	sums_free(&s->sums);
+	levels_free(&s->levels);
+	set_close(s->base);
 	free(s->shown);
 	(void)pthread_mutex_destroy(&s->lock); /* nobody holds it */
 	free(s);
@@ -329,9 +399,19 @@ static int read_small(struct set *s, size_t copy, const char *name, char **ret, 
 	return 0;
 }
 
-int set_machine_conf(struct set *s, char **ret_text, struct report *report, struct error *e)
+unsigned set_level(const struct set *s)
 {
-	static const char file[] = "machine.conf";
+	return s->levels.level;
+}
+
+struct set *set_base(const struct set *s)
+{
+	return s->base;
+}
+
+/* A small file of the set, checked against its sum. The caller frees. */
+static int read_text(struct set *s, const char *file, char **ret_text, struct report *report, struct error *e)
+{
 	const struct sum *sum = sums_find(&s->sums, file);
 	_cleanup_(free) char *text = NULL;
 	_cleanup_(free) char *buffer = xmalloc(small_buffer);
@@ -356,6 +436,11 @@ int set_machine_conf(struct set *s, char **ret_text, struct report *report, stru
 		return error_text(e, EBADMSG, "%s/%s: holds NUL bytes; expected text", s->shown, file);
 	*ret_text = TAKE_PTR(text);
 	return 0;
+}
+
+int set_machine_conf(struct set *s, char **ret_text, struct report *report, struct error *e)
+{
+	return read_text(s, "machine.conf", ret_text, report, e);
 }
 
 /* ---- chunks of a stream ---- */

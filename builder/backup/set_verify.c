@@ -100,7 +100,7 @@ static bool is_ours(const char *name)
 {
 	const char *zst = strstr(name, ".zst");
 
-	return zst || streq(name, "machine.conf") || streq(name, "RECOVER.txt");
+	return zst || streq(name, "machine.conf") || streq(name, "RECOVER.txt") || streq(name, LEVELS_FILE);
 }
 
 static int check_folder(const struct set *s, size_t copy, uint64_t *ret_size, struct error *e)

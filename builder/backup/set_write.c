@@ -3,7 +3,9 @@
 #include "backup/set_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /* ---- all places alike ---- */
@@ -99,7 +101,48 @@ static int begin(struct set_place *p, void *user, struct error *e)
 	return set_place_begin(p, user, e);
 }
 
-int set_begin(const struct target *target, const char *host, unsigned level, uint64_t chunk_size,
+static bool all_have(const struct target *target, const char *host, const char *name)
+{
+	_cleanup_(free) char *path = xasprintf("%s/%s", host, name);
+	struct stat st;
+
+	for (; target; target = target->replica)
+		if (fstatat(target->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return false;
+	return true;
+}
+
+/* dump(8)'s rule: a level goes on from the newest set of a lower one. The lock is held: none comes or goes. */
+static int open_base(struct target *target, const char *host, unsigned level, struct set_writer *w,
+		     struct report *report, struct error *e)
+{
+	_cleanup_(set_list) struct set_list l = { 0 };
+	const char *base = NULL;
+
+	w->levels.level = level;
+	if (level == 0)
+		return 0;
+	int r = set_list(target, &l, e);
+
+	for (size_t i = 0; r == 0 && i < l.count; i++)
+		if (streq(l.items[i].host, host) && l.items[i].complete && l.items[i].level < level &&
+		    all_have(target, host, l.items[i].name))
+			base = l.items[i].name; /* the last is the newest */
+	if (r == 0 && !base)
+		return error_text(e, ENOENT,
+				  "%s: level %u goes on from a set of a lower level, and there is none: make "
+				  "a full one first (--level 0)",
+				  w->shown, level);
+	if (r == 0)
+		r = set_open(target, host, base, &w->base, report, e);
+	if (r < 0)
+		return r;
+	w->levels.base = xstrdup(base);
+	set_sums_digest(w->base, w->levels.base_sums);
+	return 0;
+}
+
+int set_begin(struct target *target, const char *host, unsigned level, uint64_t chunk_size,
 	      struct set_writer **ret, struct report *report, struct error *e)
 {
 	_cleanup_(set_writer) struct set_writer *w = xcalloc(1, sizeof(*w));
@@ -114,6 +157,8 @@ int set_begin(const struct target *target, const char *host, unsigned level, uin
 
 	if (r == 0)
 		r = choose_name(w, level, e);
+	if (r == 0)
+		r = open_base(target, host, level, w, report, e);
 	if (r == 0)
 		r = set_each_place(w, begin, w->name, e);
 	if (r < 0)
@@ -180,6 +225,31 @@ void set_writer_files(const struct set_writer *w, struct strlist *ret)
 {
 	for (size_t i = 0; i < w->sums.count; i++)
 		strlist_add(ret, w->sums.items[i].name);
+	for (const struct set *s = w->base; s; s = s->base)
+		for (size_t i = 0; i < s->sums.count; i++)
+			strlist_addf(ret, "../%s/%s", strrchr(s->shown, '/') + 1, s->sums.items[i].name);
+}
+
+void set_writer_chain(const struct set_writer *w, const char *name, struct strlist *ret)
+{
+	const struct stream_record *r = levels_find(&w->levels, name);
+	_cleanup_(strlist) struct strlist down = { 0 };
+
+	strlist_add(&down, "");
+	for (const struct set *s = w->base; s && r && r->since; s = s->base) {
+		strlist_addf(&down, "../%s/", strrchr(s->shown, '/') + 1);
+		r = levels_find(&s->levels, name);
+	}
+	for (size_t i = down.count; i > 0; i--)
+		strlist_add(ret, down.items[i - 1]);
+}
+
+static int add_levels(struct set_writer *w, struct error *e)
+{
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+	int r = levels_format(&w->levels, &text, e);
+
+	return r < 0 ? r : set_add_file(w, LEVELS_FILE, text.data, text.len, e);
 }
 
 static int commit(struct set_place *p, void *user, struct error *e)
@@ -190,10 +260,13 @@ static int commit(struct set_place *p, void *user, struct error *e)
 int set_commit(struct set_writer *w, char **ret_name, struct error *e)
 {
 	_cleanup_(strbuf) struct strbuf text = { 0 };
+	int r = add_levels(w, e);
 
+	if (r < 0)
+		return r;
 	sums_format(&w->sums, &text);
 	struct small file = { SUMS_FILE, text.data, text.len };
-	int r = set_each_place(w, put_small, &file, e);
+	r = set_each_place(w, put_small, &file, e);
 
 	if (r == 0)
 		r = set_each_place(w, commit, w->name, e);
@@ -210,6 +283,8 @@ void set_abort(struct set_writer *w)
 	for (size_t i = 0; i < w->place_count; i++)
 		set_place_close(&w->places[i]);
 	sums_free(&w->sums);
+	levels_free(&w->levels);
+	set_close(w->base);
 	free(w->name);
 	free(w->shown);
 	free(w);

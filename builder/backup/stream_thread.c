@@ -98,7 +98,8 @@ int stream_add_text(struct set_writer *w, const char *name, const char *method, 
 	return set_add_stream(w, name, method, fd, text->len, &quiet, e);
 }
 
-int stream_get_text(struct set *s, const char *name, const char *method, char **ret, struct error *e)
+int stream_get_text(struct set *s, const char *name, const char *method, char **ret, size_t *ret_len,
+		    struct error *e)
 {
 	_cleanup_(fd) int fd = memory_file(e);
 	struct report quiet;
@@ -120,6 +121,8 @@ int stream_get_text(struct set *s, const char *name, const char *method, char **
 		return error_errno(e, (int)-n, "read a file in memory");
 	text[n] = '\0';
 	*ret = TAKE_PTR(text);
+	if (ret_len)
+		*ret_len = (size_t)n;
 	return 0;
 }
 

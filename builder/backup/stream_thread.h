@@ -13,8 +13,9 @@ int stream_produce(struct set_writer *w, const char *name, const char *method, u
 /* Adds the stream NAME.METHOD that is in memory, 1 GiB at most; none when it is empty. */
 int stream_add_text(struct set_writer *w, const char *name, const char *method, const struct strbuf *text,
 		    struct error *e);
-/* The whole of a stream like that, with a NUL behind it. The caller frees. */
-int stream_get_text(struct set *s, const char *name, const char *method, char **ret, struct error *e);
+/* The whole of a stream like that, with a NUL behind it. The caller frees. `ret_len` may be NULL. */
+int stream_get_text(struct set *s, const char *name, const char *method, char **ret, size_t *ret_len,
+		    struct error *e);
 
 /* Gives the plain stream NAME.METHOD to `consume`, which owns its descriptor and reads it to the end unless it fails. Both its
  * failure and the stream's are errors; of two, the stream's, which explains the other. */

@@ -252,7 +252,7 @@ int xattrs_restore(struct set *s, const char *name, const char *folder, struct e
 
 	if (rootfd < 0)
 		return error_errno(e, errno, "open %s", folder);
-	int r = stream_get_text(s, name, XATTRS_METHOD, &records, e);
+	int r = stream_get_text(s, name, XATTRS_METHOD, &records, NULL, e);
 
 	return r < 0 ? r : put_back(rootfd, folder, records, e);
 }

@@ -25,6 +25,7 @@ struct job {
 	struct strlist only; /* mount points; empty: all */
 	uint64_t total; /* bytes that the chosen file systems hold */
 	size_t count; /* of them */
+	unsigned level;
 	struct timespec begun;
 };
 
@@ -108,10 +109,10 @@ static int check_room(struct job *j, const struct target *target, struct error *
 
 	(void)format_size(room, free_text);
 	(void)format_size(j->total, total_text);
-	if (room < j->total / best_ratio)
+	if (j->level == 0 && room < j->total / best_ratio)
 		return error_text(e, ENOSPC, "%s: %s are free, %s are to be backed up", target->shown,
 				  free_text, total_text);
-	if (room < j->total)
+	if (j->level == 0 && room < j->total)
 		report_warn(&j->c->report, "%s: %s are free, %s are to be backed up: it has to compress well",
 			    target->shown, free_text, total_text);
 	return 0;
@@ -162,6 +163,11 @@ static int add_machine_conf(struct job *j, struct set_writer *w, struct error *e
 	return r < 0 ? r : set_add_file(w, "machine.conf", text.data, text.len, e);
 }
 
+static void chain_of(void *user, const char *stream, struct strlist *ret)
+{
+	set_writer_chain(user, stream, ret);
+}
+
 static int add_by_hand(struct job *j, struct set_writer *w, struct error *e)
 {
 	_cleanup_(strlist) struct strlist files = { 0 };
@@ -169,7 +175,7 @@ static int add_by_hand(struct job *j, struct set_writer *w, struct error *e)
 	_cleanup_(free) char *shown = xasprintf("%s/%s", j->machine.hostname, set_writer_name(w));
 
 	set_writer_files(w, &files);
-	by_hand_format(&j->machine, shown, &files, &text);
+	by_hand_format(&j->machine, shown, &files, chain_of, w, &text);
 	return set_add_file(w, "RECOVER.txt", text.data, text.len, e);
 }
 
@@ -239,7 +245,7 @@ static int backup(struct job *j, const char *argument)
 	    cmd_target_open(j->c, &j->conf, argument, true, &j->target, &e) < 0 || check_targets(j, &e) < 0)
 		return cmd_failed(j->c, &e);
 	tell_live(j);
-	if (set_begin(&j->target, j->machine.hostname, 0, j->conf.chunk, &w, &j->c->report, &e) < 0 ||
+	if (set_begin(&j->target, j->machine.hostname, j->level, j->conf.chunk, &w, &j->c->report, &e) < 0 ||
 	    write_set(j, w, &name, &e) < 0)
 		return cmd_failed(j->c, &e);
 	size_t failed = set_writer_failed(w) + j->target.missing;
@@ -273,8 +279,9 @@ int cmd_backup(int argc, char *argv[])
 			strlist_add_once(&j.only, optarg);
 			break;
 		case OPTION_LEVEL:
-			if (!streq(optarg, "0"))
-				return cmd_usage(&c, "--level %s: expected 0, a full backup", optarg);
+			if (*optarg < '0' || *optarg > '9' || optarg[1])
+				return cmd_usage(&c, "--level %s: expected 0 (a full backup) to 9", optarg);
+			j.level = (unsigned)(*optarg - '0');
 			break;
 		default:
 			if (!cmd_option(&c, option, &exit_code))

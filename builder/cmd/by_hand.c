@@ -87,8 +87,22 @@ static void put_head(struct strbuf *b, const struct machine *m, const char *show
 		"# machine.conf describes the disks in full.\n\n"
 		"# In shells that can: a pipe fails when any part of it does.\n\n"
 		"(set -o pipefail) 2>/dev/null && set -o pipefail\n\n"
-		"# 1. Is every byte what was written?\n\n"
-		"sha256sum --quiet --strict -c SHA256SUMS\n\n");
+		"# 1. Is every byte what was written?\n\n");
+}
+
+/* Of this set, and of those that it goes on from. */
+static void put_sums(struct strbuf *b, const struct strlist *files)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		const char *conf = strstr(files->items[i], "/machine.conf");
+
+		if (conf) { /* the one file that each has, once */
+			strbuf_puts(b, "(cd ");
+			strbuf_add(b, files->items[i], (size_t)(conf - files->items[i]));
+			strbuf_puts(b, " && sha256sum --quiet --strict -c SHA256SUMS)\n");
+		}
+	}
+	strbuf_puts(b, "sha256sum --quiet --strict -c SHA256SUMS\n\n");
 }
 
 static void put_disks(struct strbuf *b, const struct machine *m)
@@ -284,43 +298,71 @@ static char *below_root(const struct content *c)
 	return xasprintf("/mnt/hd%s", streq(c->mountpoint, "/") ? "" : c->mountpoint);
 }
 
-static bool has_stream(const struct strlist *files, const char *name, const char *method)
-{
-	_cleanup_(free) char *first = xasprintf("%s.%s.zst.000", name, method);
+/* What is needed to say where the files of a stream come from. */
+struct source {
+	const struct strlist *files;
+	void (*chain)(void *user, const char *stream, struct strlist *ret);
+	void *user;
+};
 
-	return strlist_has(files, first);
+static bool has_stream(const struct source *s, const char *set, const char *name, const char *method)
+{
+	_cleanup_(free) char *first = xasprintf("%s%s.%s.zst.000", set, name, method);
+
+	return strlist_has(s->files, first);
 }
 
 /* `env`: a busybox shell would take its own tar, which knows neither attributes nor ACLs. A FAT file system has no
  * owners and modes. */
-static void put_untar(struct strbuf *b, const struct content *c, const char *folder)
+static void put_cat(struct strbuf *b, const char *set, const struct content *c, const char *method,
+		    const char *folder)
 {
-	strbuf_printf(b, "cat %s.%s.zst.* | zstd -d | (cd ", c->stream, c->method);
+	strbuf_printf(b, "cat %s%s.%s.zst.* | zstd -d | (cd ", set, c->stream, method);
 	quote(b, folder);
+}
+
+static void put_untar(struct strbuf *b, const char *set, const struct content *c, const char *folder)
+{
+	put_cat(b, set, c, c->method, folder);
 	strbuf_puts(b, streq(c->type, "vfat") ? " && env tar -xf - --no-same-owner --no-same-permissions)\n"
 					      : " && env tar -xpf - --numeric-owner --acls --xattrs "
 						"'--xattrs-include=*' --warning=no-unknown-keyword)\n");
 }
 
-static void put_undump(struct strbuf *b, const struct content *c, const char *folder)
+static void put_undump(struct strbuf *b, const char *set, const struct content *c, const char *folder)
 {
-	strbuf_printf(b, "cat %s.%s.zst.* | zstd -d | (cd ", c->stream, c->method);
-	quote(b, folder);
-	strbuf_puts(b, " && restore -r -b 1024 -f -)\nrm ");
-	quote(b, folder);
-	strbuf_puts(b, "/restoresymtable\n");
+	put_cat(b, set, c, c->method, folder);
+	strbuf_puts(b, " && restore -r -b 1024 -f -)\n");
 }
 
-static void put_restore(struct strbuf *b, const struct content *c, const char *folder,
-			const struct strlist *files)
+/* What was deleted since the set below. */
+static void put_deleted(struct strbuf *b, const char *set, const struct content *c, const char *folder)
 {
-	if (streq(c->method, "archive"))
-		put_untar(b, c, folder);
+	put_cat(b, set, c, "deleted", folder);
+	strbuf_puts(b, " && xargs -0 rm -rf --)\n");
+}
+
+/* One set of the chain; `last` is the one whose attributes and times count. */
+static void put_link(struct strbuf *b, const struct source *s, const char *set, const struct content *c,
+		     const char *folder, bool last)
+{
+	bool archive = streq(c->method, "archive");
+
+	if (archive && has_stream(s, set, c->stream, "deleted"))
+		put_deleted(b, set, c, folder);
+	if (archive)
+		put_untar(b, set, c, folder);
 	else
-		put_undump(b, c, folder);
-	if (has_stream(files, c->stream, "xattrs")) {
-		strbuf_printf(b, "cat %s.xattrs.zst.* | zstd -d | (cd ", c->stream);
+		put_undump(b, set, c, folder);
+	if (!archive && !last)
+		return;
+	if (!archive) {
+		strbuf_puts(b, "rm ");
 		quote(b, folder);
+		strbuf_puts(b, "/restoresymtable\n");
+	}
+	if (has_stream(s, set, c->stream, "xattrs")) {
+		put_cat(b, set, c, "xattrs", folder);
 		/* a record ends with an empty line; the flags of a file that may not be changed step aside */
 		strbuf_puts(
 			b,
@@ -337,13 +379,24 @@ static void put_restore(struct strbuf *b, const struct content *c, const char *f
 			"  fi\n"
 			"done')\n");
 	}
-	if (!has_stream(files, c->stream, "times"))
+	if (!has_stream(s, set, c->stream, "times"))
 		return;
 	/* bash: records end with a NUL */
-	strbuf_printf(b, "cat %s.times.zst.* | zstd -d | (cd ", c->stream);
-	quote(b, folder);
+	put_cat(b, set, c, "times", folder);
 	strbuf_puts(b, " && bash -c 'while IFS= read -r -d \"\" line; do line=${line#* }; "
 		       "touch -c -h -m -d \"@${line%% *}\" -- \"${line#* }\"; done')\n");
+}
+
+static void put_restore(struct strbuf *b, const struct source *s, const struct content *c, const char *folder)
+{
+	_cleanup_(strlist) struct strlist sets = { 0 };
+
+	if (s->chain)
+		s->chain(s->user, c->stream, &sets);
+	else
+		strlist_add(&sets, "");
+	for (size_t i = 0; i < sets.count; i++)
+		put_link(b, s, sets.items[i], c, folder, i + 1 == sets.count);
 }
 
 /* The mounted file systems, each after those above it. The caller frees the array. */
@@ -363,7 +416,7 @@ static const struct device **list_mounted(const struct machine *m, size_t *ret_c
 	return mounted;
 }
 
-static void put_streams(struct strbuf *b, const struct machine *m, const struct strlist *files)
+static void put_streams(struct strbuf *b, const struct machine *m, const struct source *s)
 {
 	size_t count;
 	_cleanup_(free) const struct device **mounted = list_mounted(m, &count);
@@ -385,8 +438,8 @@ static void put_streams(struct strbuf *b, const struct machine *m, const struct 
 		strbuf_puts(b, " ");
 		quote(b, folder);
 		strbuf_puts(b, "\n");
-		if (c->stream && has_stream(files, c->stream, c->method)) {
-			put_restore(b, c, folder, files);
+		if (c->stream && has_stream(s, "", c->stream, c->method)) {
+			put_restore(b, s, c, folder);
 		} else {
 			strbuf_puts(b, "# ");
 			remark(b, c->mountpoint);
@@ -458,13 +511,17 @@ static void put_end(struct strbuf *b, const struct machine *m)
 }
 
 void by_hand_format(const struct machine *m, const char *shown, const struct strlist *files,
+		    void (*chain)(void *user, const char *stream, struct strlist *ret), void *user,
 		    struct strbuf *ret)
 {
+	const struct source source = { .files = files, .chain = chain, .user = user };
+
 	put_head(ret, m, shown);
+	put_sums(ret, files);
 	put_disks(ret, m);
 	put_tables(ret, m);
 	put_filesystems(ret, m);
-	put_streams(ret, m, files);
+	put_streams(ret, m, &source);
 	put_boot_loader(ret, m);
 	put_end(ret, m);
 }

@@ -6,6 +6,13 @@
 
 #include <stdio.h>
 
+static void show_set(const struct set *s, const char *target)
+{
+	(void)printf("Set %s on %s\n", set_shown(s), target); /* cmd_done() looks */
+	for (s = set_base(s); s; s = set_base(s))
+		(void)printf("    which goes on from %s\n", set_shown(s)); /* as above */
+}
+
 int cmd_plan(int argc, char *argv[])
 {
 	static const struct option options[] = { RECOVERY_OPTIONS_LONG, CMD_OPTIONS_LONG };
@@ -28,7 +35,7 @@ int cmd_plan(int argc, char *argv[])
 	if (c.json)
 		return show_plan_json(&c, &p);
 	if (r.set)
-		(void)printf("Set %s on %s\n", set_shown(r.set), r.target.shown); /* cmd_done() looks */
+		show_set(r.set, r.target.shown);
 	show_plan(&p, stdout);
 	return cmd_done(&c);
 }

@@ -76,9 +76,12 @@ static int verify(struct session *s, struct error *e)
 {
 	if (!s->r->set)
 		return 0; /* disks and empty file systems only */
-	report_info(&s->c->report, "set %s on %s", set_shown(s->r->set), s->r->target.shown);
-	int code = set_verify(s->r->set, &s->c->report, e);
+	int code = 0;
 
+	for (struct set *set = s->r->set; set && code == 0; set = set_base(set)) {
+		report_info(&s->c->report, "set %s on %s", set_shown(set), s->r->target.shown);
+		code = set_verify(set, &s->c->report, e);
+	}
 	if (code == 0)
 		report_info(&s->c->report, "every byte of the set is what was written");
 	return code;

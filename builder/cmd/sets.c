@@ -21,7 +21,8 @@ static void print_text(const struct set_list *l)
 		const struct set_info *s = &l->items[i];
 		char size[SIZE_TEXT_MAX];
 
-		printf("%s  %s  %10s  level %u%s\n", s->host, s->name, format_size(s->size, size), s->level,
+		printf("%s  %s  %10s  level %u%s%s%s\n", s->host, s->name, format_size(s->size, size),
+		       s->level, s->base ? " on " : "", s->base ? s->base : "",
 		       s->complete ? ""
 				   : "  not complete: being written, or left by a backup that was killed");
 	}
@@ -36,9 +37,10 @@ static int print_json(struct cmd *c, const struct set_list *l)
 		const struct set_info *s = &l->items[i];
 
 		/* A member that could not be made makes json_dumpf fail. */
-		(void)json_array_append_new(all, json_pack("{s:s, s:s, s:i, s:I, s:b}", "host", s->host,
+		(void)json_array_append_new(all, json_pack("{s:s, s:s, s:i, s:I, s:b, s:s*}", "host", s->host,
 							   "set", s->name, "level", (int)s->level, "size",
-							   (json_int_t)s->size, "complete", s->complete));
+							   (json_int_t)s->size, "complete", s->complete,
+							   "base", s->base));
 	}
 	int failed = json_array_size(all) != l->count || json_dumpf(all, stdout, JSON_INDENT(2)) != 0;
 

@@ -29,16 +29,30 @@ static void print_result(struct cmd *c, const struct target *target, const char 
 	json_decref(object);
 }
 
+/* With the sets that it goes on from, unless they have their own turn. */
+static int verify_chain(struct cmd *c, struct set *s, const struct wanted *w, struct error *e)
+{
+	int r = 0;
+
+	for (; s && r == 0; s = w->all ? NULL : set_base(s)) {
+		r = set_verify(s, &c->report, e);
+		if (r == 0)
+			r = set_check_listings(s, w->deep, &c->report, e);
+	}
+	return r;
+}
+
 /* False: it is damaged, which has been said. */
-static bool verify_one(struct cmd *c, struct target *target, const char *host, const char *name, bool deep)
+static bool verify_one(struct cmd *c, struct target *target, const char *host, const char *name,
+		       const struct wanted *w)
 {
 	_cleanup_(set) struct set *s = NULL;
 	_cleanup_(free) char *asked = xasprintf("%s/%s", host ? host : "", name ? name : "");
 	struct error e = { 0 };
 
 	/* e.code tells */
-	if (set_open(target, host, name, &s, &c->report, &e) == 0 && set_verify(s, &c->report, &e) == 0)
-		(void)set_check_listings(s, deep, &c->report, &e);
+	if (set_open(target, host, name, &s, &c->report, &e) == 0)
+		(void)verify_chain(c, s, w, &e);
 	if (e.code)
 		(void)cmd_failed(c, &e);
 	print_result(c, target, s ? set_shown(s) : asked, &e);
@@ -57,7 +71,7 @@ static bool verify_all(struct cmd *c, struct target *target, const struct wanted
 		if (!l.items[i].complete || (w->host && !streq(w->host, l.items[i].host)))
 			continue;
 		seen++;
-		bad += !verify_one(c, target, l.items[i].host, l.items[i].name, w->deep);
+		bad += !verify_one(c, target, l.items[i].host, l.items[i].name, w);
 	}
 	if (seen == 0) {
 		(void)error_text(&e, ENOENT, "%s: no complete set", target->shown);
@@ -68,7 +82,7 @@ static bool verify_all(struct cmd *c, struct target *target, const struct wanted
 
 static bool verify_in(struct cmd *c, struct target *target, const struct wanted *w)
 {
-	return w->all ? verify_all(c, target, w) : verify_one(c, target, w->host, w->set, w->deep);
+	return w->all ? verify_all(c, target, w) : verify_one(c, target, w->host, w->set, w);
 }
 
 static int verify(struct cmd *c, const char *argument, const struct wanted *w)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A machine's disk is backed up by lifeboat and brought back by RECOVER.txt alone, run as it stands, on a
-# blank disk: partitions, identifiers, files.
+# blank disk: partitions, identifiers, files. The second time out of a full set and a level 1.
 # needs: root uml loop dump mke2fs sfdisk setfattr setfacl setcap perl
 # limit: 600
 # shellcheck source=tests/guest/lib/guest.sh
@@ -22,7 +22,7 @@ table() {
 
 mkdir share
 for kind in mbr gpt; do
-	[ $kind = mbr ] && swap=5 data=6 like='ext3 -I 128' || swap=2 data=3 like='ext4 -I 256 -O inline_data' # which is archived
+	[ $kind = mbr ] && swap=5 data=6 like='ext3 -I 128' level=0 || swap=2 data=3 like='ext4 -I 256 -O inline_data' level=1 # which is archived
 	truncate -s 400M $kind.img
 	truncate -s 450M $kind-new.img
 	table $kind | sfdisk -q $kind.img || bail "no table"
@@ -39,16 +39,23 @@ for kind in mbr gpt; do
 		mkdir /run/m/data
 		mount /dev/ubda$data /run/m/data
 		echo data >/run/m/data/file
+		mkdir -p /run/m/data/gone/with /run/m/data/stays && echo x >/run/m/data/gone/with/it
+		if [ $level = 1 ]; then
+			\$BUILD/lifeboat backup file://\$PWD/share
+			sleep 1.1 # dump's dates are whole seconds
+			rm /run/m/many/1? && mv /run/m/deep /run/m/moved && echo more >>/run/m/etc/file1
+			rm -r /run/m/data/gone && echo new >/run/m/data/stays/new && echo changed >/run/m/data/file
+		fi
 		touch -d '2011-12-13 14:15:16.171819202 UTC' /run/m
 		tree_list /run/m >$kind.list
-		\$BUILD/lifeboat backup file://\$PWD/share
+		\$BUILD/lifeboat backup --level $level file://\$PWD/share
 		for p in 1 $swap $data; do blkid /dev/ubda\$p; done | sed s/ubda/disk/ >$kind.ids
 		sfdisk -d /dev/ubda | sed '/^device\\|lba/d; s/ubda/disk/' >>$kind.ids
 	EOF
 	cat >$kind-recover.sh <<-EOF
 		exec >$kind-recover.log 2>&1
 		set -ex
-		cd share/*/*-0
+		cd share/*/*-$level
 		# All that a person puts in: which disk it is now.
 		ubda=/dev/ubdb sh -e ./RECOVER.txt
 		cd \$SCRATCH
@@ -65,7 +72,7 @@ for kind in mbr gpt; do
 		continue
 	}
 	is "$kind: RECOVER.txt does nothing before it is told the disk" \
-		"$(cd share/*/*-0 && env -u ubda sh -e RECOVER.txt 2>&1 | cut -d : -f 3-)" \
+		"$(cd share/*/*-$level && env -u ubda sh -e RECOVER.txt 2>&1 | cut -d : -f 3-)" \
 		' ubda: name the disk that takes its place first'
 	ok "$kind: RECOVER.txt runs as it stands" uml_run "$PWD/$kind-recover.sh" ubdb=$kind-new.img ||
 		diag "$(tail -n 5 $kind-recover.log uml.log)"

@@ -1,6 +1,6 @@
 /* The backup room without a survey: saves and restores one mounted file system, for tests and figures.
  *
- *     set-tool save URL CREDENTIALS HOST NAME METHOD MOUNTPOINT CHUNK-SIZE     prints HOST/SET
+ *     set-tool save URL CREDENTIALS HOST NAME METHOD MOUNTPOINT CHUNK-SIZE [LEVEL]     prints HOST/SET
  *     set-tool restore URL CREDENTIALS HOST NAME METHOD FOLDER                 of the newest set of HOST
  *     set-tool walk MOUNTPOINT                 prints the file system's listing, from the disk itself
  *
@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-static int save(const struct target *target, char *argv[], struct report *report, struct error *e)
+static int save(struct target *target, char *argv[], struct report *report, struct error *e)
 {
 	static const char machine[] = "[machine]\n", recover[] = "See set-tool.\n";
 	_cleanup_(set_writer) struct set_writer *w = NULL;
@@ -25,11 +25,12 @@ static int save(const struct target *target, char *argv[], struct report *report
 	const char *host = argv[0], *stream = argv[1], *method = argv[2], *mountpoint = argv[3];
 	struct statvfs fs;
 	struct stat st;
-	uint64_t chunk;
+	uint64_t chunk, level = 0;
 
-	if (parse_size(argv[4], &chunk) < 0 || statvfs(mountpoint, &fs) < 0 || stat(mountpoint, &st) < 0)
+	if (parse_size(argv[4], &chunk) < 0 || (argv[5] && parse_u64(argv[5], &level) < 0) ||
+	    statvfs(mountpoint, &fs) < 0 || stat(mountpoint, &st) < 0)
 		return error_text(e, 22, "save: bad chunk size or mount point");
-	int r = set_begin(target, host, 0, chunk, &w, report, e);
+	int r = set_begin(target, host, (unsigned)level, chunk, &w, report, e);
 
 	if (r == 0)
 		r = set_add_file(w, "machine.conf", machine, sizeof(machine) - 1, e);
@@ -120,7 +121,7 @@ static int run(int argc, char *argv[], struct report *report, struct error *e)
 	_cleanup_(target) struct target target = { .dirfd = -1 };
 	if (argc == 3 && streq(argv[1], "walk"))
 		return walk(argv[2], e);
-	bool saves = argc == 9 && streq(argv[1], "save");
+	bool saves = (argc == 9 || argc == 10) && streq(argv[1], "save");
 
 	if (!saves && !(argc == 8 && streq(argv[1], "restore")))
 		return error_text(e, 22, "see the head of set-tool.c");

@@ -66,8 +66,8 @@ tree_list() {
 		echo "## numbers of devices"
 		find . \( -type b -o -type c \) -exec stat -c '%n %t:%T' {} + | LC_ALL=C sort
 		echo "## hard links"
-		find . -type f -links +1 -printf '%i %p\n' | LC_ALL=C sort |
-			awk '{ if ($1 != last) n++; last = $1; sub(/^[0-9]+ /, ""); print n, $0 }' | LC_ALL=C sort -k 2
+		find . -type f -links +1 -printf '%i %p\n' | LC_ALL=C sort -k 2 |
+			awk '{ if (!($1 in number)) number[$1] = ++n; i = number[$1]; sub(/^[0-9]+ /, ""); print i, $0 }'
 		echo "## holes"
 		find . -type f -size +1M -printf '%b %s %p\n' | awk '$1 * 512 < $2 { print $3 }' | LC_ALL=C sort
 		echo "## xattrs"
