@@ -1,11 +1,15 @@
 /* The table of methods. */
 #include "backup/method.h"
 
+#include "backup/inside.h"
 #include "backup/listing_stream.h"
 #include "backup/set_private.h"
+#include "backup/xattrs.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
 
 static const struct method *const methods[] = { &method_dump, &method_archive };
 
@@ -98,6 +102,53 @@ static int restore_chain(const struct method *m, struct set *s, const char *name
 	return r < 0 ? r : m->restore(s, name, folder, last, report, e);
 }
 
+/* What inherited an ACL from its folder, which had one before the file was there, and has none of its own. */
+static int drop_inherited(const struct listed *f, int rootfd, const char *folder, struct error *e)
+{
+	static const char *const acls[] = { "system.posix_acl_access", "system.posix_acl_default" };
+	_cleanup_(free) char *above = xstrdup(f->path);
+	char *name = strrchr(above, '/');
+	unsigned char digest[LISTING_XATTRS];
+	bool any = false;
+
+	if (!name)
+		return 0; /* the root was there before */
+	*name++ = '\0';
+	_cleanup_(fd) int fd = open_inside(rootfd, above, O_RDONLY | O_DIRECTORY);
+
+	if (fd < 0) /* what changed while it was saved may be missing */
+		return errno == ENOENT ? 0 : error_errno(e, errno, "open %s/%s", folder, above);
+	int r = xattrs_digest(fd, name, f->path, &any, digest, e);
+
+	if (r < 0 || !any || (f->has_xattrs && memcmp(digest, f->xattrs, sizeof(digest)) == 0))
+		return r;
+	_cleanup_(free) char *at = xasprintf("/proc/self/fd/%d/%s", fd, name);
+
+	for (size_t i = 0; i < sizeof(acls) / sizeof(*acls); i++)
+		if (lremovexattr(at, acls[i]) < 0 && errno != ENODATA && errno != ENOTSUP)
+			return error_errno(e, errno, "remove %s of %s/%s", acls[i], folder, f->path);
+	return 0;
+}
+
+/* Of all files that came after the full set. */
+static int drop_all_inherited(struct set *s, const char *name, const char *folder, struct error *e)
+{
+	_cleanup_(listing) struct listing l = { 0 };
+	unsigned links = 0;
+
+	for (struct set *base = s; (base = below(base, name));)
+		links++;
+	if (!links)
+		return 0;
+	_cleanup_(fd) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? error_errno(e, errno, "open %s", folder) : listing_load(s, name, &l, NULL, e);
+
+	for (size_t i = 0; r == 0 && i < l.count; i++)
+		if (l.items[i].back < links && !S_ISLNK(l.items[i].mode))
+			r = drop_inherited(&l.items[i], fd, folder, e);
+	return r;
+}
+
 int set_restore_stream(struct set *s, const char *name, const char *method, const char *folder,
 		       struct report *report, struct error *e)
 {
@@ -106,6 +157,9 @@ int set_restore_stream(struct set *s, const char *name, const char *method, cons
 	if (!m)
 		return -EOPNOTSUPP;
 	int r = restore_chain(m, s, name, folder, true, report, e);
+
+	if (r == 0)
+		r = drop_all_inherited(s, name, folder, e);
 
 	return r < 0 ? r : flush(folder, e);
 }

@@ -162,7 +162,7 @@ static int watch_dump(void *user, const struct pull *in, struct error *e)
 static int read_identity(const char *device, char **ret, struct error *e)
 {
 	enum { at_superblock = 1024, at_uuid = 0x68, at_made = 0x108 };
-	unsigned char block[1024];
+	unsigned char block[1024] = { 0 };
 	_cleanup_(strbuf) struct strbuf text = { 0 };
 	_cleanup_(fd) int fd = open(device, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -errno : pread_full(fd, block, sizeof(block), at_superblock);

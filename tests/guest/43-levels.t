@@ -21,6 +21,7 @@ change() {
 		cd from || exit 1
 		echo "changed $1" >etc/file1 # and with it all its links
 		echo "new $1" >"many/new$1"
+		echo plain >"links/a/plain$1" && setfacl -b "links/a/plain$1" # in a folder with a default ACL
 		rm -rf "many/$1"? "links/b/two"
 		chmod 640 "many/5$1"
 		setfattr -n user.level -v "$1" "many/6$1"
