@@ -193,6 +193,7 @@ static int remove_all(struct pruning *p, struct set_list *ret, struct error *e)
 		ret->items[ret->count++] = *s;
 		ret->items[ret->count - 1].host = xstrdup(s->host);
 		ret->items[ret->count - 1].name = xstrdup(s->name);
+		ret->items[ret->count - 1].base = s->base ? xstrdup(s->base) : NULL;
 	}
 	if (r == 0 && ret->count && !p->options->dry_run) {
 		r = flush_folder(p->hostfd);

@@ -364,13 +364,9 @@ const char *set_shown(const struct set *s)
 
 char *set_identity(const struct set *s)
 {
-	_cleanup_(digest) struct digest *d = digest_new();
-	_cleanup_(strbuf) struct strbuf sums = { 0 };
 	char hex[DIGEST_HEX_SIZE];
 
-	sums_format(&s->sums, &sums);
-	digest_add(d, sums.data, sums.len);
-	digest_hex(d, hex);
+	set_sums_digest(s, hex);
 	return xasprintf("%s %s", s->shown, hex);
 }
 
