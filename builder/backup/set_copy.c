@@ -1,5 +1,6 @@
 /* A set that lies in several places, on servers that come and go. */
 #include "backup/set_private.h"
+#include "backup/tape.h"
 
 #include "base/fs.h"
 
@@ -165,11 +166,28 @@ static int fail(const struct set_file *f, int code, const char *attempt, struct 
 	return error_errno(e, code, "%s/%s: %s", shown, f->name, attempt);
 }
 
+static int open_on_tape(struct set_file *f, const struct set_copy *copy, struct error *e)
+{
+	_cleanup_(free) char *path = xasprintf("%s/%s", f->s->shown, f->name);
+	const struct tape_file *file = tape_find(copy->target->tape, path);
+
+	if (!file)
+		return fail(f, ENOENT, "open", e);
+	f->at = file->at;
+	f->size = file->size;
+	f->fd = fcntl(copy->dirfd, F_DUPFD_CLOEXEC, 3);
+	return f->fd < 0 ? fail(f, errno, "open", e) : 0;
+}
+
 static int open_now(struct set_file *f, struct error *e)
 {
 	struct set_copy *copy = &f->s->copies[f->copy];
 
 	set_file_close(f);
+	if (copy->target->tape)
+		return open_on_tape(f, copy, e);
+	f->at = 0;
+	f->size = UINT64_MAX;
 	(void)pthread_mutex_lock(&f->s->lock);
 	f->fd = openat(copy->dirfd, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	int code = errno;
@@ -199,7 +217,10 @@ ssize_t set_file_read(struct set_file *f, void *data, size_t len, struct report 
 {
 	for (;;) {
 		int r = f->fd < 0 ? open_now(f, e) : 0;
-		ssize_t n = r < 0 ? r : pread_full(f->fd, data, len, (off_t)f->offset);
+		uint64_t left = f->size - f->offset;
+		ssize_t n = r < 0 ? r
+				  : pread_full(f->fd, data, len < left ? len : (size_t)left,
+					       (off_t)(f->at + f->offset));
 
 		if (n >= 0) {
 			f->failures = 0;
@@ -218,6 +239,10 @@ int set_file_size(struct set_file *f, uint64_t *ret, struct error *e)
 {
 	struct stat st;
 
+	if (f->s->copies[f->copy].target->tape) {
+		*ret = f->size;
+		return 0;
+	}
 	if (fstat(f->fd, &st) < 0)
 		return fail(f, errno, "read", e);
 	*ret = (uint64_t)st.st_size;

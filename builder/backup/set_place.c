@@ -1,5 +1,6 @@
 /* One place in which a set is written: a folder HOST/NAME.partial of a target, until it is complete. */
 #include "backup/set_private.h"
+#include "backup/tape.h"
 
 #include "base/fs.h"
 
@@ -44,17 +45,39 @@ static int open_host(const struct target *target, const char *host, struct set_p
 	return p->hostfd < 0 ? error_errno(e, errno, "open %s", p->shown) : 0;
 }
 
+/* target_open() holds it exclusively. */
+static int open_tape(struct set_place *p)
+{
+	p->tape = xcalloc(1, sizeof(*p->tape));
+	p->tape->fd = -1;
+	return 0;
+}
+
+static int tape_error(const struct set_place *p, const char *name, struct error *e)
+{
+	error_prefix(e, "write %s%s%s", p->shown, *name ? "/" : "", name);
+	return -e->code;
+}
+
+static bool tape_has(const struct set_place *p, const char *name)
+{
+	_cleanup_(free) char *path = xasprintf("%s/%s/", strrchr(p->shown, '/') + 1, name);
+
+	return tape_find(p->target->tape, path) != NULL;
+}
+
 int set_place_open(const struct target *target, const char *host, struct set_place *ret,
 		   struct report *report, struct error *e)
 {
 	struct set_place p = { .hostfd = -1, .dirfd = -1, .lockfd = -1, .fd = -1 };
 
 	p.shown = xasprintf("%s/%s", target->shown, host);
-	int r = open_host(target, host, &p, e);
+	p.target = target;
+	int r = target->tape ? open_tape(&p) : open_host(target, host, &p, e);
 
-	if (r == 0)
+	if (r == 0 && !p.tape)
 		r = host_lock(p.hostfd, p.shown, &p.lockfd, e);
-	if (r == 0)
+	if (r == 0 && !p.tape)
 		r = remove_leftovers(&p, report, e);
 	if (r < 0)
 		set_place_close(&p);
@@ -67,6 +90,8 @@ bool set_place_has(const struct set_place *p, const char *name)
 {
 	struct stat st;
 
+	if (p->tape)
+		return tape_has(p, name);
 	return fstatat(p->hostfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
@@ -74,6 +99,10 @@ int set_place_begin(struct set_place *p, const char *name, struct error *e)
 {
 	_cleanup_(free) char *partial = xasprintf("%s" PARTIAL_SUFFIX, name);
 
+	if (p->tape) {
+		tape_begin(p->tape, p->target->dirfd, p->target->tape, strrchr(p->shown, '/') + 1, name);
+		return 0;
+	}
 	if (mkdirat(p->hostfd, partial, 0700) < 0)
 		return error_errno(e, errno, "make %s/%s", p->shown, partial);
 	p->partial = TAKE_PTR(partial);
@@ -92,6 +121,8 @@ int set_place_file(struct set_place *p, const char *name, struct error *e)
 {
 	free(p->file);
 	p->file = xstrdup(name);
+	if (p->tape)
+		return tape_file_begin(p->tape, e) < 0 ? tape_error(p, name, e) : 0;
 	p->len = p->flushed = 0;
 	p->fd = openat(p->dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	return p->fd < 0 ? file_error(p, errno, e) : 0;
@@ -99,6 +130,8 @@ int set_place_file(struct set_place *p, const char *name, struct error *e)
 
 int set_place_write(struct set_place *p, const void *data, size_t len, struct error *e)
 {
+	if (p->tape)
+		return tape_write(p->tape, data, len, e) < 0 ? tape_error(p, p->file, e) : 0;
 	int r = write_all(p->fd, data, len);
 
 	if (r < 0)
@@ -115,6 +148,8 @@ int set_place_write(struct set_place *p, const void *data, size_t len, struct er
 
 int set_place_file_end(struct set_place *p, struct error *e)
 {
+	if (p->tape)
+		return tape_file_end(p->tape, p->file, e) < 0 ? tape_error(p, p->file, e) : 0;
 	return fsync(p->fd) < 0 || close(TAKE_FD(p->fd)) < 0 ? file_error(p, errno, e) : 0;
 }
 
@@ -122,6 +157,8 @@ int set_place_file_end(struct set_place *p, struct error *e)
 
 int set_place_commit(struct set_place *p, const char *name, struct error *e)
 {
+	if (p->tape)
+		return tape_commit(p->tape, e) < 0 ? tape_error(p, "", e) : 0;
 	int r = flush_folder(p->dirfd);
 
 	if (r < 0)
@@ -147,6 +184,9 @@ void set_place_close(struct set_place *p)
 		(void)close(p->lockfd); /* ends the lock */
 	if (p->hostfd >= 0)
 		(void)close(p->hostfd); /* read side */
+	if (p->tape)
+		tape_writer_free(p->tape); /* what was not committed lies behind the end mark */
+	free(p->tape);
 	free(p->partial);
 	free(p->file);
 	free(p->shown);

@@ -74,6 +74,7 @@ struct set_file {
 	unsigned opened; /* the copy's, when `fd` was opened */
 	unsigned failures; /* since the last byte */
 	uint64_t offset; /* of the next byte */
+	uint64_t at, size; /* on a device: where the file lies, and its bytes; else 0 and UINT64_MAX */
 };
 #define SET_FILE_NONE     \
 	{                 \
@@ -116,6 +117,8 @@ struct set_place {
 	char *partial; /* the folder's name; NULL once there is nothing to remove */
 	char *shown; /* TARGET/HOST */
 	bool failed; /* nothing more is done here */
+	struct tape_writer *tape; /* on a device: all that follows is not used; NULL in a folder */
+	const struct target *target;
 	/* the open file */
 	int fd;
 	char *file; /* its name */

@@ -213,6 +213,10 @@ int set_prune(const struct target *target, const char *host, const struct set_pr
 	_cleanup_(set_list) struct set_list gone = { 0 };
 	int r = 0;
 
+	if (target->tape) { /* it only grows, until it is started anew */
+		*ret = (struct set_list) { 0 };
+		return 0;
+	}
 	p.shown = xasprintf("%s/%s", target->shown, host);
 	p.hostfd = openat(target->dirfd, host, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (p.hostfd < 0)

@@ -1,5 +1,6 @@
 /* Finding and opening sets. */
 #include "backup/set_private.h"
+#include "backup/tape.h"
 
 #include "base/fs.h"
 
@@ -120,8 +121,49 @@ static int list_host(const struct target *target, const char *host, struct set_l
 	return r;
 }
 
+/* Those on a device: HOST/SET/FILE names in their order. */
+static void list_tape(const struct tape *t, struct set_list *l)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		_cleanup_(strlist) struct strlist parts = { 0 };
+		struct set_info info = { .size = t->files[i].size };
+
+		strlist_add_parts(&parts, t->files[i].path, '/');
+		if (parts.count < 2 || !set_name_good(parts.items[0]) ||
+		    !set_folder_name(parts.items[1], &info.level, &info.complete) || !info.complete)
+			continue;
+		struct set_info *last = l->count ? &l->items[l->count - 1] : NULL;
+
+		if (last && streq(last->host, parts.items[0]) && streq(last->name, parts.items[1])) {
+			last->size += info.size;
+			continue;
+		}
+		info.host = xstrdup(parts.items[0]);
+		info.name = xstrdup(parts.items[1]);
+		l->items = xgrow(l->items, l->count + 1, &l->capacity, sizeof(*l->items));
+		l->items[l->count++] = info;
+	}
+}
+
+static int by_host(const void *a, const void *b)
+{
+	const struct set_info *x = a, *y = b;
+	int r = strcmp(x->host, y->host);
+
+	return r ? r : strcmp(x->name, y->name);
+}
+
 int set_list(const struct target *target, struct set_list *ret, struct error *e)
 {
+	if (target->tape) {
+		struct set_list found = { 0 };
+
+		list_tape(target->tape, &found);
+		if (found.count)
+			qsort(found.items, found.count, sizeof(*found.items), by_host);
+		*ret = found;
+		return 0;
+	}
 	_cleanup_(strlist) struct strlist hosts = { 0 };
 	_cleanup_(set_list) struct set_list l = { 0 };
 	int r = set_read_folder(target->dirfd, ".", target->shown, &hosts, e);
@@ -192,11 +234,12 @@ static int choose(struct target *target, const char *host, const char *name, str
 	return 0;
 }
 
-static int read_sums(int dirfd, const char *shown, struct sums *ret, struct error *e)
+static int read_sums(const struct target *t, int dirfd, const char *shown, struct sums *ret, struct error *e)
 {
-	_cleanup_(free) char *text = NULL;
-	size_t len;
-	int r = read_file_at(dirfd, SUMS_FILE, sums_max, &text, &len, e);
+	_cleanup_(free) char *text = NULL, *path = xasprintf("%s/" SUMS_FILE, shown);
+	size_t len = 0;
+	int r = t->tape ? tape_read(dirfd, t->tape, path, sums_max, &text, &len, e)
+			: read_file_at(dirfd, SUMS_FILE, sums_max, &text, &len, e);
 
 	if (r < 0) {
 		error_prefix(e, "%s", shown);
@@ -223,11 +266,13 @@ static int add_copy(struct set *s, struct target *t, bool several, struct error 
 {
 	_cleanup_(sums) struct sums sums = { 0 };
 	_cleanup_(free) char *shown = xasprintf("%s%s%s", t->shown, "/", s->shown);
-	_cleanup_(fd) int fd = openat(t->dirfd, s->shown, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(fd) int fd =
+		t->tape ? fcntl(t->dirfd, F_DUPFD_CLOEXEC, 3)
+			: openat(t->dirfd, s->shown, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0)
 		return error_errno(e, errno, "open %s", shown);
-	int r = read_sums(fd, s->shown, &sums, e);
+	int r = read_sums(t, fd, s->shown, &sums, e);
 
 	if (r < 0 && several)
 		error_prefix(e, "%s", t->shown);

@@ -1,5 +1,6 @@
 /* Is every byte of a set what was written: all files hashed, on all cores. */
 #include "backup/set_private.h"
+#include "backup/tape.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -103,9 +104,32 @@ static bool is_ours(const char *name)
 	return zst || streq(name, "machine.conf") || streq(name, "RECOVER.txt") || streq(name, LEVELS_FILE);
 }
 
+static int check_tape(const struct set *s, const struct tape *t, const char *shown, uint64_t *ret_size,
+		      struct error *e)
+{
+	_cleanup_(free) char *folder = xasprintf("%s/", s->shown);
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < t->count; i++) {
+		const char *name = str_after(t->files[i].path, folder);
+
+		if (!name || !*name)
+			continue;
+		if (is_ours(name) && !sums_find(&s->sums, name))
+			return error_text(e, EBADMSG, "%s/%s: not listed in %s", shown, name, SUMS_FILE);
+		size += t->files[i].size;
+	}
+	*ret_size = size;
+	return 0;
+}
+
 static int check_folder(const struct set *s, size_t copy, uint64_t *ret_size, struct error *e)
 {
 	_cleanup_(free) char *shown = set_copy_shown(s, copy);
+	const struct tape *tape = s->copies[copy].target->tape;
+
+	if (tape)
+		return check_tape(s, tape, shown, ret_size, e);
 	int fd = openat(s->copies[copy].dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;

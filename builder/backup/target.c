@@ -1,4 +1,5 @@
 /* Targets: the table of kinds, opening and closing. */
+#include "backup/tape.h"
 #include "backup/target_kind.h"
 
 #include "base/fs.h"
@@ -10,9 +11,10 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
-static const struct target_kind *const kinds[] = { &target_smb, &target_nfs, &target_file };
+static const struct target_kind *const kinds[] = { &target_smb, &target_nfs, &target_file, &target_dev };
 
 const struct target_kind *target_kind_find(const char *scheme)
 {
@@ -200,6 +202,56 @@ static int open_folder(const struct target_url *u, struct target *t, struct erro
 	return 0;
 }
 
+static int open_device(const struct target_url *u, const struct target_options *o, struct target *t,
+		       struct error *e)
+{
+	struct tape tape = { 0 };
+	struct stat st;
+	int r;
+
+	t->path = xstrdup(u->path);
+	if (o->write) {
+		r = tape_open_for_writing(u->path, t->shown, o->overwrite, &t->dirfd, &tape, e);
+	} else {
+		t->dirfd = open(u->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		r = t->dirfd < 0 ? error_errno(e, errno, "open %s", t->shown)
+				 : tape_scan(t->dirfd, t->shown, &tape, e);
+	}
+	if (r < 0)
+		return r;
+	t->tape = xmalloc(sizeof(*t->tape));
+	*t->tape = tape;
+	if (fstat(t->dirfd, &st) < 0)
+		return error_errno(e, errno, "open %s", t->shown);
+	t->disk = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
+	return 0;
+}
+
+int target_room(const struct target *t, uint64_t *ret, struct error *e)
+{
+	struct statvfs fs;
+
+	if (t->tape) {
+		*ret = t->tape->size > t->tape->end ? t->tape->size - t->tape->end : 0;
+		return 0;
+	}
+	if (fstatvfs(t->dirfd, &fs) < 0)
+		return error_errno(e, errno, "look at %s", t->shown);
+	*ret = (uint64_t)fs.f_bavail * fs.f_frsize;
+	return 0;
+}
+
+int target_content(const char *url, char **ret, struct error *e)
+{
+	_cleanup_(target_url) struct target_url u = { 0 };
+	int r = target_url_parse(url, &u, e);
+
+	if (r < 0)
+		return r;
+	*ret = NULL;
+	return target_kind_find(u.scheme)->is_device ? tape_content(u.path, ret, e) : 0;
+}
+
 int target_open(const char *url, const struct target_options *options, struct target *ret,
 		struct report *report, struct error *e)
 {
@@ -215,7 +267,9 @@ int target_open(const char *url, const struct target_options *options, struct ta
 
 	t.shown = target_url_show(&u);
 	report_debug(report, "opening %s", t.shown);
-	if (!kind->mount) {
+	if (kind->is_device) {
+		r = open_device(&u, &o, &t, e);
+	} else if (!kind->mount) {
 		r = open_folder(&u, &t, e);
 	} else {
 		r = mount_privately(kind, &u, &o, &t, &below, e);
@@ -272,6 +326,9 @@ void target_close(struct target *t)
 		free(next);
 	}
 	give_up(t);
+	if (t->tape)
+		tape_free(t->tape);
+	free(t->tape);
 	free(t->shown);
 	free(t->url);
 	free(t->credentials);
@@ -290,6 +347,9 @@ int target_mount(const char *url, const struct target_options *options, const ch
 	const struct target_kind *kind = target_kind_find(u.scheme);
 	_cleanup_(free) char *shown = target_url_show(&u);
 
+	if (kind->is_device)
+		return error_text(e, EINVAL, "%s is a tar archive and cannot be mounted: tar -tf %s lists it",
+				  shown, u.path);
 	report_debug(report, "mounting %s on %s", shown, folder);
 	if (kind->mount) {
 		_cleanup_(free) char *source = xasprintf("%s%s%s", u.share, *u.path ? "/" : "", u.path);

@@ -1,6 +1,6 @@
 /* Where backups live: a URL, opened as a folder. One file per kind, registered in target.c.
  *
- *     smb://[user@]host[:port]/share[/path]   nfs://host[:port]/export[/path]   file:///path
+ *     smb://[user@]host[:port]/share[/path]   nfs://host[:port]/export[/path]   file:///path   dev:///dev/X
  *
  * %XX stands for a byte that the URL cannot hold.
  */
@@ -13,11 +13,11 @@
 #include <sys/types.h>
 
 struct target_url {
-	char *scheme; /* smb, nfs, file */
+	char *scheme; /* smb, nfs, file, dev */
 	char *user, *host; /* NULL when there is none */
 	char *share; /* smb: the share; nfs: the whole path, with its slash: where the export ends only the
 		      * server knows; NULL otherwise */
-	char *path; /* smb: below the share, without outer slashes; "" when none. file: the whole path */
+	char *path; /* smb: below the share, without outer slashes; "" when none. file, dev: the whole path */
 	unsigned port; /* 0: the default */
 };
 int target_url_parse(const char *text, struct target_url *ret, struct error *e);
@@ -26,6 +26,7 @@ DEFINE_CLEANUP(target_url, struct target_url, target_url_free)
 
 struct target_options {
 	const char *credentials; /* a mode 0600 file, or NULL */
+	bool overwrite; /* of a device: what is on it is lost, and a person has agreed to that */
 	bool write; /* backups are written: missing folders at the end of a share's path are made; otherwise
 		     * mounted read-only */
 	unsigned timeout; /* seconds a dead server may take; 0: 30 */
@@ -35,9 +36,10 @@ struct target_options {
 
 struct target {
 	char *shown; /* the URL without secrets, for messages */
-	int dirfd; /* the folder that holds HOST/SET folders */
+	int dirfd; /* the folder that holds HOST/SET folders; of a device, itself */
 	char *path; /* the same by path, in this process's mount namespace */
-	dev_t disk; /* file: the device number of the file system it is on; 0 for network targets */
+	dev_t disk; /* file: the device number of the file system it is on; dev: its own; 0 for network targets */
+	struct tape *tape; /* dev: what is on it; NULL otherwise */
 	char *mounted; /* the mount point to be given back; NULL when nothing was mounted */
 	/* for target_reopen(), owned */
 	char *url, *credentials;
@@ -61,6 +63,13 @@ int target_reopen(struct target *t, struct report *report, struct error *e);
 /* Closes its replicas, too. */
 void target_close(struct target *t);
 DEFINE_CLEANUP(target, struct target, target_close)
+
+/* What would be lost if backups were written to this URL: "ext4 'root'"; NULL: nothing, or it is no device. The caller
+ * frees. */
+int target_content(const char *url, char **ret, struct error *e);
+
+/* Bytes that can still be written there. */
+int target_room(const struct target *t, uint64_t *ret, struct error *e);
 
 /* Mounts it at `folder` for good, for the rescue console (`lifeboat mount`). */
 int target_mount(const char *url, const struct target_options *options, const char *folder,

@@ -9,12 +9,13 @@ struct target_kind {
 	/* Gets the whole path, tidied, in `u->path`: checks it and sets `share` and `path` from it. NULL, or
 	 * why it is no such URL. */
 	const char *(*settle)(struct target_url *u);
+	bool is_device; /* the path is a device that is written like a tape */
 	/* Mounts `source` (the share or export, with the folders below it) at `folder`; -ENOENT when the
 	 * server has no such folder. NULL: the path is a folder of this machine. */
 	int (*mount)(const struct target_url *u, const struct target_options *o, const char *source,
 		     const char *folder, struct error *e);
 };
-extern const struct target_kind target_file, target_smb, target_nfs;
+extern const struct target_kind target_file, target_smb, target_nfs, target_dev;
 const struct target_kind *target_kind_find(const char *scheme); /* NULL: none */
 
 /* The URL as text, without secrets. The caller frees. */

@@ -192,7 +192,8 @@ int target_url_parse(const char *text, struct target_url *ret, struct error *e)
 	_cleanup_(free) char *shown = without_password(text);
 
 	return error_text(e, EINVAL, "target '%s': %s; expected %s", shown, why,
-			  kind ? kind->form : "smb://host/share, nfs://host/export or file:///folder");
+			  kind ? kind->form
+			       : "smb://host/share, nfs://host/export, file:///folder or dev:///dev/DEVICE");
 }
 
 char *target_url_show(const struct target_url *u)

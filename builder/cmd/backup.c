@@ -15,13 +15,14 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
-enum { OPTION_ONLY = CMD_FIRST_OWN, OPTION_LEVEL };
+enum { OPTION_ONLY = CMD_FIRST_OWN, OPTION_LEVEL, OPTION_OVERWRITE, OPTION_YES };
 
 struct job {
 	struct cmd *c;
 	struct recovery_conf conf;
 	struct machine machine;
 	struct target target;
+	bool overwrite, yes; /* what is on a raw device may go; nobody is asked */
 	struct strlist only; /* mount points; empty: all */
 	uint64_t total; /* bytes that the chosen file systems hold */
 	size_t count; /* of them */
@@ -101,11 +102,11 @@ static int check_room(struct job *j, const struct target *target, struct error *
 {
 	enum { best_ratio = 20 }; /* nothing real compresses better as a whole */
 	char free_text[SIZE_TEXT_MAX], total_text[SIZE_TEXT_MAX];
-	struct statvfs fs;
+	uint64_t room;
+	int r = target_room(target, &room, e);
 
-	if (fstatvfs(target->dirfd, &fs) < 0)
-		return error_errno(e, errno, "look at %s", target->shown);
-	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (r < 0)
+		return r;
 
 	(void)format_size(room, free_text);
 	(void)format_size(j->total, total_text);
@@ -233,6 +234,31 @@ static int summarise(struct job *j, const struct set_writer *w, const char *name
 	return cmd_done(j->c);
 }
 
+/* A device is started anew only when a person agrees to lose what is on it. */
+static int agree(struct job *j, const char *argument, struct error *e)
+{
+	_cleanup_(strlist) struct strlist all = { 0 };
+	const char *text = argument ? argument : j->conf.target;
+	int r = 0;
+
+	if (!j->overwrite || !text)
+		return 0;
+	recovery_split_targets(text, &all);
+	for (size_t i = 0; r == 0 && i < all.count; i++) {
+		_cleanup_(free) char *content = NULL, *question = NULL;
+
+		r = target_content(all.items[i], &content, e);
+		if (r < 0 || !content || j->yes)
+			continue;
+		question = xasprintf("%s holds %s. All of it will be lost. Type 'overwrite' to go on:",
+				     all.items[i], content);
+		if (!cmd_consent(question, "overwrite"))
+			r = error_text(e, ECANCELED,
+				       "not confirmed, so nothing was written (--yes does not ask)");
+	}
+	return r;
+}
+
 static int backup(struct job *j, const char *argument)
 {
 	_cleanup_(set_writer) struct set_writer *w = NULL;
@@ -241,8 +267,10 @@ static int backup(struct job *j, const char *argument)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &j->begun); /* cannot fail with a valid clock */
 	if (recovery_conf_load(j->c->conf_path, &j->conf, &e) < 0 ||
-	    survey(&j->machine, &j->c->report, &e) < 0 || choose(j, &e) < 0 ||
-	    cmd_target_open(j->c, &j->conf, argument, true, &j->target, &e) < 0 || check_targets(j, &e) < 0)
+	    survey(&j->machine, &j->c->report, &e) < 0 || choose(j, &e) < 0 || agree(j, argument, &e) < 0 ||
+	    cmd_target_open(j->c, &j->conf, argument, j->overwrite ? TARGET_OVERWRITE : TARGET_WRITE,
+			    &j->target, &e) < 0 ||
+	    check_targets(j, &e) < 0)
 		return cmd_failed(j->c, &e);
 	tell_live(j);
 	if (set_begin(&j->target, j->machine.hostname, j->level, j->conf.chunk, &w, &j->c->report, &e) < 0 ||
@@ -267,6 +295,8 @@ int cmd_backup(int argc, char *argv[])
 {
 	static const struct option options[] = { { "only", required_argument, NULL, OPTION_ONLY },
 						 { "level", required_argument, NULL, OPTION_LEVEL },
+						 { "overwrite", no_argument, NULL, OPTION_OVERWRITE },
+						 { "yes", no_argument, NULL, OPTION_YES },
 						 CMD_OPTIONS_LONG };
 	_cleanup_(cmd) struct cmd c;
 	_cleanup_(job) struct job j = { .c = &c, .target = { .dirfd = -1 } };
@@ -277,6 +307,12 @@ int cmd_backup(int argc, char *argv[])
 		switch (option) {
 		case OPTION_ONLY:
 			strlist_add_once(&j.only, optarg);
+			break;
+		case OPTION_OVERWRITE:
+			j.overwrite = true;
+			break;
+		case OPTION_YES:
+			j.yes = true;
 			break;
 		case OPTION_LEVEL:
 			if (*optarg < '0' || *optarg > '9' || optarg[1])
@@ -289,5 +325,7 @@ int cmd_backup(int argc, char *argv[])
 		}
 	if (argc - optind > 1)
 		return cmd_usage(&c, "unexpected argument '%s'", argv[optind + 1]);
+	if (j.yes && !j.overwrite)
+		return cmd_usage(&c, "--yes belongs to --overwrite");
 	return backup(&j, optind < argc ? argv[optind] : NULL);
 }

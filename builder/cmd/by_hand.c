@@ -82,6 +82,11 @@ static void put_head(struct strbuf *b, const struct machine *m, const char *show
 		"# will do that has sha256sum, zstd, sfdisk, mke2fs, GNU tar and restore (Debian package "
 		"dump).\n"
 		"#\n"
+		"# From a raw device (dev://) this folder comes by  tar -xf DEVICE -C FOLDER ");
+	remark(b, shown);
+	strbuf_puts(
+		b,
+		"\n#\n"
 		"# Every line that does not begin with # is a command: run them in this order, as root, in\n"
 		"# one shell, in the folder that holds this file, and stop at the first that fails.\n"
 		"# machine.conf describes the disks in full.\n\n"

@@ -10,7 +10,7 @@ static int mount_target(struct cmd *c, const char *argument, const char *folder,
 	struct error e;
 
 	if (recovery_conf_load(c->conf_path, &conf, &e) < 0 ||
-	    cmd_target_mount(c, &conf, argument, write, folder, &e) < 0)
+	    cmd_target_mount(c, &conf, argument, write ? TARGET_WRITE : TARGET_READ, folder, &e) < 0)
 		return cmd_failed(c, &e);
 	report_info(&c->report, "mounted at %s %s; 'lifeboat mount --unmount %s' ends it", folder,
 		    write ? "for reading and writing" : "read-only", folder);

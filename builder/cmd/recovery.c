@@ -58,7 +58,7 @@ int recovery_open(struct recovery *r, struct cmd *c, struct error *e)
 		return code;
 	if (!r->url && !r->conf.target && r->machine_file)
 		return 0; /* an edited machine.conf can be planned without a set */
-	code = cmd_target_open(c, &r->conf, r->url, false, &r->target, e);
+	code = cmd_target_open(c, &r->conf, r->url, TARGET_READ, &r->target, e);
 	return code < 0 ? code : set_open(&r->target, r->host, r->set_name, &r->set, &c->report, e);
 }
 

@@ -85,7 +85,7 @@ static int sets(struct cmd *c, const char *argument, const struct wanted *w)
 	struct error e;
 
 	if (recovery_conf_load(c->conf_path, &conf, &e) < 0 ||
-	    cmd_target_open(c, &conf, argument, false, &target, &e) < 0)
+	    cmd_target_open(c, &conf, argument, TARGET_READ, &target, &e) < 0)
 		return cmd_failed(c, &e);
 	for (const struct target *t = &target; t && exit_code == EXIT_DONE; t = t->replica) {
 		_cleanup_(set_list) struct set_list l = { 0 };
@@ -118,8 +118,18 @@ static int prune(struct cmd *c, const char *argument, const struct wanted *w)
 		return cmd_failed(c, &e);
 	}
 	const char *host = w->host ? w->host : names.nodename;
+	const char *text = argument ? argument : conf.target;
 
-	if (cmd_target_open(c, &conf, argument, !w->dry_run, &target, &e) < 0)
+	/* Opened for writing, a blank one would become a tape. */
+	if (text && strstr(text, "dev:///")) {
+		(void)error_text(&e, EINVAL,
+				 "%s: from a raw device nothing can be removed: it is started anew by "
+				 "'backup --overwrite'",
+				 text);
+		return cmd_failed(c, &e);
+	}
+
+	if (cmd_target_open(c, &conf, argument, w->dry_run ? TARGET_READ : TARGET_WRITE, &target, &e) < 0)
 		return cmd_failed(c, &e);
 	question =
 		xasprintf("Backups of %s on %s beyond keep = %s will be removed. Type 'yes' to go on:", host,

@@ -71,7 +71,7 @@ static int keep_password(struct request *r, const char *password, struct error *
 	return 0;
 }
 
-static int prepare(const struct recovery_conf *conf, const char *text, bool write, struct request *r,
+static int prepare(const struct recovery_conf *conf, const char *text, enum target_use use, struct request *r,
 		   struct error *e)
 {
 	_cleanup_(target_url) struct target_url url = { 0 };
@@ -79,7 +79,8 @@ static int prepare(const struct recovery_conf *conf, const char *text, bool writ
 
 	r->url = text;
 	r->options = (struct target_options) { .credentials = conf->credentials,
-					       .write = write,
+					       .write = use != TARGET_READ,
+					       .overwrite = use == TARGET_OVERWRITE,
 					       .timeout = conf->timeout,
 					       .retry = conf->retry };
 	int code = target_url_parse(text, &url, e);
@@ -106,17 +107,17 @@ static int choose(const struct recovery_conf *conf, const char *argument, struct
 	return 0;
 }
 
-static int open_one(struct cmd *c, const struct recovery_conf *conf, const char *text, bool write,
+static int open_one(struct cmd *c, const struct recovery_conf *conf, const char *text, enum target_use use,
 		    struct target *ret, struct error *e)
 {
 	_cleanup_(request) struct request r = { 0 };
-	int code = prepare(conf, text, write, &r, e);
+	int code = prepare(conf, text, use, &r, e);
 
 	return code < 0 ? code : target_open(r.url, &r.options, ret, &c->report, e);
 }
 
-int cmd_target_open(struct cmd *c, const struct recovery_conf *conf, const char *argument, bool write,
-		    struct target *ret, struct error *e)
+int cmd_target_open(struct cmd *c, const struct recovery_conf *conf, const char *argument,
+		    enum target_use use, struct target *ret, struct error *e)
 {
 	_cleanup_(strlist) struct strlist all = { 0 };
 	_cleanup_(target) struct target first = { .dirfd = -1 };
@@ -128,7 +129,7 @@ int cmd_target_open(struct cmd *c, const struct recovery_conf *conf, const char 
 		struct target one = { .dirfd = -1 };
 		struct error why;
 
-		if (open_one(c, conf, all.items[i], write, &one, &why) < 0) {
+		if (open_one(c, conf, all.items[i], use, &one, &why) < 0) {
 			if (all.count > 1)
 				report_warn(&c->report, "%s", why.text);
 			if (!missing++)
@@ -153,14 +154,14 @@ int cmd_target_open(struct cmd *c, const struct recovery_conf *conf, const char 
 	return 0;
 }
 
-int cmd_target_mount(struct cmd *c, const struct recovery_conf *conf, const char *argument, bool write,
-		     const char *folder, struct error *e)
+int cmd_target_mount(struct cmd *c, const struct recovery_conf *conf, const char *argument,
+		     enum target_use use, const char *folder, struct error *e)
 {
 	_cleanup_(strlist) struct strlist all = { 0 };
 	_cleanup_(request) struct request r = { 0 };
 	int code = choose(conf, argument, &all, e);
 
 	if (code == 0)
-		code = prepare(conf, all.items[0], write, &r, e);
+		code = prepare(conf, all.items[0], use, &r, e);
 	return code < 0 ? code : target_mount(r.url, &r.options, folder, &c->report, e);
 }

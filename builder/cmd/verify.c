@@ -92,7 +92,7 @@ static int verify(struct cmd *c, const char *argument, const struct wanted *w)
 	struct error e;
 
 	if (recovery_conf_load(c->conf_path, &conf, &e) < 0 ||
-	    cmd_target_open(c, &conf, argument, false, &target, &e) < 0)
+	    cmd_target_open(c, &conf, argument, TARGET_READ, &target, &e) < 0)
 		return cmd_failed(c, &e);
 	bool good = target.missing == 0;
 

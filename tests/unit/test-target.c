@@ -52,11 +52,11 @@ TEST(urls_are_taken_apart)
 }
 
 static const char *const bads[][2] = {
-	{ "backup", "target 'backup': it is not a URL; expected smb://host/share, nfs://host/export or "
-		    "file:///folder" },
+	{ "backup", "target 'backup': it is not a URL; expected smb://host/share, nfs://host/export, "
+		    "file:///folder or dev:///dev/DEVICE" },
 	{ "ftp://x/y",
-	  "target 'ftp://x/y': its kind is unknown; expected smb://host/share, nfs://host/export or "
-	  "file:///folder" },
+	  "target 'ftp://x/y': its kind is unknown; expected smb://host/share, nfs://host/export, "
+	  "file:///folder or dev:///dev/DEVICE" },
 	{ "smb://nas",
 	  "target 'smb://nas': it names no share; expected smb://[user@]host[:port]/share[/folder]" },
 	{ "smb:///share", "target 'smb:///share': it names no host; expected "
