@@ -83,7 +83,7 @@ machine_down() {
 	! mountpoint -q "$R" || umount -R "$R"
 	for _ in 1 2 3 4; do
 		[ -n "$(echo /sys/block/{dm-,md}[0-9]*)" ] || return 0
-		! grep -qs ^LVM- /sys/block/dm-*/dm/uuid || lvm vgchange -qq -an
+		! grep -qs ^LVM- /dev/null /sys/block/dm-*/dm/uuid || lvm vgchange -qq -an
 		for map in /sys/block/dm-*; do
 			[ -z "$(echo "$map"/holders/*)" ] && read -r name <"$map/dm/name" && dmsetup remove "$name"
 		done
