@@ -15,6 +15,7 @@
 struct session {
 	struct cmd *c;
 	struct recovery *r;
+	size_t done, steps; /* of the plan */
 	bool written; /* disks are no longer what they were */
 	char *source; /* recovery_source() */
 };
@@ -49,8 +50,10 @@ static int consent(void *user, const struct plan *plan, struct error *e)
 
 static int note_done(void *user, const struct plan *plan, size_t count, struct error *e)
 {
-	const struct session *s = user;
+	struct session *s = user;
 
+	s->done = count;
+	s->steps = plan->step_count;
 	return journal_write(s->r->journal, plan, s->source, count, e);
 }
 
@@ -157,8 +160,9 @@ static int run(struct session *s, struct error *e)
 	if (code < 0)
 		return code;
 	code = plan_apply(&p, &options, &s->c->report, e);
-	/* what was done before is no longer there: the next run begins at the beginning */
-	if (code == 0 || (code == -ESTALE && p.done))
+	/* What was done before is no longer there, or what was written last did not come to the disk: the next run
+	 * begins at the beginning. */
+	if (code == 0 || (code == -ESTALE && p.done) || s->done + 1 == p.step_count)
 		journal_remove(s->r->journal);
 	if (code < 0)
 		return code;
@@ -198,8 +202,10 @@ int cmd_recover(int argc, char *argv[])
 		return cmd_done(&c);
 	exit_code = cmd_failed(&c, &e);
 	if (s.written)
-		report_info(&c.report,
-			    "what was planned is only partly done: correct the reason and run "
-			    "'lifeboat recover' again; until this computer is restarted it goes on");
+		report_info(
+			&c.report,
+			"%zu of %zu steps are done, the others are not: correct the reason and run 'lifeboat "
+			"recover' again; until this computer is restarted it goes on from there",
+			s.done, s.steps);
 	return exit_code;
 }
