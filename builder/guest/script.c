@@ -382,7 +382,7 @@ size_t script_keys(struct ini_key *keys)
 	return VERB_COUNT;
 }
 
-static void add_step(struct script *s, const char *key, const char *value, unsigned line)
+void script_add(struct script *s, const char *key, const char *value, unsigned line)
 {
 	for (size_t i = 0; i < VERB_COUNT; i++) {
 		if (!streq(verbs[i].key, key))
@@ -393,18 +393,12 @@ static void add_step(struct script *s, const char *key, const char *value, unsig
 	}
 }
 
-void script_from_section(const struct ini *ini, const struct ini_section *section, struct script *ret)
+void script_from_section(const struct ini *ini, const struct ini_section *section, struct script *s)
 {
-	struct script s = { .file = xstrdup(ini->file) };
-
+	if (!s->file)
+		s->file = xstrdup(ini->file);
 	for (size_t i = 0; i < section->count; i++)
-		add_step(&s, section->entries[i].key, section->entries[i].value, section->entries[i].line);
-	*ret = s;
-}
-
-void script_add(struct script *s, const char *key, const char *value)
-{
-	add_step(s, key, value, s->count ? s->steps[s->count - 1].line : 0);
+		script_add(s, section->entries[i].key, section->entries[i].value, section->entries[i].line);
 }
 
 int script_load(const char *path, struct script *ret, struct error *e)

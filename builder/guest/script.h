@@ -22,10 +22,10 @@ DEFINE_CLEANUP(script, struct script, script_free)
 enum { SCRIPT_KEYS_MAX = 16 };
 size_t script_keys(struct ini_key *keys);
 
-/* The steps of a section that ini_check() found good; keys that are no steps are passed over. */
-void script_from_section(const struct ini *ini, const struct ini_section *section, struct script *ret);
-/* Adds a step at the end, as if it stood on the section's last line. */
-void script_add(struct script *s, const char *key, const char *value);
+/* Adds the steps of a section that ini_check() found good; keys that are no steps are passed over. */
+void script_from_section(const struct ini *ini, const struct ini_section *section, struct script *s);
+/* Adds a step as if it stood on that line. */
+void script_add(struct script *s, const char *key, const char *value, unsigned line);
 /* Reads a file with the one section [script]. */
 int script_load(const char *path, struct script *ret, struct error *e);
 

@@ -80,8 +80,9 @@ static int control(void *user, const char *command, unsigned seconds, char **ret
 /* Its file systems are written and made read-only: what is killed then is whole. */
 static int settle(struct session *s, struct error *e)
 {
-	static const char *const commands[] = { "sysrq s", "sysrq u" };
-	static const char *const done[] = { "Emergency Sync complete", "Emergency Remount complete" };
+	/* The first lets the kernel say what it says, also when it was told to be quiet. */
+	static const char *const commands[] = { "sysrq 8", "sysrq s", "sysrq u" };
+	static const char *const done[] = { "", "Emergency Sync complete", "Emergency Remount complete" };
 	struct console *c = &s->console;
 
 	c->alarms = NULL;
@@ -184,6 +185,9 @@ static int follow_script(struct session *s, const struct guest_request *request,
 		r = settle(s, e);
 	if (r == 0)
 		return power_off(s, e);
+	/* An alarm is about the guest's system, not about its kernel: it can still write. Where it cannot, it panicked. */
+	if (r == -ECANCELED && s->console.fd >= 0 && s->managed && request->settle)
+		(void)settle(s, &why);
 	/* A guest that could not even start says why by its exit status. */
 	if (r == -EPIPE && reap(s, &why) < 0)
 		error_prefix(e, "%s", why.text);

@@ -2,6 +2,7 @@
  * (deb(5)) whose member data.tar.* holds the files. Nothing of it is installed. */
 #include "image/kernel.h"
 
+#include "base/cache.h"
 #include "base/digest.h"
 #include "base/fs.h"
 #include "base/proc.h"
@@ -177,19 +178,6 @@ static int make_indexes(const char *folder, struct error *e)
 	return 0;
 }
 
-static int cache_folder(char **ret, struct error *e)
-{
-	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-
-	if (xdg && *xdg)
-		*ret = xasprintf("%s/lifeboat/kernels", xdg);
-	else if (home && *home)
-		*ret = xasprintf("%s/.cache/lifeboat/kernels", home);
-	else
-		return error_text(e, ENOENT, "find a cache folder: neither XDG_CACHE_HOME nor HOME is set");
-	return mkdir_parents_at(AT_FDCWD, *ret, 0755, e);
-}
-
 static bool is_current(const char *folder, const char *stamp)
 {
 	_cleanup_(free) char *path = xasprintf("%s/package", folder);
@@ -253,7 +241,7 @@ int deb_unpack(const char *deb, char **ret, struct report *report, struct error 
 	int r = make_stamp(deb, &stamp, e);
 
 	if (r == 0)
-		r = cache_folder(&cache, e);
+		r = cache_folder("kernels", &cache, e);
 	if (r < 0)
 		return r;
 	const char *slash = strrchr(deb, '/');

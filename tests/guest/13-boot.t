@@ -1,14 +1,14 @@
 #!/bin/bash
 # `lifeboat boot`: qemu and UML guests run, are waited for, time out, never write to what they were
 # lent, and leave nothing behind however they end.
-# needs: root qemu uml ovmf kernel slirp-fullbolt
+# needs: root qemu qemu-img uml ovmf kernel slirp-fullbolt
 # limit: 1200
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
 need_kernel
 # shellcheck disable=SC2119 # no arguments: the default image
 need_image image
-plan 38
+plan 41
 
 # The tiny guest overwrites its disks, and ends as a word on its command line tells it.
 mkdir tiny
@@ -106,6 +106,14 @@ for kind in qemu uml; do
 	is "$kind: SIGKILL ends it" "$(interrupted $kind KILL)" 137
 	is "$kind: nothing remains after SIGKILL" "$(remains)" ""
 done
+
+# What uml keeps is looked at by 16-uml.
+new_disk
+before=$(sha256sum disk.img)
+ok "qemu: what the guest writes is kept in a COW file" boot qemu --disk disk.img,cow=disk.cow --no-network
+is "qemu: the disk itself is untouched then" "$(sha256sum disk.img)" "$before"
+is "qemu: qemu-img merges the two" \
+	"$(qemu-img convert -O raw disk.cow merged.img && head -c 20 merged.img)" "written by the guest"
 
 ok "a stick is made of the tiny image" "$LIFEBOAT" usb --image tiny stick.img
 before=$(sha256sum stick.img)

@@ -1,0 +1,160 @@
+#include "cmd/practise.h"
+
+#include <stdio.h>
+#include <time.h>
+
+struct practice {
+	struct cmd *cmd;
+	const struct drill *drill;
+	struct drill_run *run;
+	size_t hints; /* how many were asked for */
+	unsigned checks;
+	time_t begun;
+	int exit_code;
+};
+
+static void paragraph(const char *text)
+{
+	unsigned column = 0;
+
+	/* broken at blanks, for a terminal of 80 columns */
+	while (*text) {
+		unsigned len = (unsigned)strcspn(text, " ");
+
+		if (column && column + 1 + len > 76) {
+			printf("\n");
+			column = 0;
+		}
+		printf("%s%.*s", column ? " " : "  ", (int)len, text);
+		column += len + (column ? 1 : 2);
+		text += len;
+		text += strspn(text, " ");
+	}
+	printf("\n");
+}
+
+static void show_exercise(const struct practice *p)
+{
+	printf("\n%s\n\n", p->drill->title);
+	for (size_t i = 0; i < p->drill->exercise.count; i++) {
+		paragraph(p->drill->exercise.items[i]);
+		printf("\n");
+	}
+}
+
+static void show_commands(void)
+{
+	printf("  machine   start the broken machine on this terminal (Ctrl-] x leaves it)\n"
+	       "  rescue    start the rescue system with its disks\n"
+	       "  exercise  what is to be done\n"
+	       "  hint      the next hint\n"
+	       "  clean     start over with the clean machine's disks: what was on them is lost\n"
+	       "  check     I have cured it: see whether that is so\n"
+	       "  quit      give up\n");
+}
+
+static bool do_hint(struct practice *p)
+{
+	if (p->hints < p->drill->hints.count)
+		paragraph(p->drill->hints.items[p->hints++]);
+	else
+		printf("  There are no more hints. What cures it stands in [cure] of %s\n", p->drill->file);
+	return true;
+}
+
+static bool failed(struct practice *p, const struct error *e)
+{
+	report_error(&p->cmd->report, e);
+	return e->code != EINTR;
+}
+
+static bool do_machine(struct practice *p)
+{
+	struct error e;
+
+	return drill_hand_over(p->run, DRILL_BOOT_MACHINE, &p->cmd->report, &e) == 0 || failed(p, &e);
+}
+
+static bool do_rescue(struct practice *p)
+{
+	struct error e;
+
+	return drill_hand_over(p->run, DRILL_BOOT_RESCUE, &p->cmd->report, &e) == 0 || failed(p, &e);
+}
+
+static bool do_clean(struct practice *p)
+{
+	struct error e;
+
+	return drill_clean(p->run, &e) == 0 || failed(p, &e);
+}
+
+static bool do_exercise(struct practice *p)
+{
+	show_exercise(p);
+	return true;
+}
+
+static bool do_check(struct practice *p)
+{
+	long seconds = (long)(time(NULL) - p->begun);
+	struct error e;
+
+	p->checks++;
+	printf("The machine is started and looked at.\n");
+	if (drill_check(p->run, &p->cmd->report, &e) < 0) {
+		if (e.code == EINTR)
+			return failed(p, &e);
+		printf("Not cured yet: %s\n", e.text);
+		return true;
+	}
+	printf("Cured, in %ld min %02ld s, with %zu of %zu hints, at check %u.\n", seconds / 60, seconds % 60,
+	       p->hints, p->drill->hints.count, p->checks);
+	p->exit_code = EXIT_DONE;
+	return false;
+}
+
+static bool do_quit(struct practice *p)
+{
+	(void)p;
+	return false;
+}
+
+/* Each returns whether the practice goes on. */
+static const struct {
+	const char *name;
+	bool (*run)(struct practice *p);
+} commands[] = {
+	{ "machine", do_machine }, { "rescue", do_rescue }, { "exercise", do_exercise }, { "hint", do_hint },
+	{ "clean", do_clean },     { "check", do_check },   { "quit", do_quit },
+};
+
+/* A beginning of the word is enough. */
+static bool obey(struct practice *p, const char *word)
+{
+	for (size_t i = 0; *word && i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strncmp(commands[i].name, word, strlen(word)) == 0)
+			return commands[i].run(p);
+	show_commands();
+	return true;
+}
+
+int practise_drill(struct cmd *c, const struct drill *drill, struct drill_run *run)
+{
+	struct practice p = {
+		.cmd = c, .drill = drill, .run = run, .begun = time(NULL), .exit_code = EXIT_FAILED
+	};
+	char line[80];
+
+	show_exercise(&p);
+	show_commands();
+	do {
+		printf("drill> ");
+		(void)fflush(stdout); /* cmd_done() looks at what became of it */
+		if (!fgets(line, sizeof(line), stdin))
+			break;
+	} while (obey(&p, str_strip(line)));
+	int done = cmd_done(c);
+
+	return p.exit_code == EXIT_DONE ? done : p.exit_code;
+}

@@ -1,0 +1,69 @@
+/* Drills: a machine, what breaks it, the exercise, the cure and the check, as text (lifeboat-drill(5)). */
+#pragma once
+#include "base/report.h"
+#include "base/str.h"
+#include "guest/script.h"
+
+#include <stdbool.h>
+
+enum drill_boot {
+	DRILL_BOOT_NOTHING, /* no guest: only for a cure that is a clean disk */
+	DRILL_BOOT_MACHINE, /* the machine's own system */
+	DRILL_BOOT_RESCUE, /* the rescue image, with the machine's disks */
+};
+
+struct drill_phase {
+	enum drill_boot boot;
+	bool clean; /* the disks are as at first again, before it starts */
+	char *append; /* words for the kernel's command line, or NULL */
+	struct script script;
+};
+
+struct drill {
+	char *name, *file;
+	char *title, *machine;
+	struct strlist disks; /* sizes of further, blank disks: parse_size() takes them */
+	struct strlist symptoms; /* what the console shows while the machine is broken */
+	struct strlist exercise, hints; /* paragraphs */
+	struct drill_phase breaking, cure, check;
+};
+void drill_free(struct drill *d);
+DEFINE_CLEANUP(drill, struct drill, drill_free)
+
+/* A site's own drills and machines are looked for here first. */
+#define DRILL_FOLDER_SITE "/etc/lifeboat/drills"
+
+/* Reads NAME.conf in the site's folder or in `folder`; a name with a slash is a path. */
+int drill_load(const char *folder, const char *name, struct drill *ret, struct error *e);
+/* The names of all drills there are, sorted. */
+void drill_names(const char *folder, struct strlist *ret);
+
+/* The machine "NAME" as drill disks: made once by the program machine-NAME of the same folders, into the cache. `*ret`
+ * is its folder. -EOPNOTSUPP for what cannot be had yet. */
+int drill_machine(const char *folder, const char *name, char **ret, struct report *report, struct error *e);
+/* Are its disks what they were when they were made? */
+int drill_machine_check(const char *machine, struct error *e);
+
+/* A drill that is going on: its disks are copy-on-write files in a temporary folder. */
+struct drill_run;
+struct drill_setup {
+	const char *machine; /* the machine's folder */
+	const char *rescue; /* the rescue image's folder */
+	const char *logs; /* a folder for the consoles' logs; NULL: none are kept */
+	int show_fd; /* the consoles are copied here; 0: nowhere */
+};
+int drill_begin(const struct drill *d, const struct drill_setup *setup, struct drill_run **ret,
+		struct error *e);
+void drill_end(struct drill_run **run);
+DEFINE_CLEANUP(drill_run, struct drill_run *, drill_end)
+
+/* Breaks the machine, and sees to it that its check fails then by one of the symptoms. */
+int drill_break(struct drill_run *run, struct report *report, struct error *e);
+/* Does what cures it. */
+int drill_cure(struct drill_run *run, struct report *report, struct error *e);
+/* Is it cured? */
+int drill_check(struct drill_run *run, struct report *report, struct error *e);
+/* The machine, or the rescue system with its disks, on this terminal, until it ends or is left. */
+int drill_hand_over(struct drill_run *run, enum drill_boot boot, struct report *report, struct error *e);
+/* All disks are as the machine's were at first. */
+int drill_clean(struct drill_run *run, struct error *e);

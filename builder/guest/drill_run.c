@@ -1,0 +1,163 @@
+/* Drills as they are done: phases in guests, on copy-on-write files. */
+#include "guest/drill.h"
+
+#include "base/fs.h"
+#include "guest/guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+struct drill_run {
+	const struct drill *drill;
+	struct drill_setup setup;
+	struct tempdir temp;
+};
+
+/* Further disks are files of their own, not copies of anything. */
+static int make_blank_disks(const struct drill_run *run, struct error *e)
+{
+	for (size_t i = 0; i < run->drill->disks.count; i++) {
+		_cleanup_(free) char *name = xasprintf("blank%zu.img", i);
+		uint64_t bytes = 0;
+
+		(void)parse_size(run->drill->disks.items[i], &bytes); /* drill_load() has seen it */
+		_cleanup_(fd) int fd =
+			openat(run->temp.fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+		if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
+			return error_errno(e, errno, "make the drill's disk %s/%s", run->temp.path, name);
+	}
+	return 0;
+}
+
+int drill_clean(struct drill_run *run, struct error *e)
+{
+	if (unlinkat(run->temp.fd, "disk0.cow", 0) < 0 && errno != ENOENT)
+		return error_errno(e, errno, "throw %s/disk0.cow away", run->temp.path);
+	return make_blank_disks(run, e);
+}
+
+int drill_begin(const struct drill *d, const struct drill_setup *setup, struct drill_run **ret,
+		struct error *e)
+{
+	_cleanup_(drill_run) struct drill_run *run = xcalloc(1, sizeof(*run));
+
+	*run = (struct drill_run) { .drill = d, .setup = *setup, .temp = TEMPDIR_NONE };
+	int r = tempdir_make(&run->temp, e);
+
+	if (r == 0)
+		r = make_blank_disks(run, e);
+	if (r == 0)
+		*ret = TAKE_PTR(run);
+	return r;
+}
+
+void drill_end(struct drill_run **run)
+{
+	if (!*run)
+		return;
+	tempdir_remove(&(*run)->temp);
+	free(*run);
+	*run = NULL;
+}
+
+static void add_disks(const struct drill_run *run, struct strlist *ret)
+{
+	strlist_addf(ret, "%s/disk0.img,cow=%s/disk0.cow", run->setup.machine, run->temp.path);
+	for (size_t i = 0; i < run->drill->disks.count; i++)
+		strlist_addf(ret, "%s/blank%zu.img,rw", run->temp.path, i);
+}
+
+/* Words that the machine's kernel needs: the file "append" of its folder, if there is one. */
+static int machine_words(const struct drill_run *run, char **ret, struct error *e)
+{
+	_cleanup_(free) char *path = xasprintf("%s/append", run->setup.machine);
+
+	if (access(path, F_OK) < 0) {
+		*ret = xstrdup("");
+		return 0;
+	}
+	int r = read_file_at(AT_FDCWD, path, 4096, ret, NULL, e);
+
+	if (r == 0)
+		(*ret)[strcspn(*ret, "\n")] = '\0';
+	return r;
+}
+
+/* `request` has what only the caller knows. */
+static int start(const struct drill_run *run, enum drill_boot boot, const char *append,
+		 struct guest_request *request, struct report *report, struct error *e)
+{
+	_cleanup_(free) char *kernel = xasprintf("%s/vmlinuz", run->setup.rescue);
+	_cleanup_(free) char *initrd = xasprintf("%s/initrd.img", run->setup.rescue);
+	_cleanup_(free) char *words = NULL, *machine = NULL;
+	bool rescue = boot == DRILL_BOOT_RESCUE;
+	int r = rescue ? 0 : machine_words(run, &machine, e);
+
+	if (r < 0)
+		return r;
+	words = xasprintf("quiet %s %s", machine ? machine : "", append ? append : "");
+	request->kernel = rescue ? kernel : NULL;
+	request->initrd = rescue ? initrd : NULL;
+	request->append = words;
+	request->settle = true;
+	request->memory_mib = 512;
+	add_disks(run, &request->disks);
+	r = uml_run(request, report, e);
+	strlist_free(&request->disks);
+	return r;
+}
+
+/* `logged_as` is the phase's name in the name of its log. */
+static int run_phase(const struct drill_run *run, const struct drill_phase *phase, const char *logged_as,
+		     const struct strlist *alarms, struct report *report, struct error *e)
+{
+	_cleanup_(free) char *log =
+		run->setup.logs ? xasprintf("%s/%s-%s.log", run->setup.logs, run->drill->name, logged_as)
+				: NULL;
+	struct guest_request request = {
+		.script = &phase->script, .alarms = alarms, .log = log, .show_fd = run->setup.show_fd
+	};
+
+	report_debug(report, "%s: %s", run->drill->name, logged_as);
+	return start(run, phase->boot, phase->append, &request, report, e);
+}
+
+int drill_check(struct drill_run *run, struct report *report, struct error *e)
+{
+	return run_phase(run, &run->drill->check, "check", &run->drill->symptoms, report, e);
+}
+
+int drill_break(struct drill_run *run, struct report *report, struct error *e)
+{
+	int r = run_phase(run, &run->drill->breaking, "break", NULL, report, e);
+
+	if (r < 0)
+		return r;
+	r = run_phase(run, &run->drill->check, "broken", &run->drill->symptoms, report, e);
+	if (r == -ECANCELED) /* what it is to show while it is broken */
+		return 0;
+	if (r == 0)
+		return error_text(e, EPROTO, "the machine is not broken: its check passes before the cure");
+	if (r != -EINTR)
+		error_prefix(e, "the machine is broken in another way than by one of its symptoms");
+	return r;
+}
+
+int drill_cure(struct drill_run *run, struct report *report, struct error *e)
+{
+	const struct drill_phase *cure = &run->drill->cure;
+	int r = cure->clean ? drill_clean(run, e) : 0;
+
+	if (r < 0 || cure->boot == DRILL_BOOT_NOTHING)
+		return r;
+	return run_phase(run, cure, "cure", NULL, report, e);
+}
+
+int drill_hand_over(struct drill_run *run, enum drill_boot boot, struct report *report, struct error *e)
+{
+	struct guest_request request = { .interactive = true };
+
+	return start(run, boot, NULL, &request, report, e);
+}

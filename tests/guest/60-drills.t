@@ -1,0 +1,70 @@
+#!/bin/bash
+# `lifeboat drill`: the machine breaks as the drill says, the cure cures it, and the clean machine stays as it was. A drill
+# that breaks nothing, breaks something else or does not cure fails, and says where.
+# needs: root uml uml_moo mmdebstrap sfdisk mke2fs jq
+# limit: 1800
+# shellcheck source=tests/guest/lib/guest.sh
+. "$TOP/tests/guest/lib/guest.sh"
+
+# Quick ones of each kind in every run, all of them in MATRIX=all.
+drills="fstab-typo lost-lvm degraded-raid"
+[ "${MATRIX:-}" != all ] || drills=$(LIFEBOAT_DATADIR=$TOP "$LIFEBOAT" drill --list | cut -d ' ' -f 1)
+plan $((13 + $(wc -w <<<"$drills")))
+
+# The machine is made once a fortnight for all runs on this host, as other tests' machines are.
+export XDG_CACHE_HOME=${LIFEBOAT_CACHE:-/var/cache/lifeboat} LIFEBOAT_DATADIR=$TOP
+mkdir -p "$XDG_CACHE_HOME/lifeboat/drills"
+find "$XDG_CACHE_HOME/lifeboat/drills" -mindepth 1 -maxdepth 1 -mtime +14 -exec rm -rf {} +
+
+for drill in $drills; do
+	ok "$drill: broken, cured, and the cure proven" "$LIFEBOAT" drill --log logs "$drill"
+done
+ok "the consoles are kept" test -s logs/fstab-typo-broken.log
+like "which show the symptom" "$(tr -d '\r' <logs/fstab-typo-broken.log)" "emergency mode"
+machine=$(ls -d "$XDG_CACHE_HOME"/lifeboat/drills/debian-*)
+ok "the clean machine is as it was made" sh -c "cd '$machine' && sha256sum -c --quiet SHA256SUMS"
+
+# variant NAME SED-SCRIPT: a drill like fstab-typo, changed. The rescue system checks it, which is quicker.
+variant() {
+	cat <<-'EOF' | sed "$2" >"$1.conf"
+		[drill]
+		title = The machine has no name
+		symptom = No such file
+		exercise = Give the machine a name.
+		[break]
+		boot = rescue
+		run = mount /dev/ubda1 /mnt && rm /mnt/etc/hostname && umount /mnt
+		[cure]
+		boot = rescue
+		run = mount /dev/ubda1 /mnt && echo ship >/mnt/etc/hostname && umount /mnt
+		[check]
+		boot = rescue
+		run = mount /dev/ubda1 /mnt && cat /mnt/etc/hostname
+		shows = ship
+	EOF
+}
+variant good ''
+"$LIFEBOAT" drill --json ./good.conf >good.json 2>good.err
+is "a drill of one's own passes, and says so as JSON" "$(jq -r '.[0].passed' good.json)" true
+variant unbroken 's/rm .mnt.etc.hostname/echo ship >\/mnt\/etc\/hostname/'
+"$LIFEBOAT" drill --json ./unbroken.conf >unbroken.json 2>unbroken.err
+is "what breaks nothing is exit status 1" $? 1
+is "and fails in break" "$(jq -r '.[0] | "\(.passed) \(.phase) \(.reason)"' unbroken.json)" \
+	"false break the machine is not broken: its check passes before the cure"
+variant other 's/symptom = .*/symptom = something else/'
+like "another failure than the symptom is none" "$("$LIFEBOAT" drill ./other.conf 2>&1)" \
+	"FAILED in break: the machine is broken in another way than by one of its symptoms: .*exit status 1"
+variant uncured 's/>.mnt.etc.hostname/>\/dev\/null/'
+like "what does not cure fails in check" "$("$LIFEBOAT" drill ./uncured.conf 2>&1)" \
+	"FAILED in check: .*uncured.conf:[0-9]*: run: the guest's console shows 'No such file'"
+
+# ---- refusals ----
+
+refuses "a drill that is none" 1 "no drill 'none'" "$LIFEBOAT" drill none
+variant typo 's/^boot = rescue/boot = recsue/'
+refuses "an error in a drill: file and line" 1 "typo.conf:6: bad value 'recsue' for 'boot'; expected machine or rescue" \
+	"$LIFEBOAT" drill ./typo.conf
+variant this 's/^title/machine = this\ntitle/'
+refuses "this machine's own backup" 1 "cannot be done yet" "$LIFEBOAT" drill ./this.conf
+refuses "--practise without a terminal" 2 "needs a terminal" "$LIFEBOAT" drill --practise good
+is "nothing remains" "$(find "$TMPDIR" -maxdepth 1 -name 'lifeboat*')" ""
