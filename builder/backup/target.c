@@ -14,7 +14,8 @@
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
-static const struct target_kind *const kinds[] = { &target_smb, &target_nfs, &target_file, &target_dev };
+static const struct target_kind *const kinds[] = { &target_smb, &target_nfs, &target_file, &target_dev,
+						   &target_disk };
 
 const struct target_kind *target_kind_find(const char *scheme)
 {
@@ -117,7 +118,8 @@ static int mount_longest(const struct target_kind *kind, const struct target_url
 			 struct error *e)
 {
 	_cleanup_(free) char *all = xasprintf("%s%s%s", u->share, *u->path ? "/" : "", u->path);
-	_cleanup_(free) char *source = xstrdup(all);
+	/* of a disk always all of it */
+	_cleanup_(free) char *source = xstrdup(kind->disk ? u->share : all);
 	int r = kind->mount(u, o, source, folder, e);
 
 	while (r == -ENOENT && o->write) {
@@ -275,6 +277,8 @@ int target_open(const char *url, const struct target_options *options, struct ta
 		r = mount_privately(kind, &u, &o, &t, &below, e);
 		if (r == 0)
 			r = open_below(t.mounted, below, &o, &t, e);
+		if (r == 0 && kind->disk)
+			r = kind->disk(&u, &t.disk, e);
 	}
 	if (r < 0)
 		return r;
@@ -354,6 +358,10 @@ int target_mount(const char *url, const struct target_options *options, const ch
 	if (kind->mount) {
 		_cleanup_(free) char *source = xasprintf("%s%s%s", u.share, *u.path ? "/" : "", u.path);
 
+		if (kind->disk && *u.path)
+			return error_text(e, EINVAL,
+					  "mount %s: without the folder: a disk is mounted as a whole",
+					  shown);
 		return kind->mount(&u, &o, source, folder, e);
 	}
 	if (mount(u.path, folder, NULL, MS_BIND, NULL) < 0)

@@ -1,6 +1,7 @@
 /* Where backups live: a URL, opened as a folder. One file per kind, registered in target.c.
  *
  *     smb://[user@]host[:port]/share[/path]   nfs://host[:port]/export[/path]   file:///path   dev:///dev/X
+ *     disk://UUID[/path]
  *
  * %XX stands for a byte that the URL cannot hold.
  */
@@ -13,9 +14,9 @@
 #include <sys/types.h>
 
 struct target_url {
-	char *scheme; /* smb, nfs, file, dev */
+	char *scheme; /* smb, nfs, file, dev, disk */
 	char *user, *host; /* NULL when there is none */
-	char *share; /* smb: the share; nfs: the whole path, with its slash: where the export ends only the
+	char *share; /* smb: the share; disk: the UUID; nfs: the whole path, with its slash: where the export ends only the
 		      * server knows; NULL otherwise */
 	char *path; /* smb: below the share, without outer slashes; "" when none. file, dev: the whole path */
 	unsigned port; /* 0: the default */
@@ -38,7 +39,7 @@ struct target {
 	char *shown; /* the URL without secrets, for messages */
 	int dirfd; /* the folder that holds HOST/SET folders; of a device, itself */
 	char *path; /* the same by path, in this process's mount namespace */
-	dev_t disk; /* file: the device number of the file system it is on; dev: its own; 0 for network targets */
+	dev_t disk; /* file: the device number of the file system it is on; dev, disk: its own; 0 for network targets */
 	struct tape *tape; /* dev: what is on it; NULL otherwise */
 	char *mounted; /* the mount point to be given back; NULL when nothing was mounted */
 	/* for target_reopen(), owned */
@@ -52,7 +53,7 @@ struct target {
  * first call), so that nothing stays behind whatever happens. */
 int target_open(const char *url, const struct target_options *options, struct target *ret,
 		struct report *report, struct error *e);
-/* Is it on a server, so that target_reopen() may help? */
+/* Was it mounted by us, from a server or a disk that may come back, so that target_reopen() may help? */
 static inline bool target_is_remote(const struct target *t)
 {
 	return t->mounted != NULL;

@@ -14,8 +14,10 @@ struct target_kind {
 	 * server has no such folder. NULL: the path is a folder of this machine. */
 	int (*mount)(const struct target_url *u, const struct target_options *o, const char *source,
 		     const char *folder, struct error *e);
+	/* Of a disk of this machine that is mounted: its number. NULL: the share is on a server. */
+	int (*disk)(const struct target_url *u, dev_t *ret, struct error *e);
 };
-extern const struct target_kind target_file, target_smb, target_nfs, target_dev;
+extern const struct target_kind target_file, target_smb, target_nfs, target_dev, target_disk;
 const struct target_kind *target_kind_find(const char *scheme); /* NULL: none */
 
 /* The URL as text, without secrets. The caller frees. */

@@ -193,7 +193,8 @@ int target_url_parse(const char *text, struct target_url *ret, struct error *e)
 
 	return error_text(e, EINVAL, "target '%s': %s; expected %s", shown, why,
 			  kind ? kind->form
-			       : "smb://host/share, nfs://host/export, file:///folder or dev:///dev/DEVICE");
+			       : "smb://host/share, nfs://host/export, file:///folder, disk://UUID or "
+				 "dev:///dev/DEVICE");
 }
 
 char *target_url_show(const struct target_url *u)
@@ -202,6 +203,10 @@ char *target_url_show(const struct target_url *u)
 	const char *host = u->host ? u->host : "";
 	bool v6 = strchr(host, ':');
 
+	if (streq(u->scheme, "disk")) { /* the host is the UUID */
+		strbuf_printf(&b, "disk://%s%s%s", host, *u->path ? "/" : "", u->path);
+		return b.data;
+	}
 	strbuf_printf(&b, "%s://%s%s%s%s%s", u->scheme, u->user ? u->user : "", u->user ? "@" : "",
 		      v6 ? "[" : "", host, v6 ? "]" : "");
 	if (u->port)

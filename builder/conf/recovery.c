@@ -103,7 +103,7 @@ static int is_address(const char *v)
 
 static bool begins_target(const char *v)
 {
-	static const char *const schemes[] = { "smb://", "nfs://", "file://", "dev:///" };
+	static const char *const schemes[] = { "smb://", "nfs://", "file://", "dev:///", "disk://" };
 
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++) {
 		const char *rest = str_after(v, schemes[i]);
@@ -235,7 +235,8 @@ static const struct row rows[] = {
 	{ "network", { "dns", "an IP address", is_host_address }, KIND_TEXT, AT(dns), NULL },
 	{ "backup",
 	  { "target",
-	    "smb://[user@]host/share[/path], nfs://host/export[/path], file:///path or dev:///dev/X",
+	    "smb://[user@]host/share[/path], nfs://host/export[/path], file:///path, disk://UUID[/path] "
+	    "or dev:///dev/X",
 	    is_target },
 	  KIND_TEXT,
 	  AT(target),

@@ -68,7 +68,7 @@ setting_take() {
 	interface=*[!0-9A-Za-z.:_-]* | interface=) return 1 ;;
 	interface=*) LB_INTERFACE=$2 ;;
 	target=*[!]0-9A-Za-z._~:/@%+=,\$#\&[-]*) return 1 ;;
-	target=smb://?* | target=nfs://?* | target=file:///* | target=dev:///*) LB_TARGET=$2 ;;
+	target=smb://?* | target=nfs://?* | target=file:///* | target=dev:///* | target=disk://?*) LB_TARGET=$2 ;;
 	recover=unattended) LB_UNATTENDED=yes ;;
 	recover=ask) LB_UNATTENDED=no ;;
 	then=poweroff | then=reboot | then=console) LB_THEN=$2 ;;

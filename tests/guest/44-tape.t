@@ -68,10 +68,13 @@ is "a stream is restored out of tar" "$(cd to && find . -type f ! -name restores
 	"$(cd from && find . -type f | sort | xargs -d '\n' -n 1 basename 2>/dev/null | sort | md5sum)"
 
 # Killed in the middle: what was there is there.
-"$tool" save "dev://$loop" - box root dump from 1M >/dev/null 2>&1 &
-sleep 0.3
-kill -KILL $!
-wait $! 2>/dev/null
+"$tool" save "dev://$loop" - box root dump from 1M >killed.out 2>&1 &
+busy=$!
+# the dump is asked for when the tape is held already
+until pgrep -P $busy -x dump >/dev/null || ! kill -0 $busy 2>/dev/null; do :; done
+kill -KILL $busy
+wait $busy 2>/dev/null
+is "it was killed before its end" "$(cat killed.out)" ""
 ok "after a kill the sets before it are whole" "$LIFEBOAT" verify --all "dev://$loop"
 ok "and the next one is written" "$tool" save "dev://$loop" - box root dump from 1M
 ok "whole" "$LIFEBOAT" verify "dev://$loop"

@@ -154,7 +154,8 @@ TEST(targets_are_split_where_another_begins)
 	CHECK_OK(load("[backup]\ntarget = file:///a, nfs://h/x\n", &c));
 	CHECK_ERROR(load("[backup]\ntarget = , nfs://h/x\n", &c),
 		    "/tmp/lifeboat-test-recovery.conf:2: bad value ', nfs://h/x' for 'target'; expected "
-		    "smb://[user@]host/share[/path], nfs://host/export[/path], file:///path or dev:///dev/X");
+		    "smb://[user@]host/share[/path], nfs://host/export[/path], file:///path, "
+		    "disk://UUID[/path] or dev:///dev/X");
 }
 
 static void check_keep(const char *text, int result, unsigned full, unsigned incremental)

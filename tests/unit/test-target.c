@@ -24,6 +24,11 @@ static const struct good goods[] = {
 	{ "smb://a%40b@nas/my%20share", "smb", "a@b", "nas", "my share", "", 0, "smb://a@b@nas/my share" },
 	{ "nfs://nas/srv/backup", "nfs", NULL, "nas", "/srv/backup", "", 0, NULL },
 	{ "nfs://nas:12049/e", "nfs", NULL, "nas", "/e", "", 12049, NULL },
+	{ "disk://1234-ABCD", "disk", NULL, "1234-ABCD", "1234-ABCD", "", 0, NULL },
+	{ "disk://0e4b8a66-0d7e-4d0c-b3c5-3ad0e3a8bd10/my/sets/", "disk", NULL,
+	  "0e4b8a66-0d7e-4d0c-b3c5-3ad0e3a8bd10", "0e4b8a66-0d7e-4d0c-b3c5-3ad0e3a8bd10", "my/sets", 0,
+	  "disk://0e4b8a66-0d7e-4d0c-b3c5-3ad0e3a8bd10/my/sets" },
+	{ "dev:///dev/sdx", "dev", NULL, NULL, NULL, "/dev/sdx", 0, NULL },
 	{ "file:///mnt/usb", "file", NULL, NULL, NULL, "/mnt/usb", 0, NULL },
 	{ "file:////mnt//usb/", "file", NULL, NULL, NULL, "/mnt/usb", 0, "file:///mnt/usb" },
 };
@@ -52,11 +57,16 @@ TEST(urls_are_taken_apart)
 }
 
 static const char *const bads[][2] = {
+	{ "disk:///x", "target 'disk:///x': it names no UUID; expected disk://UUID[/folder]" },
+	{ "disk://me@1234-ABCD",
+	  "target 'disk://me@1234-ABCD': a disk has neither user nor port; expected disk://UUID[/folder]" },
+	{ "dev://host/dev/sdx",
+	  "target 'dev://host/dev/sdx': a device of this machine has no host; expected dev:///dev/DEVICE" },
 	{ "backup", "target 'backup': it is not a URL; expected smb://host/share, nfs://host/export, "
-		    "file:///folder or dev:///dev/DEVICE" },
+		    "file:///folder, disk://UUID or dev:///dev/DEVICE" },
 	{ "ftp://x/y",
 	  "target 'ftp://x/y': its kind is unknown; expected smb://host/share, nfs://host/export, "
-	  "file:///folder or dev:///dev/DEVICE" },
+	  "file:///folder, disk://UUID or dev:///dev/DEVICE" },
 	{ "smb://nas",
 	  "target 'smb://nas': it names no share; expected smb://[user@]host[:port]/share[/folder]" },
 	{ "smb:///share", "target 'smb:///share': it names no host; expected "
