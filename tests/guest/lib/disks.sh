@@ -24,10 +24,14 @@ disk_plug() {
 		echo "${4:-512}" >"$core/attrib/block_size" && echo "$3" >"$core/wwn/vpd_unit_serial" && echo 1 >"$core/enable" &&
 		echo "$wwn" >"$port/nexus" && mkdir "$port/lun/lun_0" && ln -s "$core" "$port/lun/lun_0/disk" || return 1
 	disk_wwn[$3]=$wwn DISK=
-	for disk in /sys/block/sd*; do
-		[[ $before == *" $disk "* ]] || DISK=/dev/${disk##*/}
+	for _ in {1..100}; do # the kernel looks at it meanwhile
+		for disk in /sys/block/sd*; do
+			[[ $before == *" $disk "* ]] || DISK=/dev/${disk##*/}
+		done
+		[ -z "$DISK" ] || [ ! -b "$DISK" ] || [ "$(<"/sys/block/${DISK##*/}/size")" = 0 ] || return 0
+		sleep 0.1
 	done
-	[ -b "$DISK" ]
+	return 1
 }
 disk_number=0
 

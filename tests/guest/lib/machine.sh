@@ -76,20 +76,30 @@ in_machine() {
 
 # ---- up and down ----
 
+# layers_running: is a mapping or an array there? A stopped array may stay for a while, with no size.
+layers_running() {
+	local size
+	[ -z "$(echo /sys/block/dm-*)" ] || return 0
+	for size in /sys/block/md*/size; do
+		[ "$(<"$size")" = 0 ] || return 0
+	done
+	return 1
+}
+
 # machine_down: everything off, whatever it is, so that the disks can be pulled.
 machine_down() {
 	local map name
 	swapoff -a
 	! mountpoint -q "$R" || umount -R "$R"
 	for _ in 1 2 3 4; do
-		[ -n "$(echo /sys/block/{dm-,md}[0-9]*)" ] || return 0
+		layers_running || return 0
 		! grep -qs ^LVM- /dev/null /sys/block/dm-*/dm/uuid || lvm vgchange -qq -an
 		for map in /sys/block/dm-*; do
 			[ -z "$(echo "$map"/holders/*)" ] && read -r name <"$map/dm/name" && dmsetup remove "$name"
 		done
 		[ -z "$(echo /sys/block/md*)" ] || mdadm --stop --scan
 	done
-	[ -z "$(echo /sys/block/{dm-,md}[0-9]*)" ] || { lsblk; return 1; }
+	! layers_running || { lsblk; return 1; }
 } 2>&1
 
 # nodes: prints each block device of the machine once and the type of its content ("-": none), disk by disk.
