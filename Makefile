@@ -12,7 +12,7 @@ CFLAGS ?= -O2 -g
 VERSION := 0.1
 
 packages := libarchive blkid fdisk libkmod libelf libzstd zlib liblz4 liblzma libisoburn-1 libisofs-1 \
-	    libburn-1 libcrypto mount ext2fs com_err inih jansson
+	    libburn-1 libcrypto mount ext2fs com_err inih jansson libbtrfsutil
 warnings := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	    -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wno-missing-field-initializers
 all_cflags := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Ibuilder $(warnings) \

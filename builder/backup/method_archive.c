@@ -17,7 +17,9 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
+#include <sys/ioctl.h>
 #include <sys/statfs.h>
 
 #define DELETED_METHOD "deleted"
@@ -127,6 +129,25 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
+/* Of a btrfs the attribute says how it is compressed; the flags are only its shadow, and set by themselves they would
+ * choose another way. */
+static void drop_compression_flags(struct archive_entry *h)
+{
+	const char *name;
+	unsigned long set, clear;
+	const void *value;
+	size_t len;
+
+	archive_entry_fflags(h, &set, &clear);
+	if (!(set & (FS_COMPR_FL | FS_NOCOMP_FL)))
+		return;
+	(void)archive_entry_xattr_reset(h); /* how many */
+	while (archive_entry_xattr_next(h, &name, &value, &len) == ARCHIVE_OK)
+		if (streq(name, "btrfs.compression"))
+			archive_entry_set_fflags(h, set & ~(unsigned long)(FS_COMPR_FL | FS_NOCOMP_FL),
+						 clear);
+}
+
 /* The header of the file that is open at `fd`, or, for what cannot be opened, of the one at `at`. */
 static int make_header(struct saving *s, const struct walked *file, int fd, const char *at, const char *path,
 		       struct error *e)
@@ -137,6 +158,7 @@ static int make_header(struct saving *s, const struct walked *file, int fd, cons
 	archive_entry_set_pathname(h, file->path);
 	if (archive_read_disk_entry_from_file(s->disk, h, fd, &file->st) < ARCHIVE_OK)
 		return error_text(e, EIO, "read %s: %s", path, archive_error_string(s->disk));
+	drop_compression_flags(h);
 	/* Reading a file changes it, and this program cannot set the other two. */
 	archive_entry_unset_atime(h);
 	archive_entry_unset_ctime(h);
@@ -421,6 +443,61 @@ static int keeps_owners(const char *folder, bool *ret, struct error *e)
 	return 0;
 }
 
+/* A file that btrfs must not copy on write has to be so before it gets its first byte: it inherits that from its
+ * folder, which is told so for the moment. */
+static int set_nocow(const struct restoring *r, const char *folder, bool on, bool *ret_changed,
+		     struct error *e)
+{
+	_cleanup_(fd) int root = open(*r->folder ? r->folder : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(fd) int fd = root < 0 ? -1 : open_inside(root, folder, O_RDONLY | O_DIRECTORY);
+	unsigned flags;
+
+	*ret_changed = false;
+	if (fd < 0 || ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		return error_errno(e, errno, "read the flags of %s/%s", r->folder, folder);
+	if (!(flags & FS_NOCOW_FL) == !on)
+		return 0;
+	flags ^= FS_NOCOW_FL;
+	if (ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0)
+		return errno == EOPNOTSUPP || errno == ENOTTY || errno == EINVAL
+			       ? 0 /* another kind of file system, which has no such thing */
+			       : error_errno(e, errno, "set the flags of %s/%s", r->folder, folder);
+	*ret_changed = true;
+	return 0;
+}
+
+static int extract(struct restoring *r, struct archive_entry *entry, const char *full, struct error *e)
+{
+	if (archive_read_extract2(r->in, entry, r->disk) == ARCHIVE_OK)
+		return 0;
+	/* libarchive leaves the reason with the one or the other */
+	const char *why = archive_error_string(r->in);
+
+	return error_text(e, EIO, "restore %s: %s: %s", r->name, full,
+			  why ? why : archive_error_string(r->disk));
+}
+
+static int extract_nocow(struct restoring *r, struct archive_entry *entry, const char *path, const char *full,
+			 struct error *e)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_(free) char *folder = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
+	bool changed;
+	int code = set_nocow(r, folder, true, &changed, e);
+
+	if (code == 0)
+		code = extract(r, entry, full, e);
+	return code == 0 && changed ? set_nocow(r, folder, false, &changed, e) : code;
+}
+
+static bool is_nocow(struct archive_entry *entry)
+{
+	unsigned long set, clear;
+
+	archive_entry_fflags(entry, &set, &clear);
+	return set & FS_NOCOW_FL && archive_entry_filetype(entry) == AE_IFREG;
+}
+
 static int restore_entry(struct restoring *r, struct archive_entry *entry, struct error *e)
 {
 	const char *path = archive_entry_pathname(entry), *link = archive_entry_hardlink(entry);
@@ -432,19 +509,13 @@ static int restore_entry(struct restoring *r, struct archive_entry *entry, struc
 	if (streq(path, "./") && archive_entry_mtime_is_set(entry))
 		r->root_times[1] =
 			(struct timespec) { archive_entry_mtime(entry), archive_entry_mtime_nsec(entry) };
-	_cleanup_(free) char *full = xasprintf("%s/%s", r->folder, path);
+	_cleanup_(free) char *below = xstrdup(path), *full = xasprintf("%s/%s", r->folder, path);
 	_cleanup_(free) char *target = link ? xasprintf("%s/%s", r->folder, link) : NULL;
 
 	archive_entry_copy_pathname(entry, full);
 	if (target)
 		archive_entry_copy_hardlink(entry, target);
-	if (archive_read_extract2(r->in, entry, r->disk) == ARCHIVE_OK)
-		return 0;
-	/* libarchive leaves the reason with the one or the other */
-	const char *why = archive_error_string(r->in);
-
-	return error_text(e, EIO, "restore %s: %s: %s", r->name, full,
-			  why ? why : archive_error_string(r->disk));
+	return is_nocow(entry) ? extract_nocow(r, entry, below, full, e) : extract(r, entry, full, e);
 }
 
 /* An archive ends with its mark; behind that stands what fills the last block. */

@@ -6,6 +6,7 @@
 #include "cmd/by_hand.h"
 #include "cmd/prune.h"
 #include "cmd/target_arg.h"
+#include "machine/btrfs.h"
 #include "machine/machine_conf.h"
 #include "machine/survey.h"
 
@@ -41,7 +42,22 @@ DEFINE_CLEANUP(job, struct job, job_free)
 
 static bool chosen(const struct device *d)
 {
-	return d->content.stream && d->content.method && d->content.mountpoint;
+	return d->content.stream && d->content.method &&
+	       (d->content.mountpoint || d->kind == DEVICE_SUBVOLUME);
+}
+
+/* What --only and messages call it: a subvolume need not be mounted by itself. */
+static const char *place(const struct device *d)
+{
+	return d->content.mountpoint ? d->content.mountpoint : d->name;
+}
+
+/* All subvolumes of a btrfs share what is counted of the whole: it is the top level's. */
+static uint64_t used(const struct device *d)
+{
+	if (d->kind != DEVICE_SUBVOLUME)
+		return d->content.used;
+	return streq(d->subvolume.path, "/") ? d->parent->content.used : 0;
 }
 
 /* What is not wanted gets no stream, in machine.conf too. */
@@ -54,13 +70,13 @@ static int choose(struct job *j, struct error *e)
 
 		if (!chosen(d))
 			continue;
-		strlist_add(&known, d->content.mountpoint);
-		if (j->only.count && !strlist_has(&j->only, d->content.mountpoint)) {
+		strlist_add(&known, place(d));
+		if (j->only.count && !strlist_has(&j->only, place(d))) {
 			free(TAKE_PTR(d->content.stream));
 			free(TAKE_PTR(d->content.method));
 			continue;
 		}
-		j->total += d->content.used;
+		j->total += used(d);
 		j->count++;
 	}
 	_cleanup_(free) char *names = strlist_join(&known, ", ");
@@ -81,18 +97,20 @@ static int check_disk(struct job *j, const struct target *target, struct error *
 
 		if (!chosen(d) || !target->disk)
 			continue;
-		if (stat(d->content.mountpoint, &st) < 0)
+		if (d->kind == DEVICE_SUBVOLUME)
+			st.st_dev = d->now.devno;
+		else if (stat(d->content.mountpoint, &st) < 0)
 			return error_errno(e, errno, "look at %s", d->content.mountpoint);
 		if (st.st_dev == target->disk)
 			return error_text(e, EINVAL,
 					  "%s lies on %s, which is to be backed up: choose another disk",
-					  target->shown, d->content.mountpoint);
+					  target->shown, place(d));
 		dev_t disk = block_disk(st.st_dev);
 
 		if (disk && disk == block_disk(target->disk))
 			report_warn(&j->c->report,
 				    "%s lies on the same disk as %s, and is lost together with it",
-				    target->shown, d->content.mountpoint);
+				    target->shown, place(d));
 	}
 	return 0;
 }
@@ -144,7 +162,8 @@ static void tell_live(struct job *j)
 		const struct device *d = j->machine.devices[i];
 		struct statvfs fs;
 
-		if (chosen(d) && statvfs(d->content.mountpoint, &fs) == 0 && !(fs.f_flag & ST_RDONLY))
+		if (chosen(d) && d->content.mountpoint && statvfs(d->content.mountpoint, &fs) == 0 &&
+		    !(fs.f_flag & ST_RDONLY))
 			strlist_add(&live, d->content.mountpoint);
 	}
 	_cleanup_(free) char *names = strlist_join(&live, ", ");
@@ -180,6 +199,27 @@ static int add_by_hand(struct job *j, struct set_writer *w, struct error *e)
 	return set_add_file(w, "RECOVER.txt", text.data, text.len, e);
 }
 
+/* Where it is mounted, or, where it is not or another lies over it, through the top level of its btrfs. */
+static int save_subvolume(struct job *j, struct set_writer *w, const struct device *d, struct error *e)
+{
+	const struct content *c = &d->content;
+	struct stat st;
+
+	if (c->mountpoint && stat(c->mountpoint, &st) == 0 && st.st_dev == d->now.devno)
+		return set_save_filesystem(w, c->stream, c->method, c->mountpoint, d->now.devno,
+					   d->parent->content.used, &j->c->report, e);
+	_cleanup_(fd) int fd = -1;
+	int r = btrfs_open(d, &fd, e);
+	_cleanup_(free) char *path = xasprintf("/proc/self/fd/%d/.", fd);
+
+	if (r == 0)
+		r = set_save_filesystem(w, c->stream, c->method, path, d->now.devno, d->parent->content.used,
+					&j->c->report, e);
+	if (r < 0)
+		error_prefix(e, "subvolume %s of %s", d->subvolume.path, d->parent->name);
+	return r;
+}
+
 static int write_set(struct job *j, struct set_writer *w, char **ret_name, struct error *e)
 {
 	int r = add_machine_conf(j, w, e);
@@ -188,7 +228,9 @@ static int write_set(struct job *j, struct set_writer *w, char **ret_name, struc
 		const struct device *d = j->machine.devices[i];
 		const struct content *c = &d->content;
 
-		if (chosen(d))
+		if (chosen(d) && d->kind == DEVICE_SUBVOLUME)
+			r = save_subvolume(j, w, d, e);
+		else if (chosen(d))
 			r = set_save_filesystem(w, c->stream, c->method, c->mountpoint, d->now.devno, c->used,
 						&j->c->report, e);
 	}

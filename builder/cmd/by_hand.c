@@ -1,5 +1,7 @@
 #include "cmd/by_hand.h"
 
+#include "machine/btrfs.h"
+
 #include <ctype.h>
 
 /* ---- words for the shell ---- */
@@ -51,6 +53,10 @@ static void node(struct strbuf *b, const struct device *d)
 		_cleanup_(free) char *layer = device_node(d);
 
 		quote(b, layer);
+		return;
+	}
+	if (d->kind == DEVICE_SUBVOLUME) {
+		node(b, d->parent);
 		return;
 	}
 	_cleanup_(free) char *name = variable(d->parent ? d->parent : d);
@@ -265,11 +271,47 @@ static void put_xfs(struct strbuf *b, const struct content *c)
 	option(b, "-L", c->label);
 }
 
+static void put_btrfs(struct strbuf *b, const struct content *c)
+{
+	strbuf_puts(b, "mkfs.btrfs -q -f");
+	option(b, "--csum", key_values_get(&c->parameters, "checksum"));
+	option(b, "-n", key_values_get(&c->parameters, "node-size"));
+	option(b, "-U", c->uuid);
+	option(b, "-L", c->label);
+}
+
+/* The commands that make the subvolumes of the fresh btrfs on `d`, through its top level. */
+static void put_subvolumes(struct strbuf *b, const struct machine *m, const struct device *d)
+{
+	strbuf_puts(b, "mkdir -p /mnt/top && mount -o subvolid=5 ");
+	node(b, d);
+	strbuf_puts(b, " /mnt/top\n");
+	for (size_t i = 0; i < m->count; i++) {
+		const struct device *s = m->devices[i];
+
+		if (s->kind != DEVICE_SUBVOLUME || s->parent != d || streq(s->subvolume.path, "/"))
+			continue;
+		_cleanup_(free) char *path = xasprintf("/mnt/top%s", s->subvolume.path);
+		_cleanup_(free) char *folder = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+
+		strbuf_puts(b, "mkdir -p ");
+		quote(b, folder);
+		strbuf_puts(b, " && btrfs subvolume create ");
+		quote(b, path);
+		if (s->subvolume.is_default) {
+			strbuf_puts(b, " && btrfs subvolume set-default ");
+			quote(b, path);
+		}
+		strbuf_puts(b, "\n");
+	}
+	strbuf_puts(b, "umount /mnt/top\n");
+}
+
 static const struct {
 	const char *type;
 	void (*put)(struct strbuf *b, const struct content *c);
-} makers[] = { { "ext2", put_ext },  { "ext3", put_ext },  { "ext4", put_ext },
-	       { "swap", put_swap }, { "vfat", put_vfat }, { "xfs", put_xfs } };
+} makers[] = { { "btrfs", put_btrfs }, { "ext2", put_ext },  { "ext3", put_ext }, { "ext4", put_ext },
+	       { "swap", put_swap },   { "vfat", put_vfat }, { "xfs", put_xfs } };
 
 static void put_filesystems(struct strbuf *b, const struct machine *m)
 {
@@ -277,13 +319,16 @@ static void put_filesystems(struct strbuf *b, const struct machine *m)
 	for (size_t i = 0; i < m->count; i++) {
 		const struct content *c = &m->devices[i]->content;
 
-		for (size_t j = 0; c->type && j < sizeof(makers) / sizeof(*makers); j++) {
+		for (size_t j = 0;
+		     c->type && c->kind != CONTENT_SUBVOLUME && j < sizeof(makers) / sizeof(*makers); j++) {
 			if (!streq(makers[j].type, c->type))
 				continue;
 			makers[j].put(b, c);
 			strbuf_puts(b, " ");
 			node(b, m->devices[i]);
 			strbuf_puts(b, "\n");
+			if (streq(c->type, "btrfs"))
+				put_subvolumes(b, m, m->devices[i]);
 		}
 	}
 	strbuf_puts(b, "\n");
@@ -293,13 +338,21 @@ static void put_filesystems(struct strbuf *b, const struct machine *m)
 
 static int by_mountpoint(const void *a, const void *b)
 {
-	return strcmp((*(const struct device *const *)a)->content.mountpoint,
-		      (*(const struct device *const *)b)->content.mountpoint);
+	const char *m = (*(const struct device *const *)a)->content.mountpoint;
+	const char *n = (*(const struct device *const *)b)->content.mountpoint;
+
+	if (m && n)
+		return strcmp(m, n);
+	return m ? -1 : n ? 1 : 0;
 }
 
-/* Where it is mounted meanwhile. The caller frees. */
-static char *below_root(const struct content *c)
+/* Where it is mounted meanwhile: a subvolume without a place of its own beside the others. The caller frees. */
+static char *below_root(const struct device *d)
 {
+	const struct content *c = &d->content;
+
+	if (!c->mountpoint)
+		return xasprintf("/mnt/hd.%s", d->name);
 	return xasprintf("/mnt/hd%s", streq(c->mountpoint, "/") ? "" : c->mountpoint);
 }
 
@@ -413,12 +466,22 @@ static const struct device **list_mounted(const struct machine *m, size_t *ret_c
 	for (size_t i = 0; i < m->count; i++) {
 		const struct content *c = &m->devices[i]->content;
 
-		if (c->kind == CONTENT_FILESYSTEM && c->mountpoint && *c->mountpoint == '/')
+		if ((c->kind == CONTENT_FILESYSTEM && c->mountpoint && *c->mountpoint == '/') ||
+		    (c->kind == CONTENT_SUBVOLUME && (c->mountpoint || c->stream)))
 			mounted[count++] = m->devices[i];
 	}
 	qsort(mounted, count, sizeof(*mounted), by_mountpoint);
 	*ret_count = count;
 	return mounted;
+}
+
+static void put_seal(struct strbuf *b, const struct device *d, const char *folder)
+{
+	if (!d->subvolume.read_only)
+		return;
+	strbuf_puts(b, "btrfs property set ");
+	quote(b, folder);
+	strbuf_puts(b, " ro true\n");
 }
 
 static void put_streams(struct strbuf *b, const struct machine *m, const struct source *s)
@@ -434,20 +497,27 @@ static void put_streams(struct strbuf *b, const struct machine *m, const struct 
 		"#    GNU tar does not put it back.\n\n");
 	for (size_t i = 0; i < count; i++) {
 		const struct content *c = &mounted[i]->content;
-		_cleanup_(free) char *folder = below_root(c);
+		_cleanup_(free) char *folder = below_root(mounted[i]);
 
 		strbuf_puts(b, "mkdir -p ");
 		quote(b, folder);
-		strbuf_puts(b, "\nmount ");
+		strbuf_puts(b, "\nmount");
+		if (mounted[i]->kind == DEVICE_SUBVOLUME) {
+			_cleanup_(free) char *data = btrfs_mount_data(mounted[i]);
+
+			option(b, "-o", data);
+		}
+		strbuf_puts(b, " ");
 		node(b, mounted[i]);
 		strbuf_puts(b, " ");
 		quote(b, folder);
 		strbuf_puts(b, "\n");
 		if (c->stream && has_stream(s, "", c->stream, c->method)) {
 			put_restore(b, s, c, folder);
+			put_seal(b, mounted[i], folder);
 		} else {
 			strbuf_puts(b, "# ");
-			remark(b, c->mountpoint);
+			remark(b, c->mountpoint ? c->mountpoint : mounted[i]->name);
 			strbuf_puts(b, " was not backed up.\n");
 		}
 		strbuf_puts(b, "\n");
@@ -502,13 +572,15 @@ static void put_end(struct strbuf *b, const struct machine *m)
 	_cleanup_(free) const struct device **mounted = list_mounted(m, &count);
 
 	strbuf_puts(b, "# 7. Done. Remove the rescue medium and reboot.\n\n");
-	if (count && streq(mounted[0]->content.mountpoint, "/")) {
-		strbuf_puts(b, "umount -R /mnt/hd\n");
-		return;
-	}
-	while (count > 0) {
-		_cleanup_(free) char *folder = below_root(&mounted[--count]->content);
+	bool has_root = count && mounted[0]->content.mountpoint && streq(mounted[0]->content.mountpoint, "/");
 
+	if (has_root)
+		strbuf_puts(b, "umount -R /mnt/hd\n");
+	while (count > 0) {
+		_cleanup_(free) char *folder = below_root(mounted[--count]);
+
+		if (has_root && mounted[count]->content.mountpoint)
+			continue;
 		strbuf_puts(b, "umount ");
 		quote(b, folder);
 		strbuf_puts(b, "\n");

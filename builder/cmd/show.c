@@ -88,10 +88,24 @@ static json_t *partition_json(const struct device *d)
 	return o;
 }
 
+static json_t *subvolume_json(const struct device *d)
+{
+	json_t *o = json_object();
+
+	set_text(o, "name", d->name);
+	set_text(o, "filesystem", d->parent->name);
+	set_text(o, "path", d->subvolume.path);
+	set_text(o, "snapshot_of", d->subvolume.snapshot_of);
+	(void)json_object_set_new(o, "default", json_boolean(d->subvolume.is_default)); /* as above */
+	(void)json_object_set_new(o, "read_only", json_boolean(d->subvolume.read_only)); /* as above */
+	set_content(o, &d->content);
+	return o;
+}
+
 static json_t *machine_json(const struct machine *m)
 {
 	json_t *o = json_object(), *disks = json_array(), *partitions = json_array();
-	json_t *entries = json_array(), *names = json_array();
+	json_t *entries = json_array(), *names = json_array(), *subvolumes = json_array();
 
 	for (size_t i = 0; i < m->boot_disks.count; i++)
 		(void)json_array_append_new(names,
@@ -109,6 +123,8 @@ static json_t *machine_json(const struct machine *m)
 	for (size_t i = 0; i < m->count; i++)
 		if (m->devices[i]->kind == DEVICE_DISK)
 			(void)json_array_append_new(disks, disk_json(m->devices[i])); /* only memory */
+		else if (m->devices[i]->kind == DEVICE_SUBVOLUME)
+			(void)json_array_append_new(subvolumes, subvolume_json(m->devices[i])); /* same */
 		else
 			(void)json_array_append_new(partitions, partition_json(m->devices[i])); /* same */
 	for (size_t i = 0; i < m->boot_entry_count; i++) {
@@ -122,6 +138,7 @@ static json_t *machine_json(const struct machine *m)
 	(void)json_object_set_new(o, "boot_entries", entries); /* same */
 	(void)json_object_set_new(o, "disks", disks); /* same */
 	(void)json_object_set_new(o, "partitions", partitions); /* same */
+	(void)json_object_set_new(o, "subvolumes", subvolumes); /* same */
 	return o;
 }
 
@@ -148,6 +165,7 @@ static const char *const step_names[] = {
 	[STEP_TABLE] = "table",
 	[STEP_MKFS] = "mkfs",
 	[STEP_MKSWAP] = "mkswap",
+	[STEP_SUBVOLUMES] = "subvolumes",
 	[STEP_MOUNT] = "mount",
 	[STEP_RESTORE] = "restore",
 	[STEP_MEND] = "mend",

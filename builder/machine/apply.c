@@ -2,6 +2,7 @@
  * recovered system is in mend.c, how disks are written in disk.c. */
 #include "machine/apply.h"
 
+#include "machine/btrfs.h"
 #include "machine/disk.h"
 #include "machine/fs.h"
 #include "machine/mend.h"
@@ -139,7 +140,7 @@ static int run_table(struct run *run, const struct step *s, struct error *e)
 /* The programs below get a name, not a descriptor. */
 static int check_node(const struct run *run, const struct step *s, struct error *e)
 {
-	const struct device *d = s->device;
+	const struct device *d = s->device->kind == DEVICE_SUBVOLUME ? s->device->parent : s->device;
 
 	return disk_check_node(run->fds[mapping_index(run, device_disk(d))], s->node,
 			       d->kind == DEVICE_PARTITION ? d->number : 0, e);
@@ -150,6 +151,13 @@ static int run_make(struct run *run, const struct step *s, struct error *e)
 	int r = check_node(run, s, e);
 
 	return r < 0 ? r : fs_find(s->device->content.type)->make(s->node, &s->device->content, e);
+}
+
+static int run_subvolumes(struct run *run, const struct step *s, struct error *e)
+{
+	int r = check_node(run, s, e);
+
+	return r < 0 ? r : btrfs_make_subvolumes(&run->plan->machine, s->device, s->node, e);
 }
 
 static int run_mount(struct run *run, const struct step *s, struct error *e)
@@ -166,6 +174,8 @@ static int run_restore(struct run *run, const struct step *s, struct error *e)
 
 	if (r == 0 && s->device->content.mountpoint && streq(s->device->content.mountpoint, "/"))
 		r = recovered_make_folders(&run->root, e);
+	if (r == 0 && s->device->kind == DEVICE_SUBVOLUME)
+		r = btrfs_seal(s->device, folder, e);
 	return r;
 }
 
@@ -255,6 +265,7 @@ static const struct {
 	[STEP_TABLE] = { run_table, true, again_table },
 	[STEP_MKFS] = { run_make, true, again_make },
 	[STEP_MKSWAP] = { run_make, true, again_make },
+	[STEP_SUBVOLUMES] = { run_subvolumes, true, NULL },
 	[STEP_MOUNT] = { run_mount, false, run_mount },
 	[STEP_RESTORE] = { run_restore, true, NULL },
 	[STEP_MEND] = { run_mend, true, NULL },

@@ -180,6 +180,26 @@ static int check_volume(const struct check *c, const struct device *d)
 	return 0;
 }
 
+/* Two devices want one mount point or one stream. */
+static int check_places(const struct check *c, size_t index, const char *kind)
+{
+	const struct device *d = c->m->devices[index];
+
+	for (size_t i = 0; i < index; i++) {
+		const struct content *a = &c->m->devices[i]->content, *b = &d->content;
+
+		if (a->mountpoint && b->mountpoint && streq(a->mountpoint, b->mountpoint))
+			return ini_error(c->ini, line_of(c, kind, d->name, "mountpoint"), c->e,
+					 "'%s' is the mount point of %s too; expected another", b->mountpoint,
+					 c->m->devices[i]->name);
+		if (a->stream && b->stream && streq(a->stream, b->stream))
+			return ini_error(c->ini, line_of(c, kind, d->name, "stream"), c->e,
+					 "'%s' is the stream of %s too; expected another", b->stream,
+					 c->m->devices[i]->name);
+	}
+	return 0;
+}
+
 static int check_content(const struct check *c, size_t index)
 {
 	const struct device *d = c->m->devices[index];
@@ -196,19 +216,7 @@ static int check_content(const struct check *c, size_t index)
 				 "more is used than %s holds (%" PRIu64 " of %" PRIu64
 				 " bytes); expected less",
 				 d->name, d->content.used, d->size);
-	for (size_t i = 0; i < index; i++) {
-		const struct content *a = &c->m->devices[i]->content, *b = &d->content;
-
-		if (a->mountpoint && b->mountpoint && streq(a->mountpoint, b->mountpoint))
-			return ini_error(c->ini, line_of(c, kind, d->name, "mountpoint"), c->e,
-					 "'%s' is the mount point of %s too; expected another", b->mountpoint,
-					 c->m->devices[i]->name);
-		if (a->stream && b->stream && streq(a->stream, b->stream))
-			return ini_error(c->ini, line_of(c, kind, d->name, "stream"), c->e,
-					 "'%s' is the stream of %s too; expected another", b->stream,
-					 c->m->devices[i]->name);
-	}
-	return 0;
+	return check_places(c, index, kind);
 }
 
 int machine_check(const struct machine *m, const struct ini *ini, struct error *e)
@@ -231,6 +239,8 @@ int machine_check(const struct machine *m, const struct ini *ini, struct error *
 			r = check_volume(&c, d);
 		if (r == 0 && (d->content.kind == CONTENT_FILESYSTEM || d->content.kind == CONTENT_SWAP))
 			r = check_content(&c, i);
+		else if (r == 0 && d->kind == DEVICE_SUBVOLUME)
+			r = check_places(&c, i, "subvolume");
 	}
 	return r;
 }

@@ -49,6 +49,10 @@ int conf_parse_group(const struct conf_parse *p);
 int conf_parse_volume(const struct conf_parse *p);
 /* The other way round. */
 void conf_put_layer(struct ini *ini, const struct device *d);
+/* conf_subvolume.c */
+extern const struct ini_key conf_subvolume_keys[];
+int conf_parse_subvolume(const struct conf_parse *p);
+void conf_put_subvolume(struct ini *ini, const struct device *d);
 /* What every content has, and what the file systems of that kind add. The caller frees. */
 struct ini_key *conf_content_keys(enum content_kind kind);
 int conf_parse_content(const struct conf_parse *p);

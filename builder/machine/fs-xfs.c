@@ -159,24 +159,14 @@ static uint32_t features_at(const struct superblock *s, enum where where)
 
 /* ---- describing ---- */
 
-/* While it is mounted, XFS writes past the cache of the block device, so what that says may be old. */
 static int read_superblock(const char *node, struct superblock *ret, struct error *e)
 {
-	enum { one = 4096 }; /* a sector of any disk */
-	_cleanup_(fd) int fd = open(node, O_RDONLY | O_DIRECT | O_CLOEXEC);
-	_cleanup_(free) void *data = NULL;
+	char block[4096] = { 0 };
+	int r = fs_read_block(node, 0, block, e);
 
-	if (fd < 0 && errno == EINVAL) /* a file where there is no such thing */
-		fd = open(node, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return error_errno(e, errno, "open %s", node);
-	if (posix_memalign(&data, one, one) != 0)
-		return error_errno(e, ENOMEM, "read %s", node);
-	ssize_t n = pread_full(fd, data, one, 0);
-
-	if (n != one)
-		return error_errno(e, n < 0 ? (int)-n : EIO, "read %s", node);
-	memcpy(ret, data, sizeof(*ret));
+	if (r < 0)
+		return r;
+	memcpy(ret, block, sizeof(*ret));
 	return 0;
 }
 
@@ -383,8 +373,8 @@ static void xfs_resize(struct content *c, uint64_t old_size, uint64_t new_size)
 	uint64_t log = content_number(c, "log-blocks"), before = group,
 		 least_group = least_group_mib * mib / xfs_block_size(c);
 
-	(void)old_size; /* the file system need not have filled its device */
-	if (!blocks || wanted >= blocks || !wanted || !group || group > blocks)
+	/* it need not have filled its device */
+	if (!blocks || (wanted >= blocks && new_size <= old_size) || !wanted || !group || group > blocks)
 		return;
 	uint64_t groups = (blocks - 1) / group + 1, most = groups < 4 ? groups : 4;
 
@@ -394,6 +384,8 @@ static void xfs_resize(struct content *c, uint64_t old_size, uint64_t new_size)
 		wanted -= wanted % group; /* mkfs.xfs makes no smaller one */
 	content_set_number(c, "blocks", wanted);
 	content_set_number(c, "group-blocks", group);
+	if (wanted >= blocks)
+		return; /* the log stays where it was, as xfs_growfs(8) leaves it */
 	if (group < before && log > group / 4 * 3)
 		content_set_number(c, "log-blocks", group / 4 * 3); /* it lies within a group */
 	content_set_number(c, "log-group", ((wanted - 1) / group + 1) / 2); /* as mkfs.xfs does */
@@ -415,11 +407,7 @@ static uint64_t sector_size(const char *node, const struct content *c)
 
 static bool has_feature(const struct content *c, const char *name)
 {
-	const char *all = key_values_get(&c->parameters, "features");
-	_cleanup_(strlist) struct strlist words = { 0 };
-
-	strlist_add_words(&words, all ? all : "");
-	return strlist_has(&words, name);
+	return content_has_word(c, "features", name);
 }
 
 static void add_option(struct strlist *argv, const char *flag, const char *name, uint64_t value)

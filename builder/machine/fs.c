@@ -1,9 +1,12 @@
 #include "machine/fs.h"
 
+#include "base/fs.h"
+
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 
-const struct fs_ops *const fs_all[] = { &fs_ext, &fs_swap, &fs_vfat, &fs_xfs, NULL };
+const struct fs_ops *const fs_all[] = { &fs_btrfs, &fs_ext, &fs_swap, &fs_vfat, &fs_xfs, NULL };
 
 const struct fs_ops *fs_find(const char *type)
 {
@@ -40,6 +43,35 @@ int check_number(const char *value)
 	uint64_t ignored;
 
 	return parse_u64(value, &ignored);
+}
+
+int fs_read_block(const char *node, uint64_t offset, void *ret, struct error *e)
+{
+	enum { one = 4096 }; /* a sector of any disk */
+	_cleanup_(fd) int fd = open(node, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	_cleanup_(free) void *data = NULL;
+
+	if (fd < 0 && errno == EINVAL) /* a file where there is no such thing */
+		fd = open(node, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", node);
+	if (posix_memalign(&data, one, one) != 0)
+		return error_errno(e, ENOMEM, "read %s", node);
+	ssize_t n = pread_full(fd, data, one, (off_t)offset);
+
+	if (n != one)
+		return error_errno(e, n < 0 ? (int)-n : EIO, "read %s", node);
+	memcpy(ret, data, one);
+	return 0;
+}
+
+bool content_has_word(const struct content *c, const char *key, const char *name)
+{
+	const char *all = key_values_get(&c->parameters, key);
+	_cleanup_(strlist) struct strlist words = { 0 };
+
+	strlist_add_words(&words, all ? all : "");
+	return strlist_has(&words, name);
 }
 
 uint64_t content_number(const struct content *c, const char *key)

@@ -42,12 +42,17 @@ extern const struct fs_ops *const fs_all[];
 /* "ext2, ext3, ext4, vfat": the names of the given kind. The caller frees. */
 char *fs_names(enum content_kind kind);
 
-extern const struct fs_ops fs_ext, fs_swap, fs_vfat, fs_xfs;
+extern const struct fs_ops fs_btrfs, fs_ext, fs_swap, fs_vfat, fs_xfs;
 
 /* Checks of values, 0 or -EINVAL: 8-4-4-4-12 hexadecimal digits; a decimal number. */
 int check_uuid(const char *value);
 int check_number(const char *value);
 
+/* Reads 4096 bytes of the device past the cache of the block layer, which may be old while the file system is
+ * mounted. */
+int fs_read_block(const char *node, uint64_t offset, void *ret, struct error *e);
+/* Is the name one of the words of the parameter? */
+bool content_has_word(const struct content *c, const char *key, const char *name);
 /* A parameter as a number; 0 when it is not set. */
 uint64_t content_number(const struct content *c, const char *key);
 void content_set_number(struct content *c, const char *key, uint64_t value);

@@ -211,6 +211,18 @@ static int check_table(const struct plan *p, const struct device *disk, struct e
 	return 0;
 }
 
+static bool fills(const struct step *s)
+{
+	return s->kind == STEP_MKFS || s->kind == STEP_SUBVOLUMES || s->kind == STEP_RESTORE;
+}
+
+static const struct device *filesystem_of(const struct step *s)
+{
+	const struct device *d = s->device; /* NULL: the whole system */
+
+	return d && d->kind == DEVICE_SUBVOLUME ? d->parent : d;
+}
+
 int journal_continue(const struct journal *j, const char *source, struct plan *p, struct error *e)
 {
 	char hash[DIGEST_HEX_SIZE];
@@ -232,11 +244,15 @@ int journal_continue(const struct journal *j, const char *source, struct plan *p
 			return 0;
 	const struct step *next = j->done < p->step_count ? &p->steps[j->done] : NULL;
 
-	/* Half a restore cannot be told from a whole one: that file system is made again, and restored from its
-	 * beginning. Every other step can be repeated as it is. */
-	for (size_t i = 0; i < j->done; i++)
-		p->steps[i].done = !(next && next->kind == STEP_RESTORE && p->steps[i].kind == STEP_MKFS &&
-				     p->steps[i].device == next->device);
+	/* Half a restore cannot be told from a whole one: that file system is made again, with all its subvolumes, and
+	 * restored from its beginning. Every other step can be repeated as it is. */
+	const struct device *half = next && next->kind == STEP_RESTORE ? filesystem_of(next) : NULL;
+
+	for (size_t i = 0; p->steps && i < j->done; i++) {
+		struct step *s = &p->steps[i];
+
+		s->done = !(half && fills(s) && filesystem_of(s) == half);
+	}
 	p->done = j->done;
 	return 0;
 }

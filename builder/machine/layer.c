@@ -173,6 +173,9 @@ void layer_set_size(struct device *d)
 		for (size_t i = 0; i < d->below_count; i++)
 			d->size += group_usable(d, i);
 		break;
+	case DEVICE_SUBVOLUME:
+		d->size = d->parent->size;
+		break;
 	case DEVICE_DISK:
 	case DEVICE_PARTITION:
 	case DEVICE_VOLUME:

@@ -65,6 +65,8 @@ static void layer_free(struct device *d)
 	free(d->volume.type);
 	free(d->volume.uuid);
 	free(d->below);
+	free(d->subvolume.path);
+	free(d->subvolume.snapshot_of);
 }
 
 static void device_free(struct device *d)
@@ -159,6 +161,8 @@ bool device_lies_on(const struct device *d, const struct device *disk)
 {
 	if (device_is_plain(d))
 		return device_disk(d) == disk;
+	if (d->kind == DEVICE_SUBVOLUME)
+		return device_lies_on(d->parent, disk);
 	for (size_t i = 0; i < d->below_count; i++)
 		if (d->below[i] && device_lies_on(d->below[i], disk))
 			return true;
@@ -196,6 +200,8 @@ char *device_node(const struct device *d)
 	case DEVICE_RAID:
 	case DEVICE_VOLUME:
 		return xasprintf("/dev/%s", d->name);
+	case DEVICE_SUBVOLUME:
+		return device_node(d->parent);
 	case DEVICE_GROUP:
 		break;
 	}

@@ -18,6 +18,7 @@ enum device_kind {
 	DEVICE_CRYPT, /* an opened LUKS device: sda3_crypt */
 	DEVICE_GROUP, /* a volume group of LVM: vg0. Has no node; its size is that of all its extents */
 	DEVICE_VOLUME, /* vg0/root */
+	DEVICE_SUBVOLUME, /* a tree of files of a btrfs, which is mounted and backed up by itself: sda2.1 */
 };
 enum table_kind { TABLE_NONE, TABLE_MBR, TABLE_GPT };
 enum content_kind {
@@ -26,6 +27,7 @@ enum content_kind {
 	CONTENT_SWAP,
 	CONTENT_EXTENDED, /* an MBR extended partition: holds the logical ones */
 	CONTENT_MEMBER, /* a part of the layer that is made of it; type: linux_raid_member, LVM2_member, crypto_LUKS */
+	CONTENT_SUBVOLUME, /* of the btrfs on its parent; type: btrfs */
 	CONTENT_RAW, /* bios_grub and its like: no file system, made again by the boot loader */
 };
 
@@ -117,6 +119,13 @@ struct volume {
 	struct device *pool; /* of a thin volume */
 };
 
+/* The top level of a btrfs is one of them, with the path "/". */
+struct subvolume {
+	char *path; /* from the top level: /@home */
+	char *snapshot_of; /* path of what it was made of, for people; NULL: nothing that is there */
+	bool read_only, is_default; /* is_default: mounted where nothing else is said */
+};
+
 struct device {
 	enum device_kind kind;
 	char *name; /* its name in machine.conf and messages: sda, sda1, vg0/root */
@@ -130,6 +139,7 @@ struct device {
 	struct crypt crypt;
 	struct group group;
 	struct volume volume;
+	struct subvolume subvolume;
 	/* DEVICE_DISK */
 	struct disk_identity identity;
 	uint32_t sector_size; /* logical */
@@ -137,7 +147,7 @@ struct device {
 	char *table_id; /* GPT disk GUID, or the MBR signature as 0x%08x */
 	uint64_t first_usable; /* GPT: where partitions may begin; 0 otherwise */
 	/* DEVICE_PARTITION */
-	struct device *parent; /* its disk; in the same machine */
+	struct device *parent; /* its disk; a subvolume's: what holds its btrfs; in the same machine */
 	unsigned number;
 	uint64_t start;
 	char *part_type; /* GPT type GUID, or the MBR type as 0x%02x */

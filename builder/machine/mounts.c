@@ -67,6 +67,48 @@ int mounts_load(struct mounts **ret, struct error *e)
 	return 0;
 }
 
+/* The numbers that btrfs gives its mounts are no device's. */
+static bool is_btrfs_on(struct libmnt_fs *fs, dev_t devno)
+{
+	const char *type = mnt_fs_get_fstype(fs), *source = mnt_fs_get_srcpath(fs);
+	struct stat st;
+
+	return type && streq(type, "btrfs") && source && stat(source, &st) == 0 && S_ISBLK(st.st_mode) &&
+	       st.st_rdev == devno;
+}
+
+const char *mounts_subvolume(const struct mounts *m, dev_t devno, const char *path)
+{
+	struct libmnt_iter *i = mnt_new_iter(MNT_ITER_FORWARD);
+	const char *folder = NULL;
+	struct libmnt_fs *fs;
+
+	while (i && mnt_table_next_fs(m->live, i, &fs) == 0) {
+		const char *root = mnt_fs_get_root(fs), *target = mnt_fs_get_target(fs);
+
+		if (root && streq(root, path) && is_btrfs_on(fs, devno) && (!folder || streq(target, "/")))
+			folder = target;
+	}
+	mnt_free_iter(i);
+	return folder;
+}
+
+static const char *any_subvolume(const struct mounts *m, dev_t devno)
+{
+	struct libmnt_iter *i = mnt_new_iter(MNT_ITER_FORWARD);
+	const char *folder = NULL;
+	struct libmnt_fs *fs;
+
+	while (i && mnt_table_next_fs(m->live, i, &fs) == 0) {
+		const char *target = mnt_fs_get_target(fs);
+
+		if (is_btrfs_on(fs, devno) && (!folder || streq(target, "/")))
+			folder = target;
+	}
+	mnt_free_iter(i);
+	return folder;
+}
+
 const char *mounts_folder(const struct mounts *m, dev_t devno)
 {
 	struct libmnt_iter *i = mnt_new_iter(MNT_ITER_FORWARD);
@@ -80,7 +122,7 @@ const char *mounts_folder(const struct mounts *m, dev_t devno)
 			folder = mnt_fs_get_target(fs);
 	}
 	mnt_free_iter(i);
-	return folder;
+	return folder || !devno ? folder : any_subvolume(m, devno);
 }
 
 bool mounts_is_swap(const struct mounts *m, dev_t devno)
@@ -152,4 +194,20 @@ bool mounts_fstab(const struct mounts *m, const struct device *d, const char **r
 	}
 	mnt_free_iter(i);
 	return is;
+}
+
+const char *mounts_options(const struct mounts *m, const struct device *d, const char *folder)
+{
+	struct libmnt_iter *i = mnt_new_iter(MNT_ITER_FORWARD);
+	const char *options = NULL;
+	struct libmnt_fs *fs;
+
+	while (i && !options && mnt_table_next_fs(m->fstab, i, &fs) == 0) {
+		const char *target = mnt_fs_get_target(fs);
+
+		if (target && streq(target, folder) && names(fs, d))
+			options = mnt_fs_get_options(fs);
+	}
+	mnt_free_iter(i);
+	return options;
 }

@@ -11,8 +11,13 @@ static inline void cleanup_mounts(struct mounts **m)
 	mounts_free(*m);
 }
 
-/* Where the device number is mounted (as a whole, not a folder of it); NULL: nowhere. */
+/* Where the device number is mounted (as a whole, not a folder of it; of a btrfs any subvolume, "/" if it is that); NULL:
+ * nowhere. */
 const char *mounts_folder(const struct mounts *m, dev_t devno);
+/* Where the subvolume of the btrfs on the device is mounted; NULL: nowhere by itself. */
+const char *mounts_subvolume(const struct mounts *m, dev_t devno, const char *path);
+/* The options of fstab's entry that mounts the device at the folder; NULL: it has none. */
+const char *mounts_options(const struct mounts *m, const struct device *d, const char *folder);
 bool mounts_is_swap(const struct mounts *m, dev_t devno);
 /* fstab's entry for a device, however it names it: mount point and options. False: it has none. */
 bool mounts_fstab(const struct mounts *m, const struct device *d, const char **ret_folder,

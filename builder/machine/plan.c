@@ -34,6 +34,8 @@ const struct mapping *plan_mapping(const struct plan *p, const struct device *di
 
 char *plan_node(const struct plan *p, const struct device *d)
 {
+	if (d->kind == DEVICE_SUBVOLUME)
+		return plan_node(p, d->parent);
 	if (!device_is_plain(d))
 		return device_node(d);
 	const char *path = plan_mapping(p, device_disk(d))->to->identity.path;
@@ -392,6 +394,7 @@ static int scale_all(struct plan *p, struct error *e)
 	return scale_layers(&p->machine, e);
 }
 
+/* A subvolume's place stands for that of its file system. */
 static size_t index_of(const struct machine *m, const char *name)
 {
 	const char *short_name = str_after(name, "/dev/");
@@ -404,6 +407,8 @@ static size_t index_of(const struct machine *m, const char *name)
 		    streq(d->name, short_name ? short_name : name))
 			break;
 	}
+	if (i < m->count && m->devices[i]->kind == DEVICE_SUBVOLUME)
+		return index_of(m, m->devices[i]->parent->name);
 	return i;
 }
 

@@ -10,6 +10,7 @@ enum step_kind {
 	STEP_TABLE, /* partition table with all partitions */
 	STEP_MKFS,
 	STEP_MKSWAP,
+	STEP_SUBVOLUMES, /* of a btrfs, empty */
 	STEP_MOUNT,
 	STEP_RESTORE, /* one stream into a mounted file system */
 	STEP_MEND, /* device names in fstab and the boot configuration that are no longer right */

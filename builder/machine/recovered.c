@@ -1,6 +1,7 @@
 #include "machine/recovered.h"
 
 #include "base/fs.h"
+#include "machine/btrfs.h"
 #include "machine/fs.h"
 
 #include <errno.h>
@@ -69,7 +70,9 @@ int recovered_mount(struct recovered *r, const struct device *d, const char *nod
 	code = path_of(fd, &folder, e);
 	if (code < 0)
 		return code;
-	if (mount(node, folder, ops->mount_type, 0, ops->mount_data) < 0)
+	_cleanup_(free) char *subvolume = d->kind == DEVICE_SUBVOLUME ? btrfs_mount_data(d) : NULL;
+
+	if (mount(node, folder, ops->mount_type, 0, subvolume ? subvolume : ops->mount_data) < 0)
 		return error_errno(e, errno, "mount %s (%s) at %s", node, ops->mount_type, folder);
 	remember(r, TAKE_PTR(folder), d->name);
 	return 0;

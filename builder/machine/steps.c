@@ -102,6 +102,22 @@ static char *shown_content(const struct device *d)
 	return b.data;
 }
 
+static void add_subvolumes_step(struct plan *p, struct device *d, const char *node)
+{
+	_cleanup_(strlist) struct strlist paths = { 0 };
+
+	for (size_t i = 0; i < p->machine.count; i++) {
+		const struct device *s = p->machine.devices[i];
+
+		if (s->kind == DEVICE_SUBVOLUME && s->parent == d && !streq(s->subvolume.path, "/"))
+			strlist_add(&paths, s->subvolume.path);
+	}
+	_cleanup_(free) char *all = strlist_join(&paths, ", ");
+
+	if (paths.count)
+		(void)add(p, STEP_SUBVOLUMES, d, "make the subvolumes of %s: %s", node, all);
+}
+
 static void add_make_steps(struct plan *p)
 {
 	for (size_t i = 0; i < p->machine.count; i++) {
@@ -114,6 +130,7 @@ static void add_make_steps(struct plan *p)
 
 		(void)add(p, kind == CONTENT_SWAP ? STEP_MKSWAP : STEP_MKFS, d, "make %s on %s%s",
 			  d->content.type, node, shown);
+		add_subvolumes_step(p, d, node);
 	}
 }
 
@@ -136,7 +153,8 @@ static void add_restore_steps(struct plan *p)
 	for (size_t i = 0; i < p->machine.count; i++) {
 		struct device *d = p->machine.devices[i];
 
-		if (d->content.kind == CONTENT_FILESYSTEM && (d->content.mountpoint || d->content.stream))
+		if ((d->content.kind == CONTENT_FILESYSTEM || d->kind == DEVICE_SUBVOLUME) &&
+		    (d->content.mountpoint || d->content.stream))
 			all[count++] = d;
 	}
 	qsort(all, count, sizeof(*all), by_mountpoint);
@@ -145,7 +163,11 @@ static void add_restore_steps(struct plan *p)
 		const char *folder = c->mountpoint ? c->mountpoint : "a folder of its own";
 		_cleanup_(free) char *node = plan_node(p, all[i]);
 
-		(void)add(p, STEP_MOUNT, all[i], "mount %s as %s", node, folder);
+		if (all[i]->kind == DEVICE_SUBVOLUME)
+			(void)add(p, STEP_MOUNT, all[i], "mount %s of %s as %s", all[i]->subvolume.path, node,
+				  folder);
+		else
+			(void)add(p, STEP_MOUNT, all[i], "mount %s as %s", node, folder);
 		if (c->stream)
 			(void)add(p, STEP_RESTORE, all[i], "restore %s.%s into %s", c->stream, c->method,
 				  folder);
@@ -207,8 +229,41 @@ static void add_uefi_steps(struct plan *p)
 	}
 }
 
+/* The kernel takes two btrfs of one UUID for one, and mixes them up. */
+static int check_twins(const struct plan *p, const struct device *d, struct error *e)
+{
+	for (size_t i = 0; i < p->present.count; i++) {
+		const struct device *now = p->present.devices[i];
+		bool goes = false;
+
+		for (size_t k = 0; k < p->mapping_count; k++)
+			goes |= device_lies_on(now, p->mappings[k].to);
+		if (goes || !now->content.type || !streq(now->content.type, "btrfs") || !now->content.uuid ||
+		    strcmp(now->content.uuid, d->content.uuid) != 0)
+			continue;
+		_cleanup_(free) char *node = device_node(now);
+
+		return error_text(e, EEXIST,
+				  "%s holds a btrfs with the UUID that the one of %s had (%s), and there "
+				  "cannot be two of one "
+				  "UUID: take that disk away, or wipe it",
+				  node ? node : now->name, d->name, d->content.uuid);
+	}
+	return 0;
+}
+
 int steps_make(struct plan *p, struct error *e)
 {
+	for (size_t i = 0; i < p->machine.count; i++) {
+		const struct device *d = p->machine.devices[i];
+		const struct content *c = &d->content;
+		int r = c->kind == CONTENT_FILESYSTEM && c->uuid && streq(c->type, "btrfs")
+				? check_twins(p, d, e)
+				: 0;
+
+		if (r < 0)
+			return r;
+	}
 	for (size_t i = 0; i < p->mapping_count; i++)
 		add_disk_steps(p, &p->mappings[i]);
 	add_make_steps(p);

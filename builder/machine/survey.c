@@ -2,6 +2,7 @@
 
 #include "base/block.h"
 #include "base/fs.h"
+#include "machine/btrfs.h"
 #include "machine/fs.h"
 #include "machine/identity.h"
 #include "machine/mounts.h"
@@ -251,6 +252,28 @@ static int refuse_content(const struct device *d, struct error *e)
 	return error_text(e, EOPNOTSUPP, "%s holds %s, which cannot be rebuilt yet", node, d->content.type);
 }
 
+/* Each subvolume is mounted and saved by itself, the top level as one of them. */
+static int describe_subvolumes(struct machine *m, struct device *d, const struct mounts *mounts,
+			       struct report *report, struct error *e)
+{
+	size_t first = m->count;
+	int r = btrfs_survey(m, d, report, e);
+
+	for (size_t i = first; i < m->count && r == 0; i++) {
+		struct device *s = m->devices[i];
+		const char *folder = mounts_subvolume(mounts, d->now.devno, s->subvolume.path);
+		const char *options = folder ? mounts_options(mounts, d, folder) : NULL;
+
+		if (folder)
+			s->content.mountpoint = xstrdup(folder);
+		if (options)
+			s->content.mount_options = xstrdup(options);
+		s->content.stream = stream_name(m, s);
+		s->content.method = xstrdup(fs_find(s->content.type)->method);
+	}
+	return r;
+}
+
 static int describe_content(struct machine *m, struct device *d, const struct mounts *mounts,
 			    struct report *report, struct error *e)
 {
@@ -263,6 +286,11 @@ static int describe_content(struct machine *m, struct device *d, const struct mo
 		return refuse_content(d, e);
 	if (c->kind == CONTENT_SWAP)
 		return ops->describe(node, NULL, c, report, e);
+	if (streq(c->type, "btrfs") && live) {
+		int r = ops->describe(node, live, c, report, e);
+
+		return r < 0 ? r : describe_subvolumes(m, d, mounts, report, e);
+	}
 	/* where it really is counts; fstab speaks for what is not mounted now */
 	if (!mounts_fstab(mounts, d, &folder, &options) || !folder || *folder != '/' ||
 	    (live && !streq(live, folder))) {
@@ -300,7 +328,7 @@ static int describe_contents(struct machine *m, const struct mounts *mounts, str
 
 		if (d->now.broken)
 			r = error_text(e, EIO, "%s", d->now.broken);
-		else if (d->content.type)
+		else if (d->content.type && d->kind != DEVICE_SUBVOLUME)
 			r = describe_content(m, d, mounts, report, e);
 		else if (d->kind == DEVICE_PARTITION && d->content.kind == CONTENT_NONE)
 			report_warn(report, "%s holds nothing that is known: recovery leaves it empty",

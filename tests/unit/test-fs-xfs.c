@@ -145,6 +145,27 @@ TEST(shrunk)
 	check_shrunk("", 2000UL << 20, 300 << 20, 4); /* the log is made smaller too */
 }
 
+TEST(grown)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	_cleanup_(content) struct content c = { .type = (char *)"xfs", .uuid = (char *)UUID },
+					  now = { .type = (char *)"xfs" };
+
+	CHECK_OK(tempdir_make(&t, &e));
+	_cleanup_(free) char *path = xasprintf("%s/a", t.path);
+
+	make_odd(path, 500 << 20, "-d agcount=4 -l agnum=1");
+	CHECK_OK(fs_xfs.describe(path, NULL, &c, &report, &e));
+	fs_xfs.resize(&c, 500 << 20, 1001 << 20); /* what is left over is too small for a group */
+	make_file(path, 1001 << 20);
+	CHECK_OK(fs_xfs.make(path, &c, &e));
+	check_clean(path);
+	CHECK_OK(fs_xfs.describe(path, NULL, &now, &report, &e));
+	CHECK_INT(fs_xfs.size(&now), 1000 << 20);
+	CHECK_INT(content_number(&now, "log-group"), 1);
+	CHECK_INT(content_number(&now, "group-blocks"), 32000);
+}
+
 TEST(too_small_a_one_is_not_shrunk)
 {
 	_cleanup_(content) struct content c = { .type = (char *)"xfs", .used = 20 << 20 };

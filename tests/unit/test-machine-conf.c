@@ -131,8 +131,9 @@ TEST(form)
 		      "m:14: bad value '1234' for 'table-id'; expected 0x and eight hexadecimal digits");
 	CHECK_MISTAKE("type = 0x83", "type = linux",
 		      "m:21: bad value 'linux' for 'type'; expected 0x and two hexadecimal digits");
-	CHECK_MISTAKE("type = ext4", "type = reiserfs",
-		      "m:25: bad value 'reiserfs' for 'type'; expected one of: ext4, ext3, ext2, vfat, xfs");
+	CHECK_MISTAKE(
+		"type = ext4", "type = reiserfs",
+		"m:25: bad value 'reiserfs' for 'type'; expected one of: btrfs, ext4, ext3, ext2, vfat, xfs");
 	CHECK_MISTAKE("555555555555", "5555",
 		      "m:26: bad value '11111111-2222-3333-4444-5555' for 'uuid'; expected "
 		      "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx in hexadecimal digits");
@@ -228,6 +229,80 @@ TEST(mount_points_and_streams_are_unique)
 		      "size = 104857600\ntype = 0x83\n[filesystem sda3]\ntype = ext2\n"
 		      "stream = root\nmethod = dump\n",
 		      "m:63: 'root' is the stream of sda1 too; expected another");
+}
+
+/* A btrfs in place of the ext4. */
+static char *with_btrfs(const char *content, const char *subvolumes)
+{
+	const char *from = strstr(good, "[filesystem sda1]"), *to = strstr(good, "[partition sda2]");
+
+	return xasprintf("%.*s[filesystem sda1]\ntype = btrfs\n%s\n%s\n%s", (int)(from - good), good, content,
+			 subvolumes, to);
+}
+
+static const char subvolumes[] =
+	"[subvolume sda1.1]\nfilesystem = sda1\npath = /\nstream = top\n"
+	"method = archive\n\n[subvolume sda1.2]\nfilesystem = sda1\npath = /@ \\x23\n"
+	"default = yes\nmountpoint = /\noptions = subvol=@\nstream = root\n"
+	"method = archive\n\n[subvolume sda1.3]\nfilesystem = sda1\npath = /snap/1\n"
+	"read-only = yes\nsnapshot-of = /@ \\x23\n";
+
+TEST(subvolumes_read_back_the_same)
+{
+	_cleanup_(free) char *text = with_btrfs("", subvolumes);
+	_cleanup_(machine) struct machine m = { 0 }, again = { 0 };
+	_cleanup_(strbuf) struct strbuf once = { 0 }, twice = { 0 };
+
+	CHECK_OK(machine_conf_parse("m", text, &m, &e));
+	const struct device *root = machine_find(&m, "sda1.2"), *snapshot = machine_find(&m, "sda1.3");
+
+	CHECK(root && root->kind == DEVICE_SUBVOLUME && root->parent == machine_find(&m, "sda1"));
+	CHECK_STR(root->subvolume.path, "/@ #");
+	CHECK_STR(root->content.mountpoint, "/");
+	CHECK(root->subvolume.is_default && !root->subvolume.read_only);
+	CHECK(!snapshot->subvolume.is_default && snapshot->subvolume.read_only);
+	CHECK_STR(snapshot->subvolume.snapshot_of, "/@ #");
+	CHECK_OK(machine_conf_format(&m, &once, &e));
+	CHECK_OK(machine_conf_parse("again", once.data, &again, &e));
+	CHECK_OK(machine_conf_format(&again, &twice, &e));
+	CHECK_STR(twice.data, once.data);
+	CHECK(strstr(once.data, subvolumes));
+}
+
+static void subvolume_mistake(const char *content, const char *text, const char *want)
+{
+	_cleanup_(free) char *all = with_btrfs(content, text);
+
+	CHECK_ERROR(parse(all), want);
+}
+
+TEST(subvolumes)
+{
+	subvolume_mistake(
+		"", "[subvolume x]\nfilesystem = sda5\npath = /\n",
+		"m:28: 'sda5' holds no btrfs; expected the name of a [filesystem NAME] above with type = "
+		"btrfs");
+	subvolume_mistake(
+		"", "[subvolume x]\nfilesystem = sda1\npath = /a,b\n",
+		"m:29: bad value '/a,b' for 'path'; expected an absolute path without . and .. and commas");
+	subvolume_mistake(
+		"mountpoint = /", "[subvolume x]\nfilesystem = sda1\npath = /\n",
+		"m:27: sda1 has subvolumes; expected 'mountpoint' and 'stream' only with them, the top "
+		"level being one with path = /");
+	subvolume_mistake("",
+			  "[subvolume x]\nfilesystem = sda1\npath = /a\n[subvolume y]\nfilesystem = sda1\n"
+			  "path = /a\n",
+			  "m:32: '/a' is the path of x too; expected another");
+	subvolume_mistake("",
+			  "[subvolume x]\nfilesystem = sda1\npath = /a\ndefault = yes\n[subvolume y]\n"
+			  "filesystem = sda1\npath = /b\ndefault = yes\n",
+			  "m:34: x is the default already; expected only one");
+	subvolume_mistake("", "[subvolume x]\nfilesystem = sda1\npath = /a\nstream = s\n",
+			  "m:27: [subvolume x] has only one of 'stream' and 'method'; expected both");
+	subvolume_mistake("",
+			  "[subvolume x]\nfilesystem = sda1\npath = /a\nmountpoint = /m\n[subvolume y]\n"
+			  "filesystem = sda1\npath = /b\nmountpoint = /m\n",
+			  "m:34: '/m' is the mount point of x too; expected another");
 }
 
 TAP_MAIN()

@@ -1,0 +1,322 @@
+#include "machine/btrfs.h"
+
+#include "base/fs.h"
+
+#include <btrfsutil.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <linux/btrfs_tree.h>
+
+/* The kernel tells why in words, which are not asked for: errno is enough. */
+static int open_top(const char *node, bool writable, int *ret, struct error *e)
+{
+	_cleanup_(fd) int context = fsopen("btrfs", FSOPEN_CLOEXEC);
+
+	if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "source", node, 0) < 0 ||
+	    fsconfig(context, FSCONFIG_SET_STRING, "subvolid", "5", 0) < 0 ||
+	    fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return error_errno(e, errno, "mount the top level of the btrfs on %s", node);
+	int fd = fsmount(context, FSMOUNT_CLOEXEC,
+			 MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME |
+				 (writable ? 0 : MOUNT_ATTR_RDONLY));
+
+	if (fd < 0)
+		return error_errno(e, errno, "mount the top level of the btrfs on %s", node);
+	/* what mounting returns can only be used as a path */
+	*ret = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = *ret < 0 ? error_errno(e, errno, "open the top level of the btrfs on %s", node) : 0;
+
+	(void)close(fd); /* the folder keeps what is needed of it */
+	return r;
+}
+
+/* Below the top level: no link leads out of it. */
+static int open_below(int top, const char *path, int *ret, struct error *e)
+{
+	const char *below = path + strspn(path, "/");
+
+	*ret = openat(top, *below ? below : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return *ret < 0 ? error_errno(e, errno, "open the subvolume %s", path) : 0;
+}
+
+int btrfs_open(const struct device *subvolume, int *ret_fd, struct error *e)
+{
+	_cleanup_(free) char *node = device_node(subvolume->parent);
+	_cleanup_(fd) int top = -1;
+	int r = open_top(node, false, &top, e);
+
+	return r < 0 ? r : open_below(top, subvolume->subvolume.path, ret_fd, e);
+}
+
+/* ---- finding ---- */
+
+struct found {
+	char *path;
+	struct btrfs_util_subvolume_info info;
+};
+struct found_list {
+	struct found *items;
+	size_t count, capacity;
+};
+static void found_list_free(struct found_list *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		free(l->items[i].path);
+	free(l->items);
+}
+DEFINE_CLEANUP(found_list, struct found_list, found_list_free)
+
+/* Owns `path`. */
+static void add(struct found_list *l, char *path, const struct btrfs_util_subvolume_info *info)
+{
+	l->items = xgrow(l->items, l->count + 1, &l->capacity, sizeof(*l->items));
+	l->items[l->count++] = (struct found) { path, *info };
+}
+
+static int failed(const char *node, struct error *e)
+{
+	return error_errno(e, errno, "list the subvolumes of %s", node);
+}
+
+static int find_all(int top, const char *node, struct found_list *ret, struct error *e)
+{
+	struct btrfs_util_subvolume_iterator *i;
+	struct btrfs_util_subvolume_info info;
+	enum btrfs_util_error code = btrfs_util_subvolume_info_fd(top, BTRFS_FS_TREE_OBJECTID, &info);
+	char *path;
+
+	if (code != BTRFS_UTIL_OK)
+		return failed(node, e);
+	add(ret, xstrdup("/"), &info);
+	code = btrfs_util_create_subvolume_iterator_fd(top, BTRFS_FS_TREE_OBJECTID, 0, &i);
+	if (code != BTRFS_UTIL_OK)
+		return failed(node, e);
+	while ((code = btrfs_util_subvolume_iterator_next_info(i, &path, &info)) == BTRFS_UTIL_OK) {
+		add(ret, xasprintf("/%s", path), &info);
+		free(path);
+	}
+	int r = code == BTRFS_UTIL_ERROR_STOP_ITERATION ? 0 : failed(node, e);
+
+	btrfs_util_destroy_subvolume_iterator(i);
+	return r;
+}
+
+static bool is_set(const uint8_t uuid[16])
+{
+	static const uint8_t none[16];
+
+	return memcmp(uuid, none, sizeof(none)) != 0;
+}
+
+static bool is_read_only(const struct found *f)
+{
+	return f->info.flags & BTRFS_ROOT_SUBVOL_RDONLY;
+}
+
+/* What only keeps an earlier state of another one. */
+static bool is_snapshot(const struct found *f)
+{
+	return is_read_only(f) && is_set(f->info.parent_uuid);
+}
+
+static const char *made_of(const struct found_list *l, const struct found *f)
+{
+	for (size_t i = 0; i < l->count && is_set(f->info.parent_uuid); i++)
+		if (memcmp(l->items[i].info.uuid, f->info.parent_uuid, 16) == 0)
+			return l->items[i].path;
+	return NULL;
+}
+
+/* What snapshots share with what they were made of is theirs alone in the copy: whether all fits then is not
+ * known until it is read, but that each is at most as large as all that is in use. */
+static bool keep_snapshots(const struct device *d, const struct found_list *l, struct content *c,
+			   struct report *report)
+{
+	unsigned __int128 most = c->used;
+	_cleanup_(strlist) struct strlist names = { 0 };
+
+	for (size_t i = 0; i < l->count; i++)
+		if (is_snapshot(&l->items[i])) {
+			strlist_add(&names, l->items[i].path);
+			most += c->used;
+		}
+	if (names.count == 0)
+		return true;
+	_cleanup_(free) char *all = strlist_join(&names, ", ");
+	bool keep = most <= d->size / 10 * 9;
+
+	if (keep) {
+		c->used = (uint64_t)most;
+		report_warn(report, "%s: snapshots are saved as full copies, and so are recovered: %s",
+			    d->name, all);
+	} else {
+		report_warn(
+			report,
+			"%s: snapshots are left out, as they may not fit as the full copies that they would "
+			"become: %s",
+			d->name, all);
+	}
+	return keep;
+}
+
+static int check_path(const struct device *d, const char *path, struct error *e)
+{
+	return strchr(path, ',') || strchr(path, '\n')
+		       ? error_text(
+				 e, EOPNOTSUPP,
+				 "%s: the subvolume '%s' cannot be mounted by its name: rename it, without "
+				 "commas and line breaks",
+				 d->name, path)
+		       : 0;
+}
+
+static int add_device(struct machine *m, struct device *d, const struct found_list *l, size_t index,
+		      uint64_t default_id, int top, struct error *e)
+{
+	const struct found *f = &l->items[index];
+	_cleanup_(free) char *name = xasprintf("%s.%zu", d->name, index + 1);
+	const char *of = made_of(l, f);
+	_cleanup_(fd) int fd = -1;
+	struct stat st;
+	int r = check_path(d, f->path, e);
+
+	if (r == 0)
+		r = open_below(top, f->path, &fd, e);
+	if (r < 0)
+		return r;
+	if (fstat(fd, &st) < 0)
+		return error_errno(e, errno, "look at the subvolume %s", f->path);
+	for (char *p = name; *p; p++)
+		*p = *p == '/' ? '-' : *p; /* of a volume */
+	struct device *s = machine_add(m, DEVICE_SUBVOLUME, name);
+
+	s->parent = d;
+	s->size = d->size;
+	s->subvolume = (struct subvolume) {
+		.path = xstrdup(f->path),
+		.snapshot_of = of ? xstrdup(of) : NULL,
+		.read_only = is_read_only(f),
+		.is_default = f->info.id == default_id,
+	};
+	s->content.kind = CONTENT_SUBVOLUME;
+	s->content.type = xstrdup(d->content.type);
+	s->now.devno = st.st_dev;
+	return 0;
+}
+
+int btrfs_survey(struct machine *m, struct device *d, struct report *report, struct error *e)
+{
+	_cleanup_(found_list) struct found_list all = { 0 };
+	_cleanup_(free) char *node = device_node(d);
+	_cleanup_(fd) int top = -1;
+	uint64_t default_id = 0;
+	int r = open_top(node, false, &top, e);
+
+	if (r == 0)
+		r = find_all(top, node, &all, e);
+	if (r < 0)
+		return r;
+	if (btrfs_util_get_default_subvolume_fd(top, &default_id) != BTRFS_UTIL_OK)
+		return failed(node, e);
+	bool keep = keep_snapshots(d, &all, &d->content, report);
+
+	for (size_t i = 0; i < all.count && r == 0; i++)
+		if (keep || !is_snapshot(&all.items[i]))
+			r = add_device(m, d, &all, i, default_id, top, e);
+	return r;
+}
+
+/* ---- making ---- */
+
+static bool is_subvolume(int parent, const char *name)
+{
+	_cleanup_(fd) int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd >= 0 && btrfs_util_is_subvolume_fd(fd) == BTRFS_UTIL_OK;
+}
+
+static int make_one(int top, const char *path, struct error *e)
+{
+	_cleanup_(free) char *folder = xstrdup(path + strspn(path, "/"));
+	char *slash = strrchr(folder, '/');
+	const char *name = slash ? slash + 1 : folder;
+	int r = 0;
+
+	if (slash) {
+		*slash = '\0';
+		r = mkdir_parents_at(top, folder, 0755, e); /* what they are like is in their own subvolume */
+	}
+	_cleanup_(fd) int parent =
+		r < 0 ? -1 : openat(top, slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (r < 0)
+		return r;
+	if (parent >= 0 && is_subvolume(parent, name))
+		return 0; /* of a run that was interrupted */
+	if (parent < 0 || btrfs_util_create_subvolume_fd(parent, name, 0, NULL, NULL) != BTRFS_UTIL_OK)
+		return error_errno(e, errno, "make the subvolume %s", path);
+	return 0;
+}
+
+static int make_default(int top, const char *path, struct error *e)
+{
+	_cleanup_(fd) int fd = -1;
+	uint64_t id;
+	int r = open_below(top, path, &fd, e);
+
+	if (r < 0)
+		return r;
+	if (btrfs_util_subvolume_id_fd(fd, &id) != BTRFS_UTIL_OK ||
+	    btrfs_util_set_default_subvolume_fd(top, id) != BTRFS_UTIL_OK)
+		return error_errno(e, errno, "make %s the default subvolume", path);
+	return 0;
+}
+
+int btrfs_make_subvolumes(const struct machine *m, const struct device *d, const char *node, struct error *e)
+{
+	_cleanup_(fd) int top = -1;
+	int r = open_top(node, true, &top, e);
+
+	for (size_t i = 0; i < m->count && r == 0; i++) {
+		const struct device *s = m->devices[i];
+
+		if (s->kind != DEVICE_SUBVOLUME || s->parent != d)
+			continue;
+		if (!streq(s->subvolume.path, "/"))
+			r = make_one(top, s->subvolume.path, e);
+		if (r == 0 && s->subvolume.is_default && !streq(s->subvolume.path, "/"))
+			r = make_default(top, s->subvolume.path, e);
+	}
+	if (r == 0 && syncfs(top) < 0)
+		r = error_errno(e, errno, "write %s", node);
+	return r;
+}
+
+int btrfs_seal(const struct device *subvolume, const char *folder, struct error *e)
+{
+	if (!subvolume->subvolume.read_only)
+		return 0;
+	return btrfs_util_set_subvolume_read_only(folder, true) == BTRFS_UTIL_OK
+		       ? 0
+		       : error_errno(e, errno, "make %s read-only", folder);
+}
+
+/* What was compressed is so again: it may not fit otherwise. */
+char *btrfs_mount_data(const struct device *subvolume)
+{
+	const char *options = subvolume->content.mount_options;
+	struct strbuf b = { 0 };
+
+	strbuf_printf(&b, "subvol=%s", subvolume->subvolume.path);
+	for (const char *at = options ? options : ""; *at;) {
+		size_t n = strcspn(at, ",");
+
+		if (strncmp(at, "compress", strlen("compress")) == 0)
+			strbuf_printf(&b, ",%.*s", (int)n, at);
+		at += n + (at[n] == ',');
+	}
+	return b.data;
+}
