@@ -230,7 +230,7 @@ int journal_continue(const struct journal *j, const char *source, struct plan *p
 
 	if (r < 0)
 		return r;
-	if (!streq(hash, j->plan) || j->done > p->step_count)
+	if (!streq(hash, j->plan) || j->done > p->step_count || !p->steps)
 		return error_text(e, ESTALE, "its plan was another one");
 	for (size_t i = 0; i < j->done && r == 0; i++)
 		if (p->steps[i].kind == STEP_TABLE)

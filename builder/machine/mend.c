@@ -4,6 +4,7 @@
 #include "base/proc.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -16,7 +17,14 @@ static const char *const files[] = {
 	"etc/default/grub",
 	"etc/initramfs-tools/conf.d/resume",
 	"boot/grub/grub.cfg",
+	"etc/kernel/cmdline", /* what kernel-install puts into entries for systemd-boot */
+	"boot/extlinux/extlinux.conf",
+	"boot/syslinux/syslinux.cfg",
 };
+
+/* Folders of the Boot Loader Specification's type 1 entries, NAME.conf: systemd-boot's. */
+static const char *const entry_folders[] = { "boot/loader/entries", "boot/efi/loader/entries",
+					     "efi/loader/entries" };
 
 /* What programs find inside, wherever this system keeps its own. */
 static const char *const inside_env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -100,6 +108,33 @@ static int mend_file(int root_fd, const char *file, const struct plan *plan, str
 	return total ? write_file_at(root_fd, file, st.st_mode & 07777, text, strlen(text), e) : 0;
 }
 
+static int mend_entries(int root_fd, const char *folder, const struct plan *plan, struct report *report,
+			struct error *e)
+{
+	int fd = openat(root_fd, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!d) {
+		int code = errno;
+
+		if (fd >= 0)
+			(void)close(fd); /* read side */
+		return code == ENOENT || code == ENOTDIR || code == ELOOP
+			       ? 0
+			       : error_errno(e, code, "read /%s", folder);
+	}
+	while (r == 0 && (entry = readdir(d))) {
+		size_t n = strlen(entry->d_name);
+		_cleanup_(free) char *path = xasprintf("%s/%s", folder, entry->d_name);
+
+		if (n > 5 && streq(entry->d_name + n - 5, ".conf"))
+			r = mend_file(root_fd, path, plan, report, e);
+	}
+	(void)closedir(d); /* read side */
+	return r;
+}
+
 int mend_names(const struct recovered *root, const struct plan *plan, struct report *report, struct error *e)
 {
 	_cleanup_(fd) int fd = open(root->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -109,6 +144,8 @@ int mend_names(const struct recovered *root, const struct plan *plan, struct rep
 		return error_errno(e, errno, "open %s", root->path);
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files) && r == 0; i++)
 		r = mend_file(fd, files[i], plan, report, e);
+	for (size_t i = 0; i < sizeof(entry_folders) / sizeof(*entry_folders) && r == 0; i++)
+		r = mend_entries(fd, entry_folders[i], plan, report, e);
 	return r;
 }
 

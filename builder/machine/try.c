@@ -43,7 +43,7 @@ static int try_on(struct try *t, const struct device *d, const char *path)
 			    d->content.type, d->name, t->folder.path);
 		return 0;
 	}
-	struct error why;
+	struct error why = { 0 };
 	int r = (ops->try ? ops->try : ops->make)(path, &d->content, &why);
 
 	if (r == 0)

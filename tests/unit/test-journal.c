@@ -170,8 +170,9 @@ TEST(what_nobody_wrote_is_refused)
 		"[journal]\n",
 		"[journal]\nplan = x\ndone = 1\n",
 		"[disk sda]\nis = vda\n",
-		"[journal]\nplan = 0123456789012345678901234567890123456789012345678901234567890123\ndone = "
-		"-1\n",
+		"[journal]\nplan = 0123456789012345678901234567890123456789012345678901234567890123\n",
+		("[journal]\nplan = 0123456789012345678901234567890123456789012345678901234567890123\ndone = "
+		 "-1\n[disk sda]\nis = vda\n"),
 	};
 	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
 	_cleanup_(journal) struct journal j = { 0 };

@@ -1,0 +1,102 @@
+/* Names of disks in the files of a recovered system, here a folder. */
+#include "base/fs.h"
+#include "machine/machine_conf.h"
+#include "machine/mend.h"
+#include "tap.h"
+
+static struct error e;
+static struct report report;
+
+#define TYPE "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
+
+static const char old_machine[] =
+	"[machine]\nfirmware = uefi\n"
+	"[disk sda]\npath = /dev/sda\nsize = 10737418240\nsector-size = 512\ntable = gpt\n"
+	"[partition sda1]\ndisk = sda\nnumber = 1\nstart = 1048576\nsize = 1073741824\ntype = " TYPE "\n"
+	"[filesystem sda1]\ntype = ext4\nuuid = 11111111-0123-4123-8123-0123456789ab\nmountpoint = /\n"
+	"[partition sda2]\ndisk = sda\nnumber = 2\nstart = 1074790400\nsize = 1073741824\ntype = " TYPE "\n"
+	"[swap sda2]\ntype = swap\nuuid = 22222222-0123-4123-8123-0123456789ab\n";
+
+#define ROOT "UUID=11111111-0123-4123-8123-0123456789ab"
+#define SWAP "UUID=22222222-0123-4123-8123-0123456789ab"
+
+static const struct {
+	const char *file, *before, *after;
+} cases[] = {
+	{ "etc/fstab",
+	  "# /dev/sda1 was it\n/dev/sda1 / ext4 defaults 0 1\n/dev/sda2 none swap sw 0 0\n/dev/sda12 /x\n",
+	  "# /dev/sda1 was it\n" ROOT " / ext4 defaults 0 1\n" SWAP " none swap sw 0 0\n/dev/sda12 /x\n" },
+	{ "boot/grub/grub.cfg", "linux /vmlinuz root=/dev/sda1 ro\n", "linux /vmlinuz root=" ROOT " ro\n" },
+	{ "boot/extlinux/extlinux.conf", "append root=/dev/sda1 ro resume=/dev/sda2\n",
+	  "append root=" ROOT " ro resume=" SWAP "\n" },
+	{ "etc/kernel/cmdline", "root=/dev/sda1 quiet\n", "root=" ROOT " quiet\n" },
+	{ "boot/efi/loader/entries/debian.conf", "title D\noptions root=/dev/sda1\n",
+	  "title D\noptions root=" ROOT "\n" },
+	{ "boot/efi/loader/entries/notes.txt", "root=/dev/sda1\n", "root=/dev/sda1\n" },
+	{ "boot/loader/entries/other.conf", "options root=UUID=x\n", "options root=UUID=x\n" },
+};
+
+static void plan_on(const char *disk, struct plan *ret)
+{
+	_cleanup_(machine) struct machine old = { 0 }, present = { 0 };
+	const struct plan_options options = { 0 };
+
+	CHECK_OK(machine_conf_parse("old", old_machine, &old, &e));
+	struct device *d = machine_add(&present, DEVICE_DISK, disk);
+
+	d->size = UINT64_C(10737418240);
+	d->sector_size = 512;
+	d->identity.path = xasprintf("/dev/%s", disk);
+	CHECK_OK(plan_make(&old, &present, &options, ret, &e));
+}
+
+/* `moved`: the disk has another name now. */
+static void mend(bool moved)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	_cleanup_(plan) struct plan p = { 0 };
+
+	CHECK_OK(tempdir_make(&t, &e));
+	plan_on(moved ? "vda" : "sda", &p);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_(free) char *folder =
+			xstrndup(cases[i].file, (size_t)(strrchr(cases[i].file, '/') - cases[i].file));
+
+		CHECK_OK(mkdir_parents_at(t.fd, folder, 0755, &e));
+		CHECK_OK(write_file_at(t.fd, cases[i].file, 0640, cases[i].before, strlen(cases[i].before),
+				       &e));
+	}
+	const struct recovered root = { .path = t.path };
+
+	CHECK_OK(mend_names(&root, &p, &report, &e));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_(free) char *text = NULL;
+
+		CHECK_OK(read_file_at(t.fd, cases[i].file, 4096, &text, NULL, &e));
+		CHECK_STR(text, moved ? cases[i].after : cases[i].before);
+	}
+}
+
+TEST(names_of_a_disk_that_is_called_otherwise_become_uuids)
+{
+	mend(true);
+}
+
+TEST(names_that_are_right_stay)
+{
+	mend(false);
+}
+
+TEST(a_system_need_not_have_such_files)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	_cleanup_(plan) struct plan p = { 0 };
+
+	CHECK_OK(tempdir_make(&t, &e));
+	plan_on("vda", &p);
+	const struct recovered root = { .path = t.path };
+
+	CHECK_OK(mend_names(&root, &p, &report, &e));
+}
+
+TAP_MAIN()
