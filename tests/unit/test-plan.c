@@ -411,6 +411,25 @@ TEST(the_chosen_file_system_takes_what_a_larger_disk_has_more)
 	}
 }
 
+TEST(xfs_grows_by_groups)
+{
+	_cleanup_(machine) struct machine old = { 0 };
+
+	read_old(old_machine, &old);
+	struct device *root = old.devices[1];
+
+	free(root->content.type);
+	root->content.type = xstrdup("xfs");
+	key_values_free(&root->content.parameters);
+	key_values_set(&root->content.parameters, "block-size", "4096");
+	key_values_set(&root->content.parameters, "blocks", "2097152");
+	key_values_set(&root->content.parameters, "group-blocks", "524288");
+	CHECK_OK(scale_disk(&old, old.devices[0], 40 * GIB, 512, &e));
+	scale_grow(&old, root, root->size);
+	CHECK_STR(key_values_get(&root->content.parameters, "blocks"), "10223104");
+	CHECK_STR(key_values_get(&root->content.parameters, "group-blocks"), "524288");
+}
+
 TEST(the_last_partition_grows_to_the_end)
 {
 	_cleanup_(plan) struct plan p = { 0 };
