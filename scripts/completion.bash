@@ -37,6 +37,10 @@ _lifeboat()
 		;;
 	esac
 	case $command in
+	drill)
+		mapfile -t COMPREPLY < <(compgen -W "all $("$program" drill --list 2>/dev/null | cut -d ' ' -f 1)" -- "$word")
+		return
+		;;
 	boot) [ "$COMP_CWORD" -eq 2 ] && mapfile -t COMPREPLY < <(compgen -W "qemu uml" -- "$word") && return ;;
 	backup | sets | verify | plan | recover | mount)
 		mapfile -t COMPREPLY < <(compgen -W "smb:// nfs:// file:///" -- "$word")

@@ -23,6 +23,7 @@ struct drills {
 	bool rescue_made;
 	json_t *results; /* NULL: not as JSON */
 	unsigned failed;
+	bool interrupted;
 };
 
 static void drills_free(struct drills *d)
@@ -150,11 +151,13 @@ static int unattended(struct drills *d, const char *name)
 	struct error e = { 0 };
 	int r = set_up(d, name, &drill, &machine, &run, &e);
 
-	if (r < 0)
-		return r == -EINTR ? cmd_failed(&d->cmd, &e) : (d->failed++, cmd_failed(&d->cmd, &e));
-	r = do_drill(run, &d->cmd.report, &v, &e);
-	if (r == -EINTR)
+	if (r == 0)
+		r = do_drill(run, &d->cmd.report, &v, &e);
+	d->interrupted = r == -EINTR;
+	if (d->interrupted || !run) {
+		d->failed++;
 		return cmd_failed(&d->cmd, &e);
+	}
 	if (r == 0 && drill_machine_check(machine, &e) < 0)
 		v.phase = "clean";
 	d->failed += v.phase != NULL;
@@ -183,7 +186,7 @@ static int run_all(struct drills *d, const struct strlist *names)
 	for (size_t i = 0; i < names->count; i++) {
 		int exit_code = unattended(d, names->items[i]);
 
-		if (exit_code != EXIT_DONE && names->count == 1)
+		if (exit_code != EXIT_DONE && (d->interrupted || names->count == 1))
 			return exit_code;
 	}
 	return finish(d);

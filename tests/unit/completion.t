@@ -26,6 +26,7 @@ offers --yes usb --
 offers module list --by ""
 offers --dry-run build --d
 offers qemu boot ""
+offers no-passwd drill ""
 offers smb:// backup ""
 offers ext2 build --format ""
 offers xz build --compress ""
