@@ -24,7 +24,7 @@ tree_archive() {
 	mkdir "$root" && tree_make "$root" 20M 40 && rm "$root/special/socket" || return 1 # no archive holds a socket
 	mkdir -p "$root"/{usr,dev,proc,sys,run,tmp,mnt,boot,var/tmp} && chmod 1777 "$root/tmp" "$root/var/tmp" &&
 		ln -s usr/bin usr/lib usr/lib64 usr/sbin "$root" && ln -s ../proc/self/mounts "$root/etc/mtab" &&
-		cp -r /etc/mke2fs.conf /etc/os-release /etc/lvm "$root/etc/" &&
+		cp /etc/mke2fs.conf /etc/os-release "$root/etc/" &&
 		tar -C "$root" --numeric-owner --xattrs --xattrs-include='*' --sparse -cf "$1" . &&
 		find "$root" \( -type f -o -type d \) -exec chattr -ia {} + # or it cannot be cleared away
 }

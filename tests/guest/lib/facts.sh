@@ -8,13 +8,14 @@
 #                 journal's position
 #   mdadm         times, states and event counts; a member's own UUID; numbers of devices
 #   luksDump      salts, digests and measured costs, where the header is made fresh
-#   lvm           times and hosts of creation, the count of changes, numbers of devices, how full a pool is
+#   lvm           times and hosts of creation, the count of changes, numbers of devices, how full a pool is; where in its group a
+#                 volume lies (on which of the group's devices is compared)
 #   xfs, btrfs    the node; how full it is
 # shellcheck disable=SC2016 # awk's
 facts_filter='
 function is_noise() {
 	if (tool == "sfdisk") return /^device:|^$/
-	if (tool == "blkid") return /^(DEVNAME|PART_ENTRY_DISK)=/ || (/^UUID_SUB=/ && type == "linux_raid_member")
+	if (tool == "blkid") return /^(DEVNAME|PART_ENTRY_DISK)=/
 	if (tool == "dumpe2fs") return /^(Filesystem (created|state)|Last |Lifetime|Checksum:|Mount count|Free |Next check|Journal (features|checksum|sequence|start))/
 	if (tool ~ /^mdadm/) return /^ *(Device UUID|(Creation|Update) Time|Checksum|Events|State|Bad Block Log|Unused Space|Number) / || /^[\/]dev[\/]|^ +[0-9-]+ +[0-9-]+ +/
 	if (tool == "luksDump") return /^[ \t]*(Epoch|Time cost|Memory|Threads|Iterations|MK iterations|Salt|Digest|MK (digest|salt)):/ || /^[ \t]+([0-9a-f][0-9a-f] ?)+$/
@@ -23,27 +24,36 @@ function is_noise() {
 	return 0
 }
 /^## disk / { next }
-/^## / { tool = $2; type = "" }
+/^## / { tool = $2; held = "" }
 /^## (lvm|lsblk)$/ { json = file "." $2; next }
 /^## / { json = "" }
 json != "" { print > json; next }
-/^TYPE=/ { type = substr($0, 6) }
+/^UUID_SUB=/ { held = $0; next }
+/^TYPE=/ && held != "" { if ($0 != "TYPE=linux_raid_member") print held; held = "" }
 !is_noise()'
 # shellcheck disable=SC2016 # jq's
 facts_lvm='.report[] | del(.log) | walk(if type == "object" then with_entries(select(.key |
 	test("time|host|seqno|major|minor|percent|kernel|health|lock|archiv|copy|sync_|written|_active|_open|convert|_layout|history|role|profile|full_name|_path|_dm_path|device_open|merg|lv_parent|check_needed|suspended|exclusiv|modules|ancestors|descendants|dev_size|raid_.*(action|count)|historical|pvseg|^pv_ba|^lv_ba|duplicate|missing|vdo|cache|writecache|device_id|in_use") | not)) else . end)'
 
-# facts_normal FACTS: prints them with the disks' letters for their nodes, and without what must or may differ.
-facts_normal() {
-	local word letter node names=()
+# facts_names FACTS: prints sed's commands that put for each node what it is: the kernel numbers disks and arrays as they come.
+facts_names() {
+	local word letter node
 	while read -r _ word letter node; do
-		[ "$word" = disk ] || continue
-		names+=(-e "s#\b${node##*/}([0-9]+)#disk-$letter-\1#g" -e "s#\b${node##*/}\b#disk-$letter#g")
+		echo "s#\\b${node##*/}([0-9]+)#disk-$letter-\\1#g; s#\\b${node##*/}\\b#disk-$letter#g"
 	done < <(grep '^## disk ' "$1")
+	awk '/^## mdadm-detail / { node = $3 } / UUID : / && node != "" { print node, $3; node = "" }' "$1" | while read -r node word; do
+		echo "s#\\b${node##*/}\\b#md-${word%%:*}#g"
+	done
+}
+
+# facts_normal FACTS: prints them with such names, by section in order, and without what must or may differ.
+facts_normal() {
+	facts_names "$1" >"$1.names"
 	rm -f "$1.lvm" "$1.lsblk"
-	awk -v file="$1" "$facts_filter" "$1" | sed -E "${names[@]}"
-	sed -E "${names[@]}" "$1.lsblk" | jq -S '.blockdevices | sort_by(.name)'
-	[ ! -s "$1.lvm" ] || jq -S "$facts_lvm" "$1.lvm" | sed -E "${names[@]}"
+	awk -v file="$1" "$facts_filter" "$1" | sed -E -f "$1.names" | awk 'NR > 1 && /^## / { print "" } { printf "%s\1", $0 }
+		END { print "" }' | sort | tr '\1' '\n'
+	sed -E -f "$1.names" "$1.lsblk" | jq -S 'walk(if type == "array" then sort_by(.name) else . end)'
+	[ ! -s "$1.lvm" ] || jq -S "$facts_lvm" "$1.lvm" | sed -E -f "$1.names" -e 's/("(devices|metadata_devices)": .*)/\1/; s/\(([0-9]+)\)//g; s/:[0-9]+-[0-9]+//g' -e '/"seg_start_pe"|"pv_used"/d'
 }
 
 # facts_sizeless: of normal facts (stdin), without the size of the disks themselves and the end of their tables.

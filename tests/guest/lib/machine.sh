@@ -34,6 +34,7 @@ machine_pull() {
 
 # ---- making it: what a .conf's make() uses besides the real tools ----
 
+# $crypttab, when make() sets it, becomes the machine's own.
 # place FOLDER|swap DEVICE [OPTIONS]: mounts it there and writes it into the machine's fstab. OPTIONS but subvol= count from
 # its next start.
 place() {
@@ -52,14 +53,16 @@ place() {
 	placed+=("$R$1")
 	fstab+="$uuid ${1// /\\040} $type ${3:-defaults} 0 $([ "$1" = / ] && echo 1 || echo 2)"$'\n'
 }
-fstab='' placed=()
+fstab='' crypttab='' placed=()
 
 # machine_fill: files on all that make() has placed.
 machine_fill() {
 	local folder
 	tar -C "$R" --numeric-owner --xattrs --xattrs-include='*' -xf "$SCRATCH/common/tree.tar" || return 1
 	printf '%s' "$fstab" >"$R/etc/fstab"
-	chattr +i "$R/etc/immutable" || return 1 # no archive keeps that
+	chattr +i "$R/etc/immutable" && cp -a /etc/lvm "$R/etc/" || return 1 # no archive keeps that; with LVM's own backups
+	[ -z "$crypttab" ] || printf '%s\n' "$crypttab" >"$R/etc/crypttab"
+	[ -z "$(echo /sys/block/md*)" ] || { mkdir "$R/etc/mdadm" && mdadm --detail --scan >"$R/etc/mdadm/mdadm.conf"; } || return 1
 	for folder in "${placed[@]}"; do
 		cp -a "$SCRATCH/common/few" "$folder/in here" && echo "in $folder" >"$folder/in here/name" || return 1
 	done
