@@ -602,8 +602,8 @@ static int restore(struct set *s, const char *name, const char *folder, bool las
 						    .root_times = { { .tv_nsec = UTIME_OMIT },
 								    { .tv_nsec = UTIME_OMIT } } };
 	_cleanup_(free) char *real = realpath(folder, NULL); /* no link may be on the way */
-	int flags = ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_SPARSE | ARCHIVE_EXTRACT_SECURE_SYMLINKS |
-		    ARCHIVE_EXTRACT_SECURE_NODOTDOT | ARCHIVE_EXTRACT_UNLINK;
+	int flags = ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_SECURE_SYMLINKS | ARCHIVE_EXTRACT_SECURE_NODOTDOT |
+		    ARCHIVE_EXTRACT_UNLINK;
 	bool owners = true;
 
 	if (!real)

@@ -121,6 +121,20 @@ TEST(what_is_saved_comes_back)
 			  &(struct proc_options) { .cwd = p.dir.path }, &e));
 }
 
+/* Zeros that were written are no hole: somebody reserved their room. */
+TEST(zeros_stay_data)
+{
+	_cleanup_(place) struct place p;
+	_cleanup_(free) char *zeros = xcalloc(1, 1 << 20);
+
+	place_make(&p);
+	CHECK_OK(write_file_at(p.dir.fd, "from/zeros", 0604, zeros, 1 << 20, &e));
+	CHECK_OK(save(&p, stat_of(&p, "from").st_dev));
+	CHECK_OK(restore(&p));
+	CHECK_INT(stat_of(&p, "to/zeros").st_size, 1 << 20);
+	CHECK(stat_of(&p, "to/zeros").st_blocks * 512 >= 1 << 20);
+}
+
 TEST(another_file_system_is_not_saved)
 {
 	_cleanup_(place) struct place p;
