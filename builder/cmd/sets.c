@@ -28,24 +28,27 @@ static void print_text(const struct set_list *l)
 	}
 }
 
-static int print_json(struct cmd *c, const struct set_list *l)
+static bool add_json(json_t *all, const struct target *target, const struct set_list *l)
 {
-	struct error e;
-	json_t *all = json_array();
+	size_t before = json_array_size(all);
 
 	for (size_t i = 0; i < l->count; i++) {
 		const struct set_info *s = &l->items[i];
 
-		/* A member that could not be made makes json_dumpf fail. */
-		(void)json_array_append_new(all, json_pack("{s:s, s:s, s:i, s:I, s:b, s:s*}", "host", s->host,
-							   "set", s->name, "level", (int)s->level, "size",
-							   (json_int_t)s->size, "complete", s->complete,
-							   "base", s->base));
+		/* A member that could not be made is missed below. */
+		(void)json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:i, s:I, s:b}", "target",
+							   target->shown, "host", s->host, "set", s->name,
+							   "level", (int)s->level, "size",
+							   (json_int_t)s->size, "complete", s->complete));
 	}
-	int failed = json_array_size(all) != l->count || json_dumpf(all, stdout, JSON_INDENT(2)) != 0;
+	return json_array_size(all) == before + l->count;
+}
 
-	json_decref(all);
-	if (failed) {
+static int print_json(struct cmd *c, json_t *all, bool whole)
+{
+	struct error e;
+
+	if (!whole || json_dumpf(all, stdout, JSON_INDENT(2)) != 0) {
 		(void)error_errno(&e, EIO, "write the sets as JSON");
 		return cmd_failed(c, &e);
 	}
@@ -81,25 +84,33 @@ static int sets(struct cmd *c, const char *argument, const struct wanted *w)
 {
 	_cleanup_(recovery_conf) struct recovery_conf conf = { 0 };
 	_cleanup_(target) struct target target = { .dirfd = -1 };
-	int exit_code = EXIT_DONE;
+	bool whole = true;
 	struct error e;
 
 	if (recovery_conf_load(c->conf_path, &conf, &e) < 0 ||
 	    cmd_target_open(c, &conf, argument, TARGET_READ, &target, &e) < 0)
 		return cmd_failed(c, &e);
+	json_t *all = json_array();
+	int exit_code = EXIT_DONE;
+
 	for (const struct target *t = &target; t && exit_code == EXIT_DONE; t = t->replica) {
 		_cleanup_(set_list) struct set_list l = { 0 };
 
-		if (list(c, t, w->host, &l, &e) < 0)
-			return cmd_failed(c, &e);
+		if (list(c, t, w->host, &l, &e) < 0) {
+			exit_code = cmd_failed(c, &e);
+			break;
+		}
 		if (target.replica || target.missing)
 			report_info(&c->report, "on %s:", t->shown);
 		if (c->json)
-			exit_code = print_json(c, &l);
+			whole = add_json(all, t, &l) && whole;
 		else
 			print_text(&l);
 	}
-	return exit_code != EXIT_DONE ? exit_code : target.missing ? EXIT_FAILED : cmd_done(c);
+	if (exit_code == EXIT_DONE)
+		exit_code = c->json ? print_json(c, all, whole) : cmd_done(c);
+	json_decref(all);
+	return exit_code == EXIT_DONE && target.missing ? EXIT_FAILED : exit_code;
 }
 
 /* Old backups of this machine go. */

@@ -76,9 +76,18 @@ static char *unmet_text(const struct unmet *u)
 static void find_unmet_of_target(const struct recovery_conf *conf, const struct profiles *profiles,
 				 const char *folder, struct unmet *u)
 {
-	for (size_t i = 0; conf->target && i < sizeof(of_targets) / sizeof(*of_targets); i++)
-		if (str_after(conf->target, of_targets[i].of) && !is_promised(profiles, &of_targets[i]))
+	_cleanup_(strlist) struct strlist targets = { 0 };
+
+	if (conf->target)
+		recovery_split_targets(conf->target, &targets);
+	for (size_t i = 0; i < sizeof(of_targets) / sizeof(*of_targets); i++) {
+		bool wanted = false;
+
+		for (size_t t = 0; t < targets.count; t++)
+			wanted |= str_after(targets.items[t], of_targets[i].of) != NULL;
+		if (wanted && !is_promised(profiles, &of_targets[i]))
 			add_unmet(u, &of_targets[i], folder);
+	}
 }
 
 /* The profile that is about this machine, or NULL. */

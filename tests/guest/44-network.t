@@ -1,7 +1,7 @@
 #!/bin/bash
-# Servers that go away in the middle of verify and of a restore: they are waited for and mounted again, and the stream
+# The password that a person types at a terminal. Servers that go away in the middle of verify and of a restore: they are waited for and mounted again, and the stream
 # goes on where it was; one that stays away is one clear line within the limit.
-# needs: root uml loop mke2fs smbd ganesha.nfsd slirp-fullbolt
+# needs: root uml loop mke2fs script smbd ganesha.nfsd slirp-fullbolt
 # limit: 300
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
@@ -110,11 +110,28 @@ cat >guest.sh <<-EOF
 		interrupted \$way-for-good \$way \$lifeboat verify -c short.conf \$url
 	}
 	mount -t tmpfs tmpfs /mnt
+	# The password at a terminal, which is not shown; script(1) makes the terminal.
+	at_terminal() {
+		local name=\$1 password=\$2
+		shift 2
+		{ sleep 2; printf '%s\n' "\$password"; sleep 2; } |
+			script -qec "\$* >results/\$name.out 2>results/\$name.err" results/\$name.terminal >/dev/null
+		echo \$? >results/\$name.status
+	}
+	at_terminal typed secret \$lifeboat sets smb://root@10.0.2.2:$smb/backup
+	at_terminal mistyped wrong \$lifeboat sets smb://root@10.0.2.2:$smb/backup
 	all_of smb smb://10.0.2.2:$smb/backup &
 	all_of nfs nfs://10.0.2.2:$nfs/backup
 	wait
 EOF
 uml_run "$PWD/guest.sh" || bail "the guest did not come to its end: $(tail -n 20 uml.log)"
+
+is "a password is asked at the terminal" "$(cat results/typed.status)" 0 || diag "$(cat results/typed.err results/typed.terminal)"
+like "by name" "$(tr -d '\r' <results/typed.terminal)" "^Password for smb://root@10.0.2.2:$smb/backup: "
+is "and not shown" "$(grep -c secret results/typed.terminal)" 0
+like "the sets are listed" "$(cat results/typed.out)" '^box '
+is "a wrong one fails" "$(cat results/mistyped.status)" 1
+like "and is named" "$(cat results/mistyped.err)" 'wrong user or password'
 
 for way in smb nfs; do
 	for what in verify restore; do

@@ -55,6 +55,9 @@ try 0 "two targets are listed" sets -c "$folder/conf"
 is=$(wc -l <"$folder/out")
 [ "$is" = 8 ]
 result $? "with the sets of each"
+try 0 "as JSON" sets --json -c "$folder/conf"
+perl -MJSON::PP -0777 -ne '$a = decode_json($_); exit(@$a != 8 || $$a[7]{target} !~ m,/b$,)' <"$folder/out"
+result $? "one list of all, each with its target"
 try 0 "of one host" sets -c "$one" --host raft
 says out "only its sets" '^raft'
 ! grep -q box "$folder/out"

@@ -94,6 +94,14 @@ TEST(a_target_needs_who_can_reach_it)
 			  "nfs4'; add both to 'profiles' in recovery.conf",
 			  lab.dir.path);
 
+	/* each of several */
+	_cleanup_(free) char *second =
+		xasprintf("%s/r.conf:2: target file:///x, nfs://nas/rescue: no chosen profile "
+			  "promises 'can mount nfs4'; add both to 'profiles' in recovery.conf",
+			  lab.dir.path);
+
+	CHECK_ERROR(check(&lab, "[backup]\ntarget = file:///x, nfs://nas/rescue\n", "plain"), second);
+	CHECK_OK(check(&lab, "[backup]\ntarget = file:///x, nfs://nas/rescue\n", "old"));
 	CHECK_ERROR(check(&lab, smb, "plain both"), no_smb);
 	CHECK_ERROR(check(&lab, nfs, "plain smb"), no_nfs);
 }
