@@ -358,32 +358,40 @@ static int open_base(struct target *target, struct set *s, const struct set_info
 	return 0;
 }
 
-int set_open(struct target *target, const char *host, const char *name, struct set **ret,
-	     struct report *report, struct error *e)
+static int open_chosen(struct target *target, const struct set_info *info, struct set **ret,
+		       struct report *report, struct error *e)
 {
 	_cleanup_(set) struct set *s = xcalloc(1, sizeof(*s));
-	struct set_info info = { 0 };
 
 	(void)pthread_mutex_init(&s->lock, NULL); /* cannot fail on Linux */
-	int r = choose(target, host, name, &info, report, e);
-
-	if (r < 0)
-		return r;
-	_cleanup_(free) char *opened_host = info.host, *opened_name = info.name;
-
-	s->shown = xasprintf("%s/%s", info.host, info.name);
+	s->shown = xasprintf("%s/%s", info->host, info->name);
 	s->copies = xcalloc(SET_COPIES_MAX, sizeof(*s->copies));
-	r = open_copies(s, target, report, e);
+	int r = open_copies(s, target, report, e);
+
 	if (r < 0)
 		return r;
 	s->whole = xcalloc(s->sums.count + 1, sizeof(*s->whole));
 	r = read_levels(s, report, e);
 	if (r == 0)
-		r = open_base(target, s, &info, report, e);
+		r = open_base(target, s, info, report, e);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(s);
 	return 0;
+}
+
+int set_open(struct target *target, const char *host, const char *name, struct set **ret,
+	     struct report *report, struct error *e)
+{
+	struct set_info info = { 0 };
+	int r = choose(target, host, name, &info, report, e);
+
+	if (r < 0)
+		return r;
+	r = open_chosen(target, &info, ret, report, e);
+	free(info.host);
+	free(info.name);
+	return r;
 }
 
 void set_close(struct set *s)

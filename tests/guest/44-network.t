@@ -114,10 +114,20 @@ cat >guest.sh <<-EOF
 	at_terminal() {
 		local name=\$1 password=\$2
 		shift 2
-		{ sleep 2; printf '%s\n' "\$password"; sleep 2; } |
-			script -qec "\$* >results/\$name.out 2>results/\$name.err" results/\$name.terminal >/dev/null
+		# what is typed before it is asked for does not count
+		{
+			for i in \$(seq 100); do
+				grep -q Password results/\$name.terminal 2>/dev/null && break
+				sleep 0.2
+			done
+			sleep 0.5
+			printf '%s\n' "\$password"
+			sleep 1
+		} |
+			script -qefc "\$* >results/\$name.out 2>results/\$name.err" results/\$name.terminal >/dev/null
 		echo \$? >results/\$name.status
 	}
+	mkdir -p /dev/pts && mount -t devpts devpts /dev/pts
 	at_terminal typed secret \$lifeboat sets smb://root@10.0.2.2:$smb/backup
 	at_terminal mistyped wrong \$lifeboat sets smb://root@10.0.2.2:$smb/backup
 	all_of smb smb://10.0.2.2:$smb/backup &
