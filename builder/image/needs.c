@@ -3,6 +3,8 @@
 #include "image/hardware.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 /* Who needs which promise: one of two will do. */
 struct need {
@@ -26,6 +28,11 @@ static const struct need of_machines[] = {
 	{ "luks", "can open luks", NULL },
 	{ "raid", "can assemble raid", NULL },
 	{ "uefi", "can set boot entries", NULL },
+};
+
+/* What is no need, but too good to be left out by a machine that has it: a file of its own → a promise. */
+static const struct need of_programs[] = {
+	{ "usr/bin/systemd-nspawn", "can enter with systemd-nspawn", NULL },
 };
 
 static bool is_promised(const struct profiles *profiles, const struct need *need)
@@ -134,6 +141,15 @@ int needs_check(const struct recovery_conf *conf, const struct root *root, const
 			  about_machine(profiles)->name);
 }
 
+static void find_wanted_of_programs(const struct root *root, const struct profiles *profiles,
+				    const char *folder, struct unmet *u)
+{
+	for (size_t i = 0; i < sizeof(of_programs) / sizeof(*of_programs); i++)
+		if (faccessat(root->fd, of_programs[i].of, X_OK, 0) == 0 &&
+		    !is_promised(profiles, &of_programs[i]))
+			add_unmet(u, &of_programs[i], folder);
+}
+
 int needs_add(const struct recovery_conf *conf, const struct root *root, const struct profiles *profiles,
 	      const char *folder, struct strlist *names, struct error *e)
 {
@@ -141,6 +157,7 @@ int needs_add(const struct recovery_conf *conf, const struct root *root, const s
 	int r = find_unmet_of_machine(root, profiles, folder, &u, e);
 
 	find_unmet_of_target(conf, profiles, folder, &u);
+	find_wanted_of_programs(root, profiles, folder, &u);
 	for (size_t i = 0; i < u.profiles.count; i++)
 		strlist_add_once(names, u.profiles.items[i]);
 	return r;

@@ -10,6 +10,7 @@
 int needs_check(const struct recovery_conf *conf, const struct root *root, const struct profiles *profiles,
 		const char *folder, struct error *e);
 
-/* Adds to `names` who would promise what `profiles` lack for needs_check(). What nobody promises is left to that. */
+/* Adds to `names` who would promise what `profiles` lack for needs_check(), and for `lifeboat enter` what this
+ * machine has. What nobody promises is left to that. */
 int needs_add(const struct recovery_conf *conf, const struct root *root, const struct profiles *profiles,
 	      const char *folder, struct strlist *names, struct error *e);

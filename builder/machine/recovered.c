@@ -46,7 +46,14 @@ static int path_of(int fd, char **ret, struct error *e)
 	return 0;
 }
 
-static void remember(struct recovered *r, char *path, const char *name)
+int recovered_inside(const struct recovered *r, const char *folder, char **ret, struct error *e)
+{
+	_cleanup_(fd) int fd = open_inside(r->path, streq(folder, "/") ? "." : folder, e);
+
+	return fd < 0 ? fd : path_of(fd, ret, e);
+}
+
+void recovered_add(struct recovered *r, char *path, const char *name)
 {
 	strlist_take(&r->mounts, path);
 	strlist_add(&r->names, name);
@@ -74,7 +81,7 @@ int recovered_mount(struct recovered *r, const struct device *d, const char *nod
 
 	if (mount(node, folder, ops->mount_type, 0, subvolume ? subvolume : ops->mount_data) < 0)
 		return error_errno(e, errno, "mount %s (%s) at %s", node, ops->mount_type, folder);
-	remember(r, TAKE_PTR(folder), d->name);
+	recovered_add(r, TAKE_PTR(folder), d->name);
 	return 0;
 }
 
@@ -117,11 +124,7 @@ int recovered_bind(struct recovered *r, struct error *e)
 
 	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
 		_cleanup_(free) char *path = NULL;
-		_cleanup_(fd) int fd = open_inside(r->path, folders[i], e);
-
-		if (fd < 0)
-			return fd;
-		int code = path_of(fd, &path, e);
+		int code = recovered_inside(r, folders[i], &path, e);
 
 		if (code < 0)
 			return code;
@@ -129,7 +132,7 @@ int recovered_bind(struct recovered *r, struct error *e)
 			continue; /* bound before */
 		if (mount(folders[i], path, NULL, MS_BIND, NULL) < 0)
 			return error_errno(e, errno, "bind %s at %s", folders[i], path);
-		remember(r, TAKE_PTR(path), "");
+		recovered_add(r, TAKE_PTR(path), "");
 	}
 	return 0;
 }

@@ -14,6 +14,13 @@ struct recovered {
  * are followed inside it); one without a mount point gets the folder's name with ".NAME" behind. */
 int recovered_mount(struct recovered *r, const struct device *d, const char *node, struct error *e);
 
+/* The real path of a folder inside, made if it is missing: where a mount that recovered_add() then remembers belongs.
+ * The caller frees. */
+int recovered_inside(const struct recovered *r, const char *folder, char **ret, struct error *e);
+/* Takes what the caller mounted at `path` (owned from here on): unmounted with the rest, and flushed before that
+ * unless `name` is "". */
+void recovered_add(struct recovered *r, char *path, const char *name);
+
 /* Where that is; NULL when it is not mounted. */
 const char *recovered_folder(const struct recovered *r, const struct device *d);
 

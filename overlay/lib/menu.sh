@@ -18,6 +18,7 @@ menu_text() {
 	echo "  backup   $target"
 	[ ! -s "$RUN/problems" ] || sed 's/^/  problem  /' "$RUN/problems"
 	echo
+	echo "  7 enter the installed system, to repair it"
 	echo "  1 recover   2 shell   3 network   4 log   5 reboot   6 power off"
 }
 
@@ -58,6 +59,17 @@ menu_recover() {
 		echo "Not recovered (exit status $status, the reason stands above). 1 starts it again."
 		return 1
 	fi
+}
+
+# menu_enter: a shell in the installed system, started in a container.
+menu_enter() {
+	local status
+	steps_wait || echo "Going on without what is still missing."
+	log "lifeboat enter"
+	$MOCK lifeboat enter
+	status=$?
+	log "lifeboat enter: exit status $status"
+	return $status
 }
 
 # menu_network: asks for the network and sets it up, then mounts the share.
@@ -106,6 +118,7 @@ menu_choice() {
 	3 | network) menu_network ;;
 	4 | log) menu_log ;;
 	5 | reboot) exec $MOCK /sbin/rescue-leave reboot ;;
+	7 | enter) menu_enter ;;
 	6 | power* | off) exec $MOCK /sbin/rescue-leave poweroff ;;
 	'') ;;
 	*) menu_refuse "$1" ;;

@@ -17,6 +17,7 @@ Lifeboat rescue system for wreck, made 2026-01-02T03:04:05Z
   network  none
   backup   none is configured, 1 recover asks for it
 
+  7 enter the installed system, to repair it
   1 recover   2 shell   3 network   4 log   5 reboot   6 power off"
 net_note eth0 10.0.2.15/24 DHCP
 echo 'share: refused' >"$ROOT/run/lifeboat/problems"

@@ -5,6 +5,7 @@
 #include "tap.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 static struct error e;
 
@@ -198,6 +199,20 @@ TEST(profiles_that_are_needed_besides)
 	check_added(&lab, smb, "plain", "plain smb"); /* not about this machine */
 	put(&lab, "root/sys/block/dm-1/dm/uuid", "CRYPT-LUKS1-abcd\n");
 	check_added(&lab, "", "here", "here ext"); /* nobody promises LUKS: needs_check() tells */
+}
+
+TEST(what_a_machine_has_to_enter_with_comes_along)
+{
+	_cleanup_(lab) struct lab lab;
+	static const char program[] = "root/usr/bin/systemd-nspawn";
+
+	lab_make(&lab);
+	put(&lab, "profiles/enter.conf", "[promise can enter with systemd-nspawn]\ntools = a\n");
+	check_added(&lab, "", "plain", "plain");
+	put(&lab, program, "#!/bin/sh\n");
+	CHECK_OK(fchmodat(lab.dir.fd, program, 0755, 0));
+	check_added(&lab, "", "plain", "plain enter");
+	CHECK_OK(check(&lab, "", "plain")); /* and nobody must */
 }
 
 TAP_MAIN()
