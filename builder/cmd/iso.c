@@ -1,5 +1,6 @@
 #include "cmd/commands.h"
 #include "cmd/medium.h"
+#include "cmd/record.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ static int make_iso(struct cmd *c, const char *image_dir, const char *kernel, co
 	if (r < 0)
 		return r;
 	medium_phase(&m, "iso", medium_clock() - begun);
+	record_save(c, &m, kernel, goal);
 	r = medium_print(c, &m, "bootable CD image, also for sticks (BIOS and UEFI)", goal, goal, size, e);
 	if (r == 0 && !c->json)
 		(void)printf(

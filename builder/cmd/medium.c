@@ -1,6 +1,7 @@
 #include "cmd/medium.h"
 
 #include "base/digest.h"
+#include "image/manifest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,7 @@ void medium_free(struct medium *m)
 	recovery_conf_free(&m->conf);
 	tempdir_remove(&m->temp);
 	image_result_free(&m->image);
+	strbuf_free(&m->manifest);
 	free(m->parameters);
 	free(m->kernel_version);
 	free(m->hostname);
@@ -37,10 +39,17 @@ static int build(struct cmd *c, const char *kernel, struct medium *m, struct err
 	const struct image_request request = {
 		.conf = &m->conf, .profiles = &c->profiles, .kernel = kernel, .root = "/"
 	};
+	_cleanup_(image_draft) struct image_draft *draft = NULL;
 	int r = tempdir_make(&m->temp, e);
 
 	if (r == 0)
-		r = image_build(&request, m->temp.path, &m->image, &c->report, e);
+		r = image_draft(&request, &draft, &c->report, e);
+	if (r == 0)
+		r = image_manifest(draft, &m->manifest, e);
+	if (r == 0)
+		m->created = image_created(draft);
+	if (r == 0)
+		r = image_pack(draft, m->temp.path, &m->image, e);
 	if (r < 0)
 		return r;
 	m->image_built = true;

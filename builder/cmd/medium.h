@@ -12,6 +12,8 @@ struct medium {
 	struct recovery_conf conf;
 	struct tempdir temp; /* the image, unless --image names one */
 	struct image_result image;
+	struct strbuf manifest; /* of the image that was built: image_manifest() */
+	time_t created; /* what its rescue system is told */
 	bool image_built;
 	char *kernel_version, *hostname, *parameters;
 	struct medium_request request; /* points into the above */

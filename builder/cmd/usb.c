@@ -1,5 +1,6 @@
 #include "cmd/commands.h"
 #include "cmd/medium.h"
+#include "cmd/record.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,6 +43,7 @@ static int make_file(struct cmd *c, const struct usb_options *o, struct error *e
 	if (r < 0)
 		return r;
 	medium_phase(&m, "stick", medium_clock() - begun);
+	record_save(c, &m, o->kernel, o->goal);
 	r = medium_print(c, &m, kind, o->goal, o->goal, size, e);
 	if (r == 0 && !c->json)
 		(void)printf("Next: try it with 'lifeboat boot qemu --medium %s'; write a real stick with\n"
@@ -126,6 +128,7 @@ static int make_device(struct cmd *c, const struct usb_options *o, struct error 
 	if (r < 0)
 		return r;
 	medium_phase(&m, "write and compare", medium_clock() - begun);
+	record_save(c, &m, o->kernel, device.path);
 	r = medium_print(c, &m, kind, device.path, file, size, e);
 	if (r == 0 && !c->json)
 		(void)printf("Next: start a machine from it, or rehearse: lifeboat boot qemu --medium %s\n",

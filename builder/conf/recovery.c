@@ -58,6 +58,14 @@ static int is_number(const char *v)
 	return r < 0 ? r : n <= 3600 ? 0 : -ERANGE;
 }
 
+static int is_hours(const char *v)
+{
+	uint64_t n;
+	int r = parse_u64(v, &n);
+
+	return r < 0 ? r : n <= 100000 ? 0 : -ERANGE;
+}
+
 static int is_timeout(const char *v)
 {
 	return streq(v, "0") ? -ERANGE : is_number(v);
@@ -248,6 +256,7 @@ static const struct row rows[] = {
 	  AT(keep),
 	  "all" },
 	{ "backup", { "timeout", "seconds, 1 to 3600", is_timeout }, KIND_NUMBER, AT(timeout), "30" },
+	{ "backup", { "max-age", "a number of hours; 0: any", is_hours }, KIND_NUMBER, AT(max_age), "0" },
 	{ "backup", { "retry", "seconds, 0 to 3600", is_number }, KIND_NUMBER, AT(retry), "300" },
 	{ "backup", { "chunk", "a size of at least 1M", is_chunk }, KIND_SIZE, AT(chunk), "1G" },
 	{ "console",

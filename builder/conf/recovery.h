@@ -30,6 +30,7 @@ struct recovery_conf {
 	char *credentials; /* a mode 0600 file with username=, password=, domain= lines, or NULL */
 	char *keep; /* "all", or for recovery_parse_keep() */
 	unsigned timeout; /* seconds after which a server that is silent counts as dead */
+	unsigned max_age; /* hours that the last backup may be old for `lifeboat check`; 0: any */
 	unsigned retry; /* seconds for which a server that went away is tried again */
 	uint64_t chunk; /* bytes of a chunk of a stream */
 	/* [console] */

@@ -86,7 +86,7 @@ static int read_times(struct image_draft *d, struct error *e)
 	const char *epoch = getenv("SOURCE_DATE_EPOCH");
 	uint64_t seconds;
 
-	d->created = time(NULL);
+	d->created = d->request->created ? d->request->created : time(NULL);
 	d->mtime = default_mtime;
 	if (!epoch || !*epoch)
 		return 0;
@@ -94,7 +94,9 @@ static int read_times(struct image_draft *d, struct error *e)
 	if (parse_u64(epoch, &seconds) < 0 || seconds > UINT32_MAX)
 		return error_text(e, EINVAL, "SOURCE_DATE_EPOCH=%s: not a number of seconds since 1970",
 				  epoch);
-	d->created = d->mtime = (time_t)seconds;
+	d->mtime = (time_t)seconds;
+	if (!d->request->created)
+		d->created = d->mtime;
 	return 0;
 }
 

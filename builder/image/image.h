@@ -11,12 +11,14 @@
 #include "conf/recovery.h"
 
 #include <stdint.h>
+#include <time.h>
 
 struct image_request {
 	const struct recovery_conf *conf; /* caller's */
 	const struct strlist *profiles; /* caller's; empty: conf->profiles */
 	const char *kernel; /* -k: overrides conf->kernel; NULL: does not */
 	const char *root; /* whose tools are packed: "/" but for tests */
+	time_t created; /* what the rescue system is told; 0: now */
 	const char *datadir; /* holds overlay/ and profiles/; NULL: found (image_find_datadir) */
 };
 

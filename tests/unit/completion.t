@@ -18,7 +18,7 @@ offers() { # WANTED WORD…: the completion of the last word offers WANTED
 	esac
 }
 
-for command in build list why usb iso survey backup sets verify plan recover enter boot drill; do
+for command in build list why usb iso survey backup sets verify plan recover check enter boot drill; do
 	offers "$command" ""
 done
 offers backup ba
