@@ -328,7 +328,8 @@ int enter_system(const struct installed *system, const struct enter_options *opt
 			    .relay = RELAY_NONE,
 			    .container = CONTAINER_NONE };
 	struct termios mode;
-	bool terminal = tcgetattr(STDIN_FILENO, &mode) == 0;
+	/* a command in the background must not touch the terminal: it would be stopped */
+	bool terminal = !options->command && tcgetattr(STDIN_FILENO, &mode) == 0;
 	sigset_t mask, old;
 
 	w.place = (struct container_place) { .root = &w.root, .folder = FOLDER };
