@@ -90,7 +90,7 @@ static int execute(const struct inside *i)
 }
 
 /* A PID namespace takes only children: whoever entered it waits for one, and ends as it did. */
-static int execute_below(const struct inside *i)
+static int execute_below(const struct inside *i, int sync_fd)
 {
 	int status;
 	pid_t pid = fork();
@@ -99,14 +99,15 @@ static int execute_below(const struct inside *i)
 		return negative_errno();
 	if (pid == 0)
 		return execute(i);
+	(void)close(sync_fd); /* only whoever executes tells how that went */
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return negative_errno();
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
-/* Returns only on failure. */
-static int child(const struct inside *i)
+/* Returns only on failure, for which `sync_fd` is. */
+static int child(const struct inside *i, int sync_fd)
 {
 	sigset_t none;
 	int r = set_environment();
@@ -122,7 +123,7 @@ static int child(const struct inside *i)
 		r = negative_errno();
 	if (r < 0)
 		return r;
-	return i->init ? execute_below(i) : execute(i);
+	return i->init ? execute_below(i, sync_fd) : execute(i);
 }
 
 /* ---- its parent ---- */
@@ -176,7 +177,7 @@ int inside_run(const struct inside *i, int *ret_status, struct error *e)
 	if (pid < 0)
 		return error_errno(e, errno, "start a shell");
 	if (pid == 0) {
-		int r = child(i);
+		int r = child(i, sync_write);
 
 		(void)write_all(sync_write, &r, sizeof(r)); /* the parent sees its end at worst */
 		_exit(127);

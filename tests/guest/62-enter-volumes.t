@@ -94,7 +94,7 @@ console_wait '# ' 60
 run 'cat /home/file'
 is "a shell in it, with its volumes" "$ANSWER" deep
 console_type exit
-console_wait '# ' 60
+console_wait vm: 60
 run 'ls /sys/block | grep -c "md\|dm"'
 is "leaving it stops everything again" "$ANSWER" 0
 console_type poweroff
