@@ -2,7 +2,7 @@
 # `lifeboat enter`: a Debian whose boot hangs is repaired from within, in a container of namespaces, in systemd-nspawn
 # and by chroot, and boots afterwards. Whatever ends it, nothing stays mounted and everything is written.
 # needs: root uml loop kernel mmdebstrap sfdisk mkfs.btrfs systemd-nspawn script
-# limit: 900
+# limit: 1500
 # shellcheck disable=SC2016 # what stands in single quotes is for the guest
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"

@@ -2,7 +2,8 @@
 # `lifeboat enter` on a machine whose root lies on LVM in LUKS on a degraded array, beside another system: everything is
 # started with the real tools, the passphrase and the system are asked for, and everything is stopped again.
 # needs: root qemu kernel mdadm lvm cryptsetup
-# limit: 600
+# limit: 900
+# matrix: all
 # shellcheck disable=SC2016 # what stands in single quotes is for the guest
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
