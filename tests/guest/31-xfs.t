@@ -10,7 +10,7 @@
 # shellcheck source=tests/guest/lib/uml.sh
 . "$TOP/tests/guest/lib/uml.sh"
 
-plan 19
+plan 20
 truncate -s 1400M old.img
 truncate -s 1500M large.img
 truncate -s 1000M small.img
@@ -43,6 +43,7 @@ mount /dev/ubda1 /mnt/odd || exit 3
 tree_make /mnt/odd 100M 100
 rm /mnt/odd/special/socket # its program makes it again
 touch -d '2011-12-13 14:15:16.171819202 UTC' /mnt/odd/special
+fallocate -l 2M /mnt/odd/swapfile && chmod 600 /mnt/odd/swapfile && mkswap -q -L file /mnt/odd/swapfile
 mkdir -p /mnt/odd/below
 mount -o usrquota /dev/ubda2 /mnt/odd/below || exit 3
 echo below >/mnt/odd/below/file
@@ -64,6 +65,7 @@ umount /mnt/odd
 facts /dev/ubdb1 odd-large
 facts /dev/ubdb2 old-large
 mount /dev/ubdb1 /mnt/odd && tree_list /mnt/odd >facts/odd.large
+swapon /mnt/odd/swapfile 2>facts/swap && swapoff /mnt/odd/swapfile && echo swapped >>facts/swap
 mount /dev/ubdb2 /mnt/odd/below && tree_list /mnt/odd/below >facts/below.large
 umount /mnt/odd/below /mnt/odd
 
@@ -98,6 +100,7 @@ same "an old format with a log smaller than today's: the same" facts/old-before.
 same "its identifiers too" facts/old-before.ids facts/old-large.ids
 is "xfs_repair finds nothing in either" "$(cat facts/odd-large.clean facts/old-large.clean)" $'0\n0'
 tree_same "every path is equal" "$(cat facts/odd.large)" "$(cat facts/odd.before)"
+is "a swap file can be swapped to" "$(cat facts/swap)" swapped
 tree_same "below it too" "$(cat facts/below.large)" "$(cat facts/below.before)"
 done_well smaller "it is recovered onto a smaller disk"
 same "with its UUID and label" <(grep -v PART facts/odd-before.ids) <(grep -v PART facts/odd-small.ids)

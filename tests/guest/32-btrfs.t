@@ -45,6 +45,7 @@ trees() {
 	umount /mnt/look
 	mount -o subvol=@home "$1" /mnt/look
 	tree_list /mnt/look >"facts/$2.home"
+	swapon /mnt/look/swapfile 2>"facts/$2.swap" && swapoff /mnt/look/swapfile && echo swapped >>"facts/$2.swap"
 	umount /mnt/look
 }
 printf '%s\n' 'label: gpt' 'start=2048, size=2400000' | sfdisk -q /dev/ubda
@@ -59,6 +60,8 @@ rm /mnt/top/@home/special/socket
 mkdir /mnt/top/@home/vm /mnt/top/@home/plain && chattr +C /mnt/top/@home/vm
 head -c 300000 /dev/urandom >/mnt/top/@home/vm/disk
 touch /mnt/top/@home/plain/disk && chattr +C /mnt/top/@home/plain/disk && head -c 100000 /dev/urandom >/mnt/top/@home/plain/disk
+touch /mnt/top/@home/swapfile && chmod 600 /mnt/top/@home/swapfile && chattr +C /mnt/top/@home/swapfile
+fallocate -l 2M /mnt/top/@home/swapfile && mkswap -q /mnt/top/@home/swapfile
 mkdir /mnt/top/@home/packed && btrfs property set /mnt/top/@home/packed compression zstd
 touch -d '2011-12-13 14:15:16.171819202 UTC' /mnt/top/@home/special /mnt/top/@home
 echo before >/mnt/top/@/file && mkdir -p /mnt/top/@/home
@@ -120,5 +123,6 @@ same "the default is the same" facts/before.default facts/large.default
 is "and is mounted" "$(cat facts/default-file)" after
 same "what must not be copied on write is not" facts/before.nocow facts/large.nocow
 same "every path in every subvolume" facts/before.files facts/large.files
+is "a swap file can be swapped to" "$(cat facts/large.swap)" swapped
 tree_same "every path of a tree with all that backups lose" "$(cat facts/large.home)" "$(cat facts/before.home)"
 finish_plan
