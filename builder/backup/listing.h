@@ -6,7 +6,7 @@
  * PATH is "." for the root; bytes that are no printable ASCII, and # = \ * ? [ ], are \OOO. `time` is seconds and
  * nanoseconds as in struct timespec: the second part always counts upwards. Lines of one `inode` are one file.
  * Besides: link=TARGET, device=linux,MAJOR,MINOR, and `xattrs`, which is ours: the first half of the SHA-256 of
- * the extended attributes by name, each NAME NUL LENGTH (decimal) NUL VALUE. Private to this room. */
+ * the extended attributes by name, each NAME NUL LENGTH (decimal) NUL VALUE. */
 #pragma once
 #include "base/digest.h"
 #include "base/error.h"

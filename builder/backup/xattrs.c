@@ -221,27 +221,34 @@ static int put_back_one(int rootfd, const char *folder, const char *path, char *
 	return r < 0 ? error_errno(e, -r, "set %s of %s/%s", c.name, folder, path) : 0;
 }
 
-static int put_back(int rootfd, const char *folder, char *records, struct error *e)
+static int put_back(int rootfd, const char *folder, char *records,
+		    const char *(*where)(void *user, const char *path), void *user, struct error *e)
 {
-	static char none[] = "";
-	char *path = none;
+	const char *path = "";
 	int r = 0;
 
 	for (char *line; r == 0 && (line = strsep(&records, "\n"));) {
 		if (!*line)
 			continue;
 		if (strncmp(line, "# file: ", 8) != 0) {
-			r = put_back_one(rootfd, folder, path, line, e);
+			r = path ? put_back_one(rootfd, folder, path, line, e) : 0;
 			continue;
 		}
-		path = line + 8;
-		if (!unquote(path))
-			r = error_text(e, EBADMSG, "%s: put attributes back: bad path '%.40s'", folder, path);
+		if (!unquote(line + 8))
+			r = error_text(e, EBADMSG, "%s: put attributes back: bad path '%.40s'", folder,
+				       line + 8);
+		path = where ? where(user, line + 8) : line + 8;
 	}
 	return r;
 }
 
 int xattrs_restore(struct set *s, const char *name, const char *folder, struct error *e)
+{
+	return xattrs_restore_some(s, name, folder, NULL, NULL, e);
+}
+
+int xattrs_restore_some(struct set *s, const char *name, const char *folder,
+			const char *(*where)(void *user, const char *path), void *user, struct error *e)
 {
 	_cleanup_(free) char *first = xasprintf("%s." XATTRS_METHOD ".zst.000", name);
 	_cleanup_(free) char *records = NULL;
@@ -254,5 +261,5 @@ int xattrs_restore(struct set *s, const char *name, const char *folder, struct e
 		return error_errno(e, errno, "open %s", folder);
 	int r = stream_get_text(s, name, XATTRS_METHOD, &records, NULL, e);
 
-	return r < 0 ? r : put_back(rootfd, folder, records, e);
+	return r < 0 ? r : put_back(rootfd, folder, records, where, user, e);
 }

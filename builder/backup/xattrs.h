@@ -29,5 +29,9 @@ int xattrs_digest(int dirfd, const char *name, const char *path, bool *ret_any, 
 /* The records as the stream NAME.xattrs; none when there are none. */
 int xattrs_save(struct set_writer *w, const char *name, const struct strbuf *records, struct error *e);
 
+/* Puts those back for which `where` knows a path below the folder; NULL: not this one. */
+int xattrs_restore_some(struct set *s, const char *name, const char *folder,
+			const char *(*where)(void *user, const char *path), void *user, struct error *e);
+
 /* Puts them back below `folder`. A set without such a stream is fine, and so is a file that is not there. */
 int xattrs_restore(struct set *s, const char *name, const char *folder, struct error *e);

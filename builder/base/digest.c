@@ -59,12 +59,10 @@ void digest_free(struct digest *d)
 	free(d);
 }
 
-int digest_fd(int fd, const char *shown, char ret_hex[DIGEST_HEX_SIZE], uint64_t *ret_len, struct error *e)
+static int add_fd(struct digest *d, int fd, const char *shown, uint64_t *ret_len, struct error *e)
 {
 	enum { block = 1 << 20 };
-	_cleanup_(digest) struct digest *d = digest_new();
 	_cleanup_(free) char *buf = xmalloc(block);
-	uint64_t len = 0;
 
 	for (;;) {
 		ssize_t n = read_full(fd, buf, block);
@@ -72,10 +70,31 @@ int digest_fd(int fd, const char *shown, char ret_hex[DIGEST_HEX_SIZE], uint64_t
 		if (n < 0)
 			return error_errno(e, (int)-n, "read %s", shown);
 		if (n == 0)
-			break;
+			return 0;
 		digest_add(d, buf, (size_t)n);
-		len += (uint64_t)n;
+		*ret_len += (uint64_t)n;
 	}
+}
+
+int digest_fd_bytes(int fd, const char *shown, unsigned char ret[DIGEST_SIZE], struct error *e)
+{
+	_cleanup_(digest) struct digest *d = digest_new();
+	uint64_t len = 0;
+	int r = add_fd(d, fd, shown, &len, e);
+
+	if (r == 0)
+		digest_bytes(d, ret);
+	return r;
+}
+
+int digest_fd(int fd, const char *shown, char ret_hex[DIGEST_HEX_SIZE], uint64_t *ret_len, struct error *e)
+{
+	_cleanup_(digest) struct digest *d = digest_new();
+	uint64_t len = 0;
+	int r = add_fd(d, fd, shown, &len, e);
+
+	if (r < 0)
+		return r;
 	digest_hex(d, ret_hex);
 	if (ret_len)
 		*ret_len = len;

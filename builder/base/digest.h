@@ -24,3 +24,5 @@ static inline void cleanup_digest(struct digest **d)
 
 /* The hash of what `fd` still holds, from its present offset. `shown` names it in errors. */
 int digest_fd(int fd, const char *shown, char ret_hex[DIGEST_HEX_SIZE], uint64_t *ret_len, struct error *e);
+/* The same, as bytes. */
+int digest_fd_bytes(int fd, const char *shown, unsigned char ret[DIGEST_SIZE], struct error *e);

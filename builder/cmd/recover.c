@@ -1,6 +1,7 @@
 /* lifeboat recover: verify the set, show the plan, ask, make the machine again. */
 #include "cmd/cmd.h"
 #include "cmd/commands.h"
+#include "cmd/files.h"
 #include "cmd/recovery.h"
 #include "cmd/show.h"
 #include "machine/apply.h"
@@ -174,13 +175,18 @@ static int run(struct session *s, struct error *e)
 
 int cmd_recover(int argc, char *argv[])
 {
-	enum { OPTION_YES = RECOVERY_FIRST_OWN };
+	enum { OPTION_YES = RECOVERY_FIRST_OWN, OPTION_FILES, OPTION_LIST, OPTION_INTO };
 	static const struct option options[] = { { "yes", no_argument, NULL, OPTION_YES },
+						 { "files", no_argument, NULL, OPTION_FILES },
+						 { "list", no_argument, NULL, OPTION_LIST },
+						 { "into", required_argument, NULL, OPTION_INTO },
 						 RECOVERY_OPTIONS_LONG,
 						 CMD_OPTIONS_LONG };
 	_cleanup_(cmd) struct cmd c;
 	_cleanup_(recovery) struct recovery r = RECOVERY_NONE;
 	_cleanup_(session) struct session s = { .c = &c, .r = &r };
+	struct files_options files = { 0 };
+	bool only_files = false;
 	struct error e;
 	int option, exit_code;
 
@@ -190,10 +196,24 @@ int cmd_recover(int argc, char *argv[])
 	while ((option = getopt_long(argc, argv, CMD_OPTIONS_SHORT, options, NULL)) >= 0)
 		if (option == OPTION_YES)
 			r.yes = true;
+		else if (option == OPTION_FILES)
+			only_files = true;
+		else if (option == OPTION_LIST)
+			files.list = true;
+		else if (option == OPTION_INTO)
+			files.into = optarg;
 		else if (!recovery_option(&r, option) && !cmd_option(&c, option, &exit_code))
 			return exit_code;
-	if (optind < argc)
+	/* a PATH is no URL: recovery.conf's target is meant */
+	if (optind < argc && (!only_files || strstr(argv[optind], "://")))
 		r.url = argv[optind++];
+	if (only_files) {
+		files.yes = r.yes;
+		files.patterns = argv + optind;
+		return cmd_files(&c, &r, &files);
+	}
+	if (files.list || files.into)
+		return cmd_usage(&c, "--list and --into need --files");
 	if (optind < argc)
 		return cmd_usage(&c, "unexpected argument '%s'", argv[optind]);
 	if (c.json && !r.yes && !r.unattended)

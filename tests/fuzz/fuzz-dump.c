@@ -1,9 +1,12 @@
 /* Streams of dump(8): whatever the bytes, reading ends with names and inodes or with one line of error, and what is
  * listed can be read again to the same. The corpus is dump's, of a file system with something of every kind, with its
  * host's name blanked; sums are made right here, so that the fuzzer gets past them. */
+#include "backup/dump_reader.h"
 #include "backup/dump_tree.h"
+#include "backup/ext_xattrs.h"
 
 #include <endian.h>
+#include <errno.h>
 #include <stdint.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -63,6 +66,45 @@ static void mend_sums(char *data, size_t size)
 	}
 }
 
+static int no_inode(void *user, const struct dump_inode *inode, struct error *e)
+{
+	(void)user;
+	(void)inode;
+	(void)e;
+	return 0;
+}
+
+/* All of the value can be read. */
+static int one_attribute(void *user, const char *name, const void *value, size_t len, struct error *e)
+{
+	_cleanup_(free) char *copy = xmalloc(len + 1);
+
+	(void)user;
+	(void)e;
+	if (len)
+		memcpy(copy, value, len);
+	return *name ? 0 : -EBADMSG;
+}
+
+static int attributes(void *user, const char *area, size_t len, struct error *e)
+{
+	_cleanup_(free) char *alone = xmalloc(len); /* so that a byte too far is seen */
+
+	(void)user;
+	memcpy(alone, area, len);
+	return ext_xattrs_parse(alone, len, one_attribute, NULL, e);
+}
+
+static void read_attributes(const char *data, size_t size)
+{
+	struct input in = { .at = data, .left = size };
+	const struct pull pull = { .next = next, .user = &in };
+	const struct dump_calls calls = { .begin = no_inode, .xattrs = attributes };
+	struct error e = { 0 };
+
+	(void)dump_read(&pull, &calls, NULL, &e); /* either answer is one */
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_(dump_tree) struct dump_tree *tree = dump_tree_new();
@@ -73,6 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memcpy(copy, data, size);
 	mend_sums(copy, size);
+	read_attributes(copy, size);
 	int r = dump_tree_read(tree, &pull, NULL, &e);
 
 	if (r == 0)

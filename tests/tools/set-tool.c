@@ -19,7 +19,7 @@
 
 static int save(struct target *target, char *argv[], struct report *report, struct error *e)
 {
-	static const char machine[] = "[machine]\n", recover[] = "See set-tool.\n";
+	static const char recover[] = "See set-tool.\n";
 	_cleanup_(set_writer) struct set_writer *w = NULL;
 	_cleanup_(free) char *name = NULL;
 	const char *host = argv[0], *stream = argv[1], *method = argv[2], *mountpoint = argv[3];
@@ -30,10 +30,16 @@ static int save(struct target *target, char *argv[], struct report *report, stru
 	if (parse_size(argv[4], &chunk) < 0 || (argv[5] && parse_u64(argv[5], &level) < 0) ||
 	    statvfs(mountpoint, &fs) < 0 || stat(mountpoint, &st) < 0)
 		return error_text(e, 22, "save: bad chunk size or mount point");
+	/* as if it were the root of a disk */
+	_cleanup_(free) char *machine = xasprintf(
+		"[machine]\nfirmware = bios\n[disk sda]\npath = /dev/sda\nsize = 1073741824\nsector-size = "
+		"512\n"
+		"table = none\n[filesystem sda]\ntype = ext4\nmountpoint = /\nstream = %s\nmethod = %s\n",
+		stream, method);
 	int r = set_begin(target, host, (unsigned)level, chunk, &w, report, e);
 
 	if (r == 0)
-		r = set_add_file(w, "machine.conf", machine, sizeof(machine) - 1, e);
+		r = set_add_file(w, "machine.conf", machine, strlen(machine), e);
 	if (r == 0)
 		r = set_save_filesystem(w, stream, method, mountpoint, st.st_dev,
 					(uint64_t)(fs.f_blocks - fs.f_bfree) * fs.f_frsize, report, e);
