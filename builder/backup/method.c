@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-static const struct method *const methods[] = { &method_dump, &method_archive };
+static const struct method *const methods[] = { &method_dump, &method_archive, &method_raw };
 
 static const struct method *find(const char *name, struct error *e)
 {
@@ -38,6 +38,8 @@ int set_save_filesystem(struct set_writer *w, const char *name, const char *meth
 
 	if (!m)
 		return -EOPNOTSUPP;
+	if (m->image)
+		return error_text(e, EINVAL, "method %s saves no file systems", method);
 	struct save_job job = { .w = w,
 				.name = name,
 				.mountpoint = mountpoint,
@@ -156,6 +158,8 @@ int set_restore_stream(struct set *s, const char *name, const char *method, cons
 
 	if (!m)
 		return -EOPNOTSUPP;
+	if (m->image)
+		return raw_restore(s, name, folder, report, e);
 	int r = restore_chain(m, s, name, folder, true, report, e);
 
 	if (r == 0)

@@ -21,13 +21,17 @@ struct save_job {
 
 struct method {
 	const char *name; /* METHOD in NAME.METHOD.zst.NNN */
+	bool image; /* of a device: set_save_image() and raw_restore() instead of what follows; has no listing */
 	/* Saves the file system as NAME.METHOD, and beside it its listing and whatever the method itself drops. */
 	int (*save)(const struct save_job *job, struct error *e);
 	/* Restores the one stream of `s`; below it lies what the sets below have left. `last`: no other follows. */
 	int (*restore)(struct set *s, const char *name, const char *folder, bool last, struct report *report,
 		       struct error *e);
 };
-extern const struct method method_archive, method_dump;
+extern const struct method method_archive, method_dump, method_raw;
+
+/* Writes the image NAME.raw onto the device node, which nothing else may use. */
+int raw_restore(struct set *s, const char *name, const char *node, struct report *report, struct error *e);
 
 /* Calls `each` for every entry of the archive that comes from `fd`, which it owns; a further name of a file has
  * mode 0. */

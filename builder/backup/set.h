@@ -67,7 +67,8 @@ int set_check_stream(const struct set *s, const char *name, const char *method, 
 int set_read_stream(struct set *s, const char *name, const char *method, int out_fd, struct report *report,
 		    struct error *e);
 
-/* Restores the stream into the mounted, empty folder by its method (restore(8) for dump): both the
+/* Restores the stream into the mounted, empty folder by its method (restore(8) for dump), or onto the device node
+ * `folder` when it is an image (method raw): both the
  * stream's sums and the program's exit status count. */
 int set_restore_stream(struct set *s, const char *name, const char *method, const char *folder,
 		       struct report *report, struct error *e);
@@ -114,6 +115,9 @@ int set_add_stream(struct set_writer *w, const char *name, const char *method, i
  * (NAME.times). `total`: the bytes that it holds. Another one that is mounted there is an error. */
 int set_save_filesystem(struct set_writer *w, const char *name, const char *method, const char *mountpoint,
 			dev_t device, uint64_t total, struct report *report, struct error *e);
+/* The first `size` bytes of the device as the stream NAME.raw. */
+int set_save_image(struct set_writer *w, const char *name, const char *node, uint64_t size,
+		   struct report *report, struct error *e);
 /* Bytes of all streams so far, before and after compression. */
 void set_written(const struct set_writer *w, uint64_t *ret_plain, uint64_t *ret_packed);
 /* SHA256SUMS last, everything flushed, then the rename. Returns the set's final name in

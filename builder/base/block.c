@@ -37,6 +37,42 @@ dev_t block_disk(dev_t number)
 	return makedev(major_number, minor_number);
 }
 
+static bool is_one_of(dev_t number, const dev_t disks[], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (disks[i] == number)
+			return true;
+	return false;
+}
+
+/* -1: made of nothing; 0: of something elsewhere; 1: all of it is on the disks. */
+static int slaves_lie_on(dev_t number, const dev_t disks[], size_t count)
+{
+	_cleanup_(free) char *path = xasprintf("/sys/dev/block/%u:%u/slaves", major(number), minor(number));
+	DIR *d = opendir(path);
+	int all = -1;
+
+	for (const struct dirent *entry; d && all != 0 && (entry = readdir(d));) {
+		_cleanup_(free) char *name = xasprintf("slaves/%s/dev", entry->d_name);
+		_cleanup_(free) char *text = entry->d_name[0] != '.' ? attribute_of(number, name) : NULL;
+		unsigned major_number, minor_number;
+
+		if (entry->d_name[0] != '.')
+			all = text && sscanf(text, "%u:%u", &major_number, &minor_number) == 2 &&
+			      block_lies_on(makedev(major_number, minor_number), disks, count);
+	}
+	if (d)
+		(void)closedir(d); /* read side */
+	return all;
+}
+
+bool block_lies_on(dev_t number, const dev_t disks[], size_t count)
+{
+	int slaves = block_partition(number) ? -1 : slaves_lie_on(number, disks, count);
+
+	return slaves < 0 ? is_one_of(block_disk(number), disks, count) : slaves > 0;
+}
+
 char *block_holder(const char *folder)
 {
 	_cleanup_(free) char *path = xasprintf("%s/holders", folder);

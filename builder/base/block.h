@@ -1,11 +1,16 @@
 /* Who uses a block device, as sysfs tells it. */
 #pragma once
+#include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 /* The whole disk that a device number lies on (through partitions), by sysfs; 0 when it is none. */
 dev_t block_disk(dev_t number);
 /* Which partition of its disk a device number is; 0 when it is none. */
 unsigned block_partition(dev_t number);
+
+/* Does everything that the device is made of (through partitions, arrays, device-mapper) lie on these disks? */
+bool block_lies_on(dev_t number, const dev_t disks[], size_t count);
 
 /* The first holder of the disk or partition whose sysfs folder this is: dm-0, md127, bcache0 …; NULL when there
  * is none. The caller frees. */

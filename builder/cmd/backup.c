@@ -220,6 +220,15 @@ static int save_subvolume(struct job *j, struct set_writer *w, const struct devi
 	return r;
 }
 
+/* Of a LUKS device: all that lies before its data. */
+static int save_header(struct job *j, struct set_writer *w, const struct device *d, struct error *e)
+{
+	const struct device *crypt = machine_above(&j->machine, d);
+	_cleanup_(free) char *node = device_node(d);
+
+	return set_save_image(w, d->content.stream, node, crypt->crypt.offset, &j->c->report, e);
+}
+
 static int write_set(struct job *j, struct set_writer *w, char **ret_name, struct error *e)
 {
 	int r = add_machine_conf(j, w, e);
@@ -233,6 +242,8 @@ static int write_set(struct job *j, struct set_writer *w, char **ret_name, struc
 		else if (chosen(d))
 			r = set_save_filesystem(w, c->stream, c->method, c->mountpoint, d->now.devno, c->used,
 						&j->c->report, e);
+		else if (c->stream && d->content.kind == CONTENT_MEMBER)
+			r = save_header(j, w, d, e);
 	}
 	if (r == 0)
 		r = add_by_hand(j, w, e);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #define RECOVERY_ROOT "/mnt/hd"
 
@@ -17,6 +18,7 @@ struct session {
 	struct cmd *c;
 	struct recovery *r;
 	size_t done, steps; /* of the plan */
+	const char *key_file; /* for encrypted devices; NULL: the person is asked */
 	bool written; /* disks are no longer what they were */
 	char *source; /* recovery_source() */
 };
@@ -104,6 +106,25 @@ static int check_no_streams(const struct machine *m, struct error *e)
 	return 0;
 }
 
+/* What opens encrypted devices must be at hand before anything is written. */
+static int check_keys(const struct session *s, const struct machine *m, struct error *e)
+{
+	bool encrypted = false;
+
+	if (s->key_file && access(s->key_file, R_OK) < 0)
+		return error_errno(e, errno, "read the key file %s", s->key_file);
+	for (size_t i = 0; i < m->count && !s->key_file && !encrypted; i++) {
+		encrypted = m->devices[i]->kind == DEVICE_CRYPT;
+		if (encrypted && (s->r->unattended || !isatty(STDIN_FILENO)))
+			return error_text(
+				e, ENOKEY,
+				"%s is encrypted, and there is nobody to type its passphrase; nothing was "
+				"written: --key-file names a file with it",
+				m->devices[i]->name);
+	}
+	return 0;
+}
+
 /* Nothing is done that was not shown. */
 static int show(struct session *s, const struct plan *p, struct error *e)
 {
@@ -137,7 +158,8 @@ static int plan_and_verify(struct session *s, struct plan *ret, double *ret_veri
 
 static int run(struct session *s, struct error *e)
 {
-	const struct apply_options options = { .root = RECOVERY_ROOT,
+	const struct apply_options options = { .key_file = s->key_file,
+					       .root = RECOVERY_ROOT,
 					       .restore = restore,
 					       .consent = consent,
 					       .done = note_done,
@@ -160,6 +182,9 @@ static int run(struct session *s, struct error *e)
 		code = show(s, &p, e);
 	if (code < 0)
 		return code;
+	code = check_keys(s, &p.machine, e);
+	if (code < 0)
+		return code;
 	code = plan_apply(&p, &options, &s->c->report, e);
 	/* What was done before is no longer there, or what was written last did not come to the disk: the next run
 	 * begins at the beginning. */
@@ -175,11 +200,12 @@ static int run(struct session *s, struct error *e)
 
 int cmd_recover(int argc, char *argv[])
 {
-	enum { OPTION_YES = RECOVERY_FIRST_OWN, OPTION_FILES, OPTION_LIST, OPTION_INTO };
+	enum { OPTION_YES = RECOVERY_FIRST_OWN, OPTION_FILES, OPTION_LIST, OPTION_INTO, OPTION_KEY_FILE };
 	static const struct option options[] = { { "yes", no_argument, NULL, OPTION_YES },
 						 { "files", no_argument, NULL, OPTION_FILES },
 						 { "list", no_argument, NULL, OPTION_LIST },
 						 { "into", required_argument, NULL, OPTION_INTO },
+						 { "key-file", required_argument, NULL, OPTION_KEY_FILE },
 						 RECOVERY_OPTIONS_LONG,
 						 CMD_OPTIONS_LONG };
 	_cleanup_(cmd) struct cmd c;
@@ -202,6 +228,8 @@ int cmd_recover(int argc, char *argv[])
 			files.list = true;
 		else if (option == OPTION_INTO)
 			files.into = optarg;
+		else if (option == OPTION_KEY_FILE)
+			s.key_file = optarg;
 		else if (!recovery_option(&r, option) && !cmd_option(&c, option, &exit_code))
 			return exit_code;
 	/* a PATH is no URL: recovery.conf's target is meant */

@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "cmd/target_arg.h"
 #include "machine/journal.h"
+#include "machine/layers.h"
 #include "machine/machine_conf.h"
 #include "machine/recovered.h"
 #include "machine/survey.h"
@@ -175,13 +176,26 @@ static int make_plan(struct recovery *r, struct cmd *c, const struct strlist *be
 	return code < 0 ? code : plan_make(&machine, &present, &options, ret, e);
 }
 
+/* What a killed recovery left mounted and running. */
+static int clear_leftovers(struct recovery *r, struct cmd *c, struct error *e)
+{
+	_cleanup_(machine) struct machine machine = { 0 };
+	int code = recovered_clear(r->root, e);
+
+	if (code == 0)
+		code = read_machine(r, &machine, &c->report, e);
+	for (size_t i = machine.count; i > 0 && code == 0; i--)
+		code = layer_clear(machine.devices[i - 1], e);
+	return code;
+}
+
 /* The plan of what was begun, with what is done marked. A failure only means that it cannot go on. */
 static int continue_plan(struct recovery *r, struct cmd *c, const struct journal *j, struct plan *ret,
 			 struct error *e)
 {
 	_cleanup_(plan) struct plan p = { 0 };
 	_cleanup_(free) char *source = recovery_source(r);
-	int code = recovered_clear(r->root, e);
+	int code = clear_leftovers(r, c, e);
 
 	if (code == 0)
 		code = make_plan(r, c, &j->map, &p, e);

@@ -102,9 +102,38 @@ static json_t *subvolume_json(const struct device *d)
 	return o;
 }
 
+/* Arrays, LUKS devices, volume groups and their volumes. */
+static json_t *layer_json(const struct device *d)
+{
+	static const char *const kinds[] = { [DEVICE_RAID] = "raid",
+					     [DEVICE_CRYPT] = "crypt",
+					     [DEVICE_GROUP] = "group",
+					     [DEVICE_VOLUME] = "volume" };
+	const char *type = d->kind == DEVICE_RAID    ? d->raid.level
+			   : d->kind == DEVICE_CRYPT ? d->crypt.type
+						     : d->volume.type;
+	const char *uuid = d->kind == DEVICE_RAID    ? d->raid.uuid
+			   : d->kind == DEVICE_CRYPT ? d->crypt.uuid
+			   : d->kind == DEVICE_GROUP ? d->group.uuid
+						     : d->volume.uuid;
+	json_t *o = json_object(), *below = json_array();
+
+	set_text(o, "kind", kinds[d->kind]);
+	set_text(o, "name", d->name);
+	set_text(o, "type", type);
+	set_text(o, "layer_uuid", uuid);
+	set_number(o, "size", d->size);
+	for (size_t i = 0; i < d->below_count; i++)
+		(void)json_array_append_new(below,
+					    d->below[i] ? json_string(d->below[i]->name) : json_null());
+	(void)json_object_set_new(o, "devices", below); /* only memory can lack */
+	set_content(o, &d->content);
+	return o;
+}
+
 static json_t *machine_json(const struct machine *m)
 {
-	json_t *o = json_object(), *disks = json_array(), *partitions = json_array();
+	json_t *o = json_object(), *disks = json_array(), *partitions = json_array(), *layers = json_array();
 	json_t *entries = json_array(), *names = json_array(), *subvolumes = json_array();
 
 	for (size_t i = 0; i < m->boot_disks.count; i++)
@@ -125,8 +154,10 @@ static json_t *machine_json(const struct machine *m)
 			(void)json_array_append_new(disks, disk_json(m->devices[i])); /* only memory */
 		else if (m->devices[i]->kind == DEVICE_SUBVOLUME)
 			(void)json_array_append_new(subvolumes, subvolume_json(m->devices[i])); /* same */
-		else
+		else if (m->devices[i]->kind == DEVICE_PARTITION)
 			(void)json_array_append_new(partitions, partition_json(m->devices[i])); /* same */
+		else
+			(void)json_array_append_new(layers, layer_json(m->devices[i])); /* same */
 	for (size_t i = 0; i < m->boot_entry_count; i++) {
 		json_t *entry = json_object();
 
@@ -138,6 +169,7 @@ static json_t *machine_json(const struct machine *m)
 	(void)json_object_set_new(o, "boot_entries", entries); /* same */
 	(void)json_object_set_new(o, "disks", disks); /* same */
 	(void)json_object_set_new(o, "partitions", partitions); /* same */
+	(void)json_object_set_new(o, "layers", layers); /* same */
 	(void)json_object_set_new(o, "subvolumes", subvolumes); /* same */
 	return o;
 }
@@ -163,6 +195,10 @@ int show_machine_json(struct cmd *c, const struct machine *m)
 static const char *const step_names[] = {
 	[STEP_WIPE] = "wipe",
 	[STEP_TABLE] = "table",
+	[STEP_RAID] = "raid",
+	[STEP_IMAGE] = "image",
+	[STEP_CRYPT] = "crypt",
+	[STEP_GROUP] = "group",
 	[STEP_MKFS] = "mkfs",
 	[STEP_MKSWAP] = "mkswap",
 	[STEP_SUBVOLUMES] = "subvolumes",

@@ -2,9 +2,11 @@
  * recovered system is in mend.c, how disks are written in disk.c. */
 #include "machine/apply.h"
 
+#include "base/block.h"
 #include "machine/btrfs.h"
 #include "machine/disk.h"
 #include "machine/fs.h"
+#include "machine/layers.h"
 #include "machine/mend.h"
 #include "machine/probe.h"
 #include "machine/recovered.h"
@@ -13,21 +15,44 @@
 #include "machine/uefi.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 struct run {
 	const struct plan *plan;
 	const struct apply_options *options;
 	struct report *report;
 	struct recovered root; /* the file systems that are mounted so far */
+	struct device **layers; /* that were made, or tried to */
+	size_t layer_count;
 	int *fds; /* by mapping: the disk, until the table is written exclusively; or -1 */
 	bool checked; /* the gate was passed and the disks are the planned ones */
 };
+
+/* The last one first. */
+static int close_layers(struct run *run, struct error *e)
+{
+	int first = 0;
+
+	while (run->layer_count) {
+		struct error why;
+		int r = layer_close(run->layers[--run->layer_count], &why);
+
+		if (r < 0 && first == 0) {
+			first = r;
+			*e = why;
+		}
+	}
+	return first;
+}
 
 static void run_end(struct run *run)
 {
 	struct error ignored; /* after a failure: its reason is what counts; else nothing is left */
 
 	(void)recovered_unmount(&run->root, &ignored);
+	(void)close_layers(run, &ignored);
+	free(run->layers);
 	for (size_t i = 0; run->fds && i < run->plan->mapping_count; i++)
 		if (run->fds[i] >= 0)
 			(void)close(run->fds[i]); /* flushed before, or failed already */
@@ -89,6 +114,29 @@ static int stop_stacks(const struct run *run, struct error *e)
 	return r;
 }
 
+/* The disks that are planned to be written. The caller frees. */
+static dev_t *target_disks(const struct run *run)
+{
+	dev_t *disks = xcalloc(run->plan->mapping_count, sizeof(*disks));
+
+	for (size_t i = 0; i < run->plan->mapping_count; i++)
+		disks[i] = run->plan->mappings[i].to->now.devno;
+	return disks;
+}
+
+static int check_layer(const struct run *run, const struct device *d, struct error *e)
+{
+	_cleanup_(free) dev_t *disks = target_disks(run);
+
+	if (device_is_plain(d) || d->kind == DEVICE_VOLUME)
+		return 0;
+	int r = layer_check_free(d, disks, run->plan->mapping_count, e);
+
+	if (r < 0)
+		error_prefix(e, "nothing was written");
+	return r;
+}
+
 /* Once, before the first step that destroys anything: consent, then every target as it is now. */
 static int pass_gate(struct run *run, struct error *e)
 {
@@ -101,6 +149,8 @@ static int pass_gate(struct run *run, struct error *e)
 		r = check_disk(run, &now, i, e);
 	if (r == 0)
 		r = stop_stacks(run, e);
+	for (size_t i = 0; i < run->plan->machine.count && r == 0; i++)
+		r = check_layer(run, run->plan->machine.devices[i], e);
 	for (size_t i = 0; i < run->plan->mapping_count && r == 0; i++)
 		r = disk_hold(run->plan->mappings[i].to, &run->fds[i], e);
 	if (r == 0 && run->options->done)
@@ -137,11 +187,27 @@ static int run_table(struct run *run, const struct step *s, struct error *e)
 	return r < 0 ? r : disk_release(&run->plan->machine, s->device, s->node, &run->fds[i], e);
 }
 
+/* A layer may lie on nothing but the plan's disks. */
+static int check_layer_node(const struct run *run, const struct step *s, struct error *e)
+{
+	_cleanup_(free) dev_t *disks = target_disks(run);
+	struct stat st;
+
+	if (stat(s->node, &st) < 0)
+		return error_errno(e, errno, "look at %s", s->node);
+	if (S_ISBLK(st.st_mode) && block_lies_on(st.st_rdev, disks, run->plan->mapping_count))
+		return 0;
+	return error_text(e, ESTALE, "%s lies on another disk than planned; nothing was written to it",
+			  s->node);
+}
+
 /* The programs below get a name, not a descriptor. */
 static int check_node(const struct run *run, const struct step *s, struct error *e)
 {
 	const struct device *d = s->device->kind == DEVICE_SUBVOLUME ? s->device->parent : s->device;
 
+	if (!device_is_plain(d))
+		return check_layer_node(run, s, e);
 	return disk_check_node(run->fds[mapping_index(run, device_disk(d))], s->node,
 			       d->kind == DEVICE_PARTITION ? d->number : 0, e);
 }
@@ -158,6 +224,66 @@ static int run_subvolumes(struct run *run, const struct step *s, struct error *e
 	int r = check_node(run, s, e);
 
 	return r < 0 ? r : btrfs_make_subvolumes(&run->plan->machine, s->device, s->node, e);
+}
+
+static char *node_in_plan(const void *user, const struct device *d)
+{
+	return plan_node(user, d);
+}
+
+static struct layer_options layer_options(const struct run *run)
+{
+	return (struct layer_options) { .node = node_in_plan,
+					.user = run->plan,
+					.key_file = run->options->key_file };
+}
+
+/* It will be stopped in the end, also when making it fails half-way. */
+static void add_layer(struct run *run, struct device *d)
+{
+	run->layers = xrealloc(run->layers, (run->layer_count + 1) * sizeof(struct device *));
+	run->layers[run->layer_count++] = d;
+}
+
+static int run_layer(struct run *run, const struct step *s, struct error *e)
+{
+	const struct layer_options options = layer_options(run);
+	struct step below = *s;
+	int r = 0;
+
+	for (size_t i = 0; i < s->device->below_count && r == 0; i++) {
+		below.device = s->device->below[i];
+		_cleanup_(free) char *node = below.device ? plan_node(run->plan, below.device) : NULL;
+
+		below.node = node;
+		r = node ? check_node(run, &below, e) : 0;
+	}
+	if (r < 0)
+		return r;
+	add_layer(run, s->device);
+	return layer_make(&run->plan->machine, s->device, &options, e);
+}
+
+/* What the array's members held before may look like something. */
+static int run_raid(struct run *run, const struct step *s, struct error *e)
+{
+	int r = run_layer(run, s, e);
+
+	if (r < 0)
+		return r;
+	_cleanup_(fd) int fd = open(s->node, O_RDWR | O_EXCL | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", s->node);
+	r = check_layer_node(run, s, e);
+	return r < 0 ? r : wipe_signatures(fd, s->node, 0, s->device->size, e);
+}
+
+static int run_image(struct run *run, const struct step *s, struct error *e)
+{
+	int r = check_node(run, s, e);
+
+	return r < 0 ? r : run->options->restore(run->options->user, s->device, s->node, run->report, e);
 }
 
 static int run_mount(struct run *run, const struct step *s, struct error *e)
@@ -225,7 +351,9 @@ static int run_boot_entry(struct run *run, const struct step *s, struct error *e
 static int run_unmount(struct run *run, const struct step *s, struct error *e)
 {
 	(void)s; /* everything */
-	return recovered_unmount(&run->root, e);
+	int r = recovered_unmount(&run->root, e);
+
+	return r < 0 ? r : close_layers(run, e);
 }
 
 /* ---- the steps that were done before ---- */
@@ -247,6 +375,15 @@ static int again_table(struct run *run, const struct step *s, struct error *e)
 	return disk_release(&run->plan->machine, s->device, s->node, &run->fds[i], e);
 }
 
+/* What was made is there, but was stopped when that recovery ended. */
+static int again_layer(struct run *run, const struct step *s, struct error *e)
+{
+	const struct layer_options options = layer_options(run);
+
+	add_layer(run, s->device);
+	return layer_open(s->device, &options, e);
+}
+
 /* Is it what was made there? */
 static int again_make(struct run *run, const struct step *s, struct error *e)
 {
@@ -263,6 +400,10 @@ static const struct {
 } kinds[] = {
 	[STEP_WIPE] = { run_wipe, true, again_wipe },
 	[STEP_TABLE] = { run_table, true, again_table },
+	[STEP_RAID] = { run_raid, true, again_layer },
+	[STEP_IMAGE] = { run_image, true, NULL },
+	[STEP_CRYPT] = { run_layer, true, again_layer },
+	[STEP_GROUP] = { run_layer, true, again_layer },
 	[STEP_MKFS] = { run_make, true, again_make },
 	[STEP_MKSWAP] = { run_make, true, again_make },
 	[STEP_SUBVOLUMES] = { run_subvolumes, true, NULL },

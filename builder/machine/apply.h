@@ -5,10 +5,12 @@
 
 struct apply_options {
 	const char *root; /* where the recovered file systems are mounted meanwhile: /mnt/hd */
-	/* Restores the stream `name` into the mounted folder; supplied by cmd/, which knows sets. */
+	/* Restores the device's stream into the mounted folder, or onto its node when the stream is an image;
+	 * supplied by cmd/, which knows sets. */
 	int (*restore)(void *user, const struct device *device, const char *folder, struct report *report,
 		       struct error *e);
 	void *user;
+	const char *key_file; /* for encrypted devices; NULL: the person is asked */
 	/* The one gate: called once, before the first destructive step, with the plan that was shown.
 	 * 0: go on. Negative: the error is returned and nothing was written. */
 	int (*consent)(void *user, const struct plan *plan, struct error *e);

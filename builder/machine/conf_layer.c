@@ -122,6 +122,7 @@ const struct ini_key conf_group_keys[] = {
 	{ "device-starts", "numbers of bytes with commas between them", conf_check_text },
 	{ "uuid", LVM_UUID_FORM, check_lvm_uuid },
 	{ "extent-size", "a power of two, in bytes", check_power },
+	{ "tags", "tags of LVM with commas between them", conf_check_text },
 	{ NULL, NULL, NULL },
 };
 const struct ini_key conf_volume_keys[] = {
@@ -133,6 +134,7 @@ const struct ini_key conf_volume_keys[] = {
 	{ "stripe-size", "a power of two, in bytes", check_power },
 	{ "metadata-size", "a positive number of bytes", conf_check_bytes },
 	{ "chunk-size", "a positive number of bytes", conf_check_bytes },
+	{ "tags", "tags of LVM with commas between them", conf_check_text },
 	{ "pool", "the name of a thin pool: GROUP/NAME", conf_check_text },
 	{ NULL, NULL, NULL },
 };
@@ -233,7 +235,6 @@ int conf_parse_crypt(const struct conf_parse *p)
 		.key_bits = (unsigned)(conf_number(s, "key-bits") & UINT16_MAX),
 		.offset = conf_number(s, "offset"),
 		.sector_size = (uint32_t)(conf_number(s, "sector-size") & UINT32_MAX),
-		.stream = conf_text(s, "stream"),
 	};
 	r = add_member(p, d, "device", ini_get(s, "device"), "crypto_LUKS");
 	if (r < 0)
@@ -242,6 +243,9 @@ int conf_parse_crypt(const struct conf_parse *p)
 		return ini_error(p->ini, conf_line(s, "offset"), p->e,
 				 "the data begins behind the end of %s; expected less than %" PRIu64,
 				 d->below[0]->name, d->below[0]->size);
+	d->below[0]->content.stream = conf_text(s, "stream");
+	if (d->below[0]->content.stream)
+		d->below[0]->content.method = xstrdup("raw");
 	layer_set_size(d);
 	return 0;
 }
@@ -292,6 +296,7 @@ int conf_parse_group(const struct conf_parse *p)
 	struct device *d = machine_add(p->m, DEVICE_GROUP, s->name);
 
 	d->group.uuid = conf_text(s, "uuid");
+	d->group.tags = conf_text(s, "tags");
 	d->group.extent_size = conf_number(s, "extent-size");
 	r = add_members(p, d, "devices", "LVM2_member");
 	if (r == 0)
@@ -349,6 +354,7 @@ int conf_parse_volume(const struct conf_parse *p)
 	d->volume = (struct volume) {
 		.type = conf_text(s, "type"),
 		.uuid = conf_text(s, "uuid"),
+		.tags = conf_text(s, "tags"),
 		.stripes = (unsigned)(conf_number(s, "stripes") & UINT16_MAX),
 		.mirrors = (unsigned)(conf_number(s, "mirrors") & UINT16_MAX),
 		.stripe_size = conf_number(s, "stripe-size"),
@@ -410,7 +416,7 @@ static void put_crypt(struct ini *ini, const struct device *d)
 	put_number(s, "key-bits", d->crypt.key_bits);
 	put_number(s, "offset", d->crypt.offset);
 	put_number(s, "sector-size", d->crypt.sector_size);
-	conf_put(s, "stream", d->crypt.stream);
+	conf_put(s, "stream", d->below[0]->content.stream);
 }
 
 static void put_group(struct ini *ini, const struct device *d)
@@ -430,6 +436,7 @@ static void put_group(struct ini *ini, const struct device *d)
 	conf_put(s, "device-starts", joined_starts);
 	conf_put(s, "uuid", d->group.uuid);
 	put_number(s, "extent-size", d->group.extent_size);
+	conf_put(s, "tags", d->group.tags);
 }
 
 static void put_volume(struct ini *ini, const struct device *d)
@@ -444,6 +451,7 @@ static void put_volume(struct ini *ini, const struct device *d)
 	put_number(s, "stripe-size", d->volume.stripe_size);
 	put_number(s, "metadata-size", d->volume.metadata_size);
 	put_number(s, "chunk-size", d->volume.chunk_size);
+	conf_put(s, "tags", d->volume.tags);
 	if (d->volume.pool)
 		conf_put(s, "pool", d->volume.pool->name);
 }

@@ -57,13 +57,14 @@ static void layer_free(struct device *d)
 	free(d->crypt.uuid);
 	free(d->crypt.label);
 	free(d->crypt.cipher);
-	free(d->crypt.stream);
 	free(d->group.uuid);
+	free(d->group.tags);
 	for (size_t i = 0; d->group.physical && i < d->below_count; i++)
 		free(d->group.physical[i].uuid);
 	free(d->group.physical);
 	free(d->volume.type);
 	free(d->volume.uuid);
+	free(d->volume.tags);
 	free(d->below);
 	free(d->subvolume.path);
 	free(d->subvolume.snapshot_of);

@@ -94,7 +94,7 @@ struct crypt {
 	unsigned key_bits;
 	uint64_t offset; /* where the data begins */
 	uint32_t sector_size;
-	char *stream; /* the header in the backup; NULL: it is made fresh, with a new passphrase */
+	/* its header is the stream of what is below it; without one it is made fresh, with a new passphrase */
 };
 
 /* Where a volume group uses one of its devices. */
@@ -104,6 +104,7 @@ struct physical_volume {
 };
 struct group {
 	char *uuid;
+	char *tags; /* with commas between them; NULL: none */
 	uint64_t extent_size;
 	struct physical_volume *physical; /* one for each of `below` */
 };
@@ -112,6 +113,7 @@ struct group {
 struct volume {
 	char *type; /* linear, striped, raid1 …, thin-pool, thin */
 	char *uuid;
+	char *tags; /* as a group's */
 	unsigned stripes; /* striped and the raids with parity: devices with data; 0: none */
 	unsigned mirrors; /* raid1, raid10, mirror: copies beside the first; 0: none */
 	uint64_t stripe_size; /* 0: none */

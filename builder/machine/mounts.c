@@ -173,9 +173,10 @@ static bool names(struct libmnt_fs *fs, const struct device *d)
 	if (!path || *path != '/')
 		return false;
 	_cleanup_(free) char *node = device_node(d);
-	_cleanup_(free) char *real = realpath(path, NULL); /* /dev/disk/by-…; NULL when it is not there */
+	/* /dev/disk/by-…, /dev/mapper/…; NULL when it is not there */
+	_cleanup_(free) char *real = realpath(path, NULL), *real_node = node ? realpath(node, NULL) : NULL;
 
-	return streq(path, node) || (real && streq(real, node));
+	return node && (streq(path, node) || (real && real_node && streq(real, real_node)));
 }
 
 bool mounts_fstab(const struct mounts *m, const struct device *d, const char **ret_folder,

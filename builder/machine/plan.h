@@ -8,6 +8,10 @@
 enum step_kind {
 	STEP_WIPE, /* old signatures off a disk: the first destructive step */
 	STEP_TABLE, /* partition table with all partitions */
+	STEP_RAID, /* an array, made and started */
+	STEP_IMAGE, /* what must come back bit for bit onto a device: a LUKS header */
+	STEP_CRYPT, /* a LUKS device opened, its header made fresh first unless it came by STEP_IMAGE */
+	STEP_GROUP, /* a volume group with all its volumes */
 	STEP_MKFS,
 	STEP_MKSWAP,
 	STEP_SUBVOLUMES, /* of a btrfs, empty */

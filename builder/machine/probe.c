@@ -88,6 +88,21 @@ static int probe_partition(int disk_fd, struct device *d, struct error *e)
 	return r < 0 ? r : 0;
 }
 
+int probe_layer(struct device *d, struct error *e)
+{
+	_cleanup_(free) char *node = device_node(d), *table = NULL;
+	_cleanup_(fd) int fd = open(node, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", node);
+	int r = probe_range(fd, node, 0, d->size, true, &d->content, &table, e);
+
+	/* partitions of an array or a volume */
+	if (r == 0 && table && !d->content.type)
+		d->content.type = xasprintf("a %s partition table", table);
+	return r < 0 ? r : 0;
+}
+
 static int is_zero(int fd, const char *shown, uint64_t at, size_t len, bool *ret, struct error *e)
 {
 	_cleanup_(free) char *data = xmalloc(len);

@@ -1,5 +1,6 @@
 #include "machine/steps.h"
 
+#include "machine/layer.h"
 #include "machine/text.h"
 #include "machine/uefi.h"
 
@@ -24,7 +25,7 @@ static struct step *add(struct plan *p, enum step_kind kind, struct device *devi
 
 	*s = (struct step) { .kind = kind, .device = device, .text = str_printable(text) };
 	if (device)
-		s->node = plan_node(p, device);
+		s->node = plan_node(p, device); /* a group has none */
 	return s;
 }
 
@@ -118,8 +119,56 @@ static void add_subvolumes_step(struct plan *p, struct device *d, const char *no
 		(void)add(p, STEP_SUBVOLUMES, d, "make the subvolumes of %s: %s", node, all);
 }
 
+/* "/dev/sda2, /dev/sdb2, missing" */
+static char *shown_below(const struct plan *p, const struct device *d)
+{
+	struct strbuf b = { 0 };
+
+	for (size_t i = 0; i < d->below_count; i++) {
+		_cleanup_(free) char *node = d->below[i] ? plan_node(p, d->below[i]) : NULL;
+
+		strbuf_printf(&b, "%s%s", i ? ", " : "", node ? node : "missing");
+	}
+	return b.data;
+}
+
+static void add_layer_steps(struct plan *p, struct device *d)
+{
+	_cleanup_(free) char *below = shown_below(p, d);
+	const char *stream = d->kind == DEVICE_CRYPT ? d->below[0]->content.stream : NULL;
+	size_t volumes = 0;
+
+	switch (d->kind) {
+	case DEVICE_RAID:
+		(void)add(p, STEP_RAID, d, "make the %s array /dev/%s of %s", d->raid.level, d->name, below);
+		break;
+	case DEVICE_CRYPT:
+		if (stream)
+			(void)add(p, STEP_IMAGE, d->below[0], "put the %s header %s back on %s",
+				  d->crypt.type, stream, below);
+		(void)add(p, STEP_CRYPT, d,
+			  stream ? "open the encrypted %s as %s (asks for its passphrase)"
+				 : "encrypt %s afresh and open it as %s (asks for a new passphrase)",
+			  below, d->name);
+		break;
+	case DEVICE_GROUP:
+		for (size_t i = 0; i < p->machine.count; i++)
+			volumes += is_volume_of(p->machine.devices[i], d);
+		(void)add(p, STEP_GROUP, d, "make the volume group %s with %zu volume%s on %s", d->name,
+			  volumes, volumes == 1 ? "" : "s", below);
+		break;
+	case DEVICE_DISK:
+	case DEVICE_PARTITION:
+	case DEVICE_SUBVOLUME:
+	case DEVICE_VOLUME:
+		break;
+	}
+}
+
 static void add_make_steps(struct plan *p)
 {
+	for (size_t i = 0; i < p->machine.count; i++)
+		add_layer_steps(p, p->machine.devices[i]);
 	for (size_t i = 0; i < p->machine.count; i++) {
 		struct device *d = p->machine.devices[i];
 		enum content_kind kind = d->content.kind;

@@ -5,6 +5,7 @@
 #include "machine/btrfs.h"
 #include "machine/fs.h"
 #include "machine/identity.h"
+#include "machine/layers.h"
 #include "machine/mounts.h"
 #include "machine/probe.h"
 #include "machine/stack.h"
@@ -169,6 +170,10 @@ int survey_disks(struct machine *ret, struct report *report, struct error *e)
 static bool belongs(const struct machine *m, const struct device *disk, const struct mounts *mounts)
 {
 	bool guest = disk->identity.removable || (disk->identity.bus && streq(disk->identity.bus, "usb"));
+
+	/* where arrays and groups are concerned, its loss would be theirs */
+	for (size_t i = 0; i < m->count && guest; i++)
+		guest = device_is_plain(m->devices[i]) || !device_lies_on(m->devices[i], disk);
 	const char *folder, *options;
 
 	if (!disk->now.holds && !disk->now.broken)
@@ -188,7 +193,7 @@ static bool belongs(const struct machine *m, const struct device *disk, const st
 /* A layer goes with the last of its disks. */
 static bool is_left_out(const struct machine *others, const struct device *d)
 {
-	if (d->kind == DEVICE_PARTITION)
+	if (d->parent)
 		return machine_find(others, d->parent->name) != NULL;
 	for (size_t i = 0; i < d->below_count; i++)
 		if (d->below[i] && !machine_find(others, d->below[i]->name))
@@ -318,6 +323,25 @@ static int describe_content(struct machine *m, struct device *d, const struct mo
 	return 0;
 }
 
+static bool can_hold(const struct device *d)
+{
+	return d->kind != DEVICE_DISK && d->kind != DEVICE_GROUP && d->kind != DEVICE_SUBVOLUME;
+}
+
+/* A LUKS header with all its key slots is a part of the backup. */
+static void name_header(const struct machine *m, struct device *d)
+{
+	const struct device *above = machine_above(m, d);
+
+	if (!above || above->kind != DEVICE_CRYPT)
+		return;
+	d->content.stream = xasprintf("luks-%s", above->name);
+	for (char *p = d->content.stream; *p; p++)
+		if (*p == '.' || *p == '+')
+			*p = '_';
+	d->content.method = xstrdup("raw");
+}
+
 static int describe_contents(struct machine *m, const struct mounts *mounts, struct report *report,
 			     struct error *e)
 {
@@ -328,9 +352,11 @@ static int describe_contents(struct machine *m, const struct mounts *mounts, str
 
 		if (d->now.broken)
 			r = error_text(e, EIO, "%s", d->now.broken);
+		else if (d->content.kind == CONTENT_MEMBER)
+			name_header(m, d);
 		else if (d->content.type && d->kind != DEVICE_SUBVOLUME)
 			r = describe_content(m, d, mounts, report, e);
-		else if (d->kind == DEVICE_PARTITION && d->content.kind == CONTENT_NONE)
+		else if (can_hold(d) && d->content.kind == CONTENT_NONE)
 			report_warn(report, "%s holds nothing that is known: recovery leaves it empty",
 				    d->name);
 	}
@@ -471,6 +497,8 @@ int survey(struct machine *ret, struct report *report, struct error *e)
 		r = mounts_load(&mounts, e);
 	if (r == 0)
 		r = scan(&m, mounts, e);
+	if (r == 0)
+		r = survey_layers(&m, report, e);
 	if (r < 0)
 		return r;
 	leave_out_others(&m, mounts, report);

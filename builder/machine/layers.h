@@ -1,0 +1,50 @@
+/* Layers in this very system: found by survey, made and let go by recovery. One file for each kind of them:
+ * layer-raid.c, layer-crypt.c, layer-lvm.c. What they have in common: layer.h. */
+#pragma once
+#include "base/error.h"
+#include "base/report.h"
+#include "machine/model.h"
+
+/* Appends to `m`, whose plain devices have their node numbers, every layer that is made of them and running, in
+ * dependency order and with its content's kind. One that cannot be made again is an error that says why. */
+int survey_layers(struct machine *m, struct report *report, struct error *e);
+
+/* Where the plan puts a device: its node. The caller frees. */
+typedef char *(*node_of)(const void *user, const struct device *d);
+
+/* The programs that make a layer of what is below it, in order. `ret` gets lists of words, each an argv. */
+struct commands {
+	struct strlist *items;
+	size_t count;
+};
+void commands_free(struct commands *c);
+DEFINE_CLEANUP(commands, struct commands, commands_free)
+/* Starts another command and returns it. */
+struct strlist *commands_add(struct commands *c);
+void raid_commands(const struct device *raid, node_of node, const void *user, struct commands *ret);
+/* A fresh header; the passphrase is asked for by cryptsetup, or read from `key_file` unless NULL. */
+void crypt_format_command(const struct device *crypt, node_of node, const void *user, const char *key_file,
+			  struct commands *ret);
+void crypt_open_command(const struct device *crypt, node_of node, const void *user, const char *key_file,
+			struct commands *ret);
+/* The group with all its volumes; LVM gives it and them new UUIDs. */
+void group_commands(const struct machine *m, const struct device *group, node_of node, const void *user,
+		    struct commands *ret);
+
+/* Makes a layer on the nodes that the plan gives, and starts it. A group comes with all its volumes. What is a key
+ * file or a person's answer is asked for a crypt. The layers below are there. */
+struct layer_options {
+	node_of node;
+	const void *user;
+	const char *key_file; /* NULL: the person is asked */
+};
+int layer_make(const struct machine *m, const struct device *d, const struct layer_options *o,
+	       struct error *e);
+/* Starts one that was made before and stopped. */
+int layer_open(const struct device *d, const struct layer_options *o, struct error *e);
+/* Stops a layer that layer_make() or a try of it started. */
+int layer_close(const struct device *d, struct error *e);
+/* Stops it if something of this name is running; nothing happens to what is on it. Any device. */
+int layer_clear(const struct device *d, struct error *e);
+/* Is there something of this name that does not lie on the disks, which will be wiped? Then the error says so. */
+int layer_check_free(const struct device *d, const dev_t disks[], size_t count, struct error *e);
