@@ -38,7 +38,7 @@ int record_conf_sum(const struct recovery_conf *conf, char ret_hex[DIGEST_HEX_SI
 	uint64_t len;
 
 	if (!conf->path) {
-		(void)strcpy(ret_hex, "none"); /* it fits */
+		memcpy(ret_hex, "none", sizeof("none"));
 		return 0;
 	}
 	fd = open(conf->path, O_RDONLY | O_CLOEXEC);
