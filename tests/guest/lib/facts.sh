@@ -8,8 +8,8 @@
 #                 journal's position
 #   mdadm         times, states and event counts; a member's own UUID; numbers of devices
 #   luksDump      salts, digests and measured costs, where the header is made fresh
-#   lvm           times and hosts of creation, the count of changes, numbers of devices, how full a pool is; where in its group a
-#                 volume lies (on which of the group's devices is compared)
+#   lvm           times and hosts of creation, the count of changes, numbers of devices, how full a pool is; on which of its
+#                 group's devices, in how many pieces, a volume lies: LVM decides that anew
 #   xfs, btrfs    the node; how full it is
 # shellcheck disable=SC2016 # awk's
 facts_filter='
@@ -33,7 +33,8 @@ json != "" { print > json; next }
 !is_noise()'
 # shellcheck disable=SC2016 # jq's
 facts_lvm='.report[] | del(.log) | walk(if type == "object" then with_entries(select(.key |
-	test("time|host|seqno|major|minor|percent|kernel|health|lock|archiv|copy|sync_|written|_active|_open|convert|_layout|history|role|profile|full_name|_path|_dm_path|device_open|merg|lv_parent|check_needed|suspended|exclusiv|modules|ancestors|descendants|dev_size|raid_.*(action|count)|historical|pvseg|^pv_ba|^lv_ba|duplicate|missing|vdo|cache|writecache|device_id|in_use") | not)) else . end)'
+	test("^(devices|metadata_devices|seg_(start|size|pe|le|metadata).*|seg_count|pv_(used|free|pe_alloc_count))$") or
+	test("time|host|seqno|major|minor|percent|kernel|health|lock|archiv|copy|sync_|written|_active|_open|convert|_layout|history|role|profile|full_name|_path|_dm_path|device_open|merg|lv_parent|check_needed|suspended|exclusiv|modules|ancestors|descendants|dev_size|raid_.*(action|count)|historical|pvseg|^pv_ba|^lv_ba|duplicate|missing|vdo|cache|writecache|device_id|in_use") | not)) elif type == "array" then unique else . end)'
 
 # facts_names FACTS: prints sed's commands that put for each node what it is: the kernel numbers disks and arrays as they come.
 facts_names() {
@@ -52,8 +53,10 @@ facts_normal() {
 	rm -f "$1.lvm" "$1.lsblk"
 	awk -v file="$1" "$facts_filter" "$1" | sed -E -f "$1.names" | awk 'NR > 1 && /^## / { print "" } { printf "%s\1", $0 }
 		END { print "" }' | sort | tr '\1' '\n'
-	sed -E -f "$1.names" "$1.lsblk" | jq -S 'walk(if type == "array" then sort_by(.name) else . end)'
-	[ ! -s "$1.lvm" ] || jq -S "$facts_lvm" "$1.lvm" | sed -E -f "$1.names" -e 's/("(devices|metadata_devices)": .*)/\1/; s/\(([0-9]+)\)//g; s/:[0-9]+-[0-9]+//g' -e '/"seg_start_pe"|"pv_used"/d'
+	sed -E -f "$1.names" "$1.lsblk" | jq -S '[.. | objects | select(.type == "lvm") | del(.children)] as $volumes |
+		(.. | .children? // empty) |= map(select(.type != "lvm")) |
+		walk(if type == "array" then sort_by(.name) else . end) | ., ($volumes | unique)'
+	[ ! -s "$1.lvm" ] || jq -S "$facts_lvm" "$1.lvm" | sed -E -f "$1.names"
 }
 
 # facts_sizeless: of normal facts (stdin), without the size of the disks themselves and the end of their tables.
