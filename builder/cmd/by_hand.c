@@ -1,6 +1,7 @@
 #include "cmd/by_hand.h"
 
 #include "machine/btrfs.h"
+#include "machine/layers.h"
 
 #include <ctype.h>
 
@@ -49,14 +50,14 @@ static char *variable(const struct device *disk)
 /* "$sda" or "${sda_part}1"; a layer has its node by its name. */
 static void node(struct strbuf *b, const struct device *d)
 {
+	if (d->kind == DEVICE_SUBVOLUME) {
+		node(b, d->parent);
+		return;
+	}
 	if (!device_is_plain(d)) {
 		_cleanup_(free) char *layer = device_node(d);
 
 		quote(b, layer);
-		return;
-	}
-	if (d->kind == DEVICE_SUBVOLUME) {
-		node(b, d->parent);
 		return;
 	}
 	_cleanup_(free) char *name = variable(d->parent ? d->parent : d);
@@ -200,6 +201,78 @@ static void put_tables(struct strbuf *b, const struct machine *m)
 		strbuf_puts(b, "END\n");
 	}
 	strbuf_puts(b, "udevadm settle 2>/dev/null || sleep 1\n\n");
+}
+
+/* A word of a command that stands for a device, as node() writes it; no other word begins so. */
+static char *node_word(const void *user, const struct device *d)
+{
+	_cleanup_(strbuf) struct strbuf b = { 0 };
+
+	(void)user; /* the names are the shell's */
+	strbuf_puts(&b, "\n");
+	node(&b, d);
+	return TAKE_PTR(b.data);
+}
+
+static void put_commands(struct strbuf *b, const struct commands *all)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		for (size_t k = 0; k < all->items[i].count; k++) {
+			const char *word = all->items[i].items[k];
+
+			strbuf_puts(b, k ? " " : "");
+			if (*word == '\n')
+				strbuf_puts(b, word + 1);
+			else
+				quote(b, word);
+		}
+		strbuf_puts(b, "\n");
+	}
+}
+
+static void put_crypt(struct strbuf *b, const struct device *d, struct commands *all)
+{
+	const struct content *below = &d->below[0]->content;
+
+	if (below->stream) {
+		strbuf_printf(b, "cat %s.%s.zst.* | zstd -d | dd bs=1M conv=fsync status=none of=",
+			      below->stream, below->method);
+		node(b, d->below[0]);
+		strbuf_puts(b, "\n");
+	} else {
+		crypt_format_command(d, node_word, NULL, NULL, all);
+	}
+	crypt_open_command(d, node_word, NULL, NULL, all);
+}
+
+/* Arrays, LUKS devices and volume groups, each on what was made before. */
+static void put_layers(struct strbuf *b, const struct machine *m)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < m->count; i++) {
+		const struct device *d = m->devices[i];
+		_cleanup_(commands) struct commands all = { 0 };
+
+		if (d->kind != DEVICE_RAID && d->kind != DEVICE_CRYPT && d->kind != DEVICE_GROUP)
+			continue;
+		if (!any)
+			strbuf_puts(b, "# What is made of the partitions. Without udev, as in small rescue "
+				       "systems, LVM makes\n"
+				       "# its device nodes itself once it is told. Passphrases are the old "
+				       "ones. Volume groups and\n"
+				       "# volumes get new UUIDs here.\n\n"
+				       "[ -e /run/udev/control ] || export DM_DISABLE_UDEV=1\n");
+		any = true;
+		if (d->kind == DEVICE_RAID)
+			raid_commands(d, node_word, NULL, &all);
+		else if (d->kind == DEVICE_CRYPT)
+			put_crypt(b, d, &all);
+		else
+			group_commands(m, d, node_word, NULL, &all);
+		put_commands(b, &all);
+	}
+	strbuf_puts(b, any ? "\n" : "");
 }
 
 static void put_ext(struct strbuf *b, const struct content *c)
@@ -597,6 +670,7 @@ void by_hand_format(const struct machine *m, const char *shown, const struct str
 	put_sums(ret, files);
 	put_disks(ret, m);
 	put_tables(ret, m);
+	put_layers(ret, m);
 	put_filesystems(ret, m);
 	put_streams(ret, m, &source);
 	put_boot_loader(ret, m);
