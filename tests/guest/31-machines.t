@@ -29,12 +29,16 @@ tree_archive() {
 		find "$root" \( -type f -o -type d \) -exec chattr -ia {} + # or it cannot be cleared away
 }
 
-# stages_of NUMBER: prints the stages of the machine with this number.
+# stages_of NUMBER CONF: prints the stages of the machine with this number: its own quick ones, or two neighbours.
 stages_of() {
+	local quick
+	quick=$(sed -n "s/^quick='\(.*\)'$/\1/p" "$2")
 	if [ -n "${STAGES+x}" ]; then
 		echo "$STAGES"
 	elif [ -n "$MATRIX" ]; then
 		echo "${all_stages[*]}"
+	elif [ -n "$quick" ]; then
+		echo "$quick"
 	else # any two neighbours, so that each stage comes as often as the others
 		echo "${all_stages[$1 % 5]} ${all_stages[($1 + 1) % 5]}"
 	fi
@@ -105,7 +109,7 @@ for conf in "${MACHINES_DIR:-$TOP/tests/guest/machines}"/*.conf; do
 	name=${conf##*/}
 	name=${name%.conf}
 	[[ " ${MACHINES:-$name} " == *" $name "* ]] || continue
-	names+=("$name") stages+=("$(stages_of $((number++)))")
+	names+=("$name") stages+=("$(stages_of $((number++)) "$conf")")
 done
 for ((i = 0; i < ${#names[@]}; i++)); do
 	machine_run "${names[i]}" "${stages[i]}" &
