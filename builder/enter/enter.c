@@ -330,11 +330,12 @@ int enter_system(const struct installed *system, const struct enter_options *opt
 	struct termios mode;
 	/* a command in the background must not touch the terminal: it would be stopped */
 	bool terminal = !options->command && tcgetattr(STDIN_FILENO, &mode) == 0;
+	pid_t front = tcgetpgrp(STDIN_FILENO);
 	sigset_t mask, old;
 
 	w.place = (struct container_place) { .root = &w.root, .folder = FOLDER };
 	(void)sigemptyset(&mask);
-	for (const int *s = (const int[]) { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, 0 }; *s; s++)
+	for (const int *s = (const int[]) { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTTOU, 0 }; *s; s++)
 		(void)sigaddset(&mask, *s);
 	if (sigprocmask(SIG_BLOCK, &mask, &old) < 0)
 		return error_errno(e, errno, "block signals");
@@ -351,6 +352,9 @@ int enter_system(const struct installed *system, const struct enter_options *opt
 	r = r < 0 ? r : o->result;
 	*ret_status = o->status;
 	(void)munmap(o, sizeof(*o)); /* it is ours */
+	/* a shell with job control took the terminal, and could not see from its namespace whose it was */
+	if (terminal && front > 0)
+		(void)tcsetpgrp(STDIN_FILENO, front); /* SIGTTOU is blocked; the terminal may be gone */
 	if (terminal)
 		(void)tcsetattr(STDIN_FILENO, TCSADRAIN,
 				&mode); /* should it have been killed; the terminal may be gone */
