@@ -145,11 +145,12 @@ static int add_volume(struct machine *m, struct device *group, const json_t *row
 		d->volume.chunk_size = number(row, "chunk_size");
 		d->content.kind = CONTENT_RAW; /* the thin volumes, nothing else */
 	} else {
-		/* of a mirror it counts the images, and lvcreate wants none */
-		bool striped = !streq(type, "raid1") && !streq(type, "mirror");
+		/* LVM counts the images of a mirror as stripes, and parity as copies; lvcreate wants neither */
+		bool mirrored = streq(type, "raid1") || streq(type, "mirror") || streq(type, "raid10");
 
-		d->volume.stripes = striped && stripes > 1 ? (unsigned)stripes : 0;
-		d->volume.mirrors = copies > 1 ? (unsigned)copies - 1 : 0;
+		d->volume.mirrors = mirrored && copies > 1 ? (unsigned)copies - 1 : 0;
+		stripes /= d->volume.mirrors + 1;
+		d->volume.stripes = stripes > 1 ? (unsigned)stripes : 0;
 		d->volume.stripe_size = d->volume.stripes ? number(row, "stripe_size") : 0;
 	}
 	if (volume_is_pool(d))
