@@ -15,6 +15,8 @@
 /* ---- sysfs ---- */
 
 static char *text_of(const struct sysfs_layer *s, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+static char *text_of(const struct sysfs_layer *s, const char *fmt, va_list ap)
 {
 	char attribute[256];
 	char *text = NULL;
