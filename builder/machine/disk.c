@@ -179,8 +179,11 @@ static int reopen(const char *node, int *fd, struct error *e)
 int disk_release(const struct machine *m, const struct device *disk, const char *node, int *fd,
 		 struct error *e)
 {
-	int r = disk->table != TABLE_NONE ? reread(*fd, node, e) : 0;
+	/* also without one: partitions of the old table must not stay. What cannot have any need not forget them */
+	int r = reread(*fd, node, e);
 
+	if (disk->table == TABLE_NONE && (r == -EINVAL || r == -ENOTTY))
+		r = 0;
 	if (r == 0)
 		r = reopen(node, fd, e);
 	for (size_t i = 0; i < m->count && r == 0; i++) {

@@ -99,8 +99,10 @@ judge() {
 	done
 }
 
-mkdir -p common/few/a/b && head -c 100000 /dev/urandom >common/few/a/b/random &&
-	touch -d '2001-02-03 04:05:06' common/few/a/b common/few/a || bail "no files"
+if ! { mkdir -p common/few/a/b && head -c 100000 /dev/urandom >common/few/a/b/random &&
+	touch -d '2001-02-03 04:05:06' common/few/a/b common/few/a; }; then
+	bail "no files"
+fi
 make_listing "$PWD/common/listing" || bail "no listing"
 tree_archive "$PWD/common/tree.tar" || bail "no archive of files"
 

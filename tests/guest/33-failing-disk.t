@@ -8,7 +8,8 @@
 . "$TOP/tests/guest/lib/uml.sh"
 
 # The disk's image does not fit where it lies.
-mkdir thin && mount -t tmpfs -o size=60M tmpfs thin || bail "no mount"
+mkdir thin
+mount -t tmpfs -o size=60M tmpfs thin || bail "no mount"
 trap 'umount "$SCRATCH/thin"' EXIT
 truncate -s 100M old.img thin/new.img
 head -c 50M /dev/urandom >thin/rest

@@ -72,7 +72,7 @@ for kind in mbr gpt; do
 		continue
 	}
 	is "$kind: RECOVER.txt does nothing before it is told the disk" \
-		"$(cd share/*/*-$level && env -u ubda sh -e RECOVER.txt 2>&1 | cut -d : -f 3-)" \
+		"$(cd share/*/*-"$level" && env -u ubda sh -e RECOVER.txt 2>&1 | cut -d : -f 3-)" \
 		' ubda: name the disk that takes its place first'
 	ok "$kind: RECOVER.txt runs as it stands" uml_run "$PWD/$kind-recover.sh" ubdb=$kind-new.img ||
 		diag "$(tail -n 5 $kind-recover.log uml.log)"

@@ -70,7 +70,7 @@ for method in dump archive; do
 	refuses "$method: in place asks first" 1 'not confirmed, so nothing was written' files $method "$url" /etc/file3 </dev/null
 	# Only what holds the file is read: it is restored as long as one certain chunk is there, whatever else is missing.
 	needed=0
-	for chunk in target/$method/*/root.$method.zst.*; do
+	for chunk in target/"$method"/*/root."$method".zst.*; do
 		mv "$chunk" away
 		mkdir -p "$method-one/etc"
 		files $method --into "$PWD/$method-one" "$url" /etc/empty 2>/dev/null || needed=$((needed + 1))

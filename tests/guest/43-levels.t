@@ -58,7 +58,8 @@ equal() {
 		"$(cat "${sets[-1]}"/root.listing.zst.* | zstd -dq)" "$(without "$1" "$walked")"
 	like "$1, level $2: stream and listing agree" \
 		"$("$lifeboat" verify --deep --host "$1" "file://$PWD/target" 2>&1)" '^[^ ]*: every byte'
-	mke2fs -q -F -t ext4 -b 4096 to.img && mount -o user_xattr,acl,loop to.img to || bail "no file system"
+	mke2fs -q -F -t ext4 -b 4096 to.img || bail "no file system"
+	mount -o user_xattr,acl,loop to.img to || bail "no mount"
 	ok "$1, level $2: restored" "$tool" restore "file://$PWD/target" - "$1" root "$1" "$PWD/to"
 	tree_same "$1, level $2: every path is equal" "$(tree_list to)" "$(without "$1" "$list")"
 	is "$1, level $2: nothing else is there" "$(ls -d to/restoresymtable* to/.lifeboat* 2>/dev/null)" ""
@@ -108,7 +109,7 @@ for method in dump archive; do
 		"$lifeboat" verify --host $method "file://$PWD/target"
 	rm -r target/$method/"$full"
 	mv kept target/$method/"$full"
-	printf X | dd of="$(echo target/$method/"$full"/root.$method.zst.000)" bs=1 seek=1000 conv=notrunc status=none
+	printf X | dd of="target/$method/$full/root.$method.zst.000" bs=1 seek=1000 conv=notrunc status=none
 	refuses "$method: damage anywhere in the chain is found" 1 "$full/root.$method.zst.000: damaged" \
 		"$lifeboat" verify --host $method "file://$PWD/target"
 

@@ -40,10 +40,10 @@ facts_lvm='.report[] | del(.log) | walk(if type == "object" then with_entries(se
 facts_names() {
 	local word letter node
 	while read -r _ word letter node; do
-		echo "s#\\b${node##*/}([0-9]+)#disk-$letter-\\1#g; s#\\b${node##*/}\\b#disk-$letter#g"
+		printf 's#\\b%s([0-9]+)#disk-%s-\\1#g; s#\\b%s\\b#disk-%s#g\n' "${node##*/}" "$letter" "${node##*/}" "$letter"
 	done < <(grep '^## disk ' "$1")
 	awk '/^## mdadm-detail / { node = $3 } / UUID : / && node != "" { print node, $3; node = "" }' "$1" | while read -r node word; do
-		echo "s#\\b${node##*/}\\b#md-${word%%:*}#g"
+		printf 's#\\b%s\\b#md-%s#g\n' "${node##*/}" "${word%%:*}"
 	done
 }
 
