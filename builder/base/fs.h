@@ -70,5 +70,7 @@ struct tempdir {
 		.path = NULL, .fd = -1, .leftover = -1 \
 	}
 int tempdir_make(struct tempdir *ret, struct error *e);
+/* The same in memory where there is a writable /dev/shm or /run and no $TMPDIR: no folder of a disk changes its time. */
+int tempdir_make_in_memory(struct tempdir *ret, struct error *e);
 void tempdir_remove(struct tempdir *t);
 DEFINE_CLEANUP(tempdir, struct tempdir, tempdir_remove)

@@ -39,11 +39,11 @@ static void sweep(const char *base)
 		(void)closedir(d); /* read side */
 }
 
-static int make(struct tempdir *t, struct error *e)
+static int make(const char *base, struct tempdir *t, struct error *e)
 {
 	struct stat st;
 
-	t->path = xasprintf("%s/%sXXXXXX", base_folder(), prefix);
+	t->path = xasprintf("%s/%sXXXXXX", base, prefix);
 	if (!mkdtemp(t->path)) {
 		int r = error_errno(e, errno, "make a temporary folder %s", t->path);
 
@@ -60,21 +60,37 @@ static int make(struct tempdir *t, struct error *e)
 	return st.st_nlink > 0 ? 0 : -EAGAIN; /* another run swept it away before it was locked */
 }
 
-int tempdir_make(struct tempdir *ret, struct error *e)
+static int make_swept(const char *base, struct tempdir *ret, struct error *e)
 {
 	int r;
 
-	sweep(base_folder());
+	sweep(base);
 	do {
 		_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
 
-		r = make(&t, e);
+		r = make(base, &t, e);
 		if (r == 0) {
 			*ret = t;
 			t = (struct tempdir)TEMPDIR_NONE;
 		}
 	} while (r == -EAGAIN);
 	return r;
+}
+
+int tempdir_make(struct tempdir *ret, struct error *e)
+{
+	return make_swept(base_folder(), ret, e);
+}
+
+int tempdir_make_in_memory(struct tempdir *ret, struct error *e)
+{
+	static const char *const folders[] = { "/dev/shm", "/run" };
+	const char *wish = getenv("TMPDIR");
+
+	for (size_t i = 0; !(wish && *wish) && i < sizeof(folders) / sizeof(*folders); i++)
+		if (access(folders[i], W_OK | X_OK) == 0)
+			return make_swept(folders[i], ret, e);
+	return tempdir_make(ret, e);
 }
 
 void tempdir_remove(struct tempdir *t)

@@ -109,7 +109,17 @@ static const char *any_subvolume(const struct mounts *m, dev_t devno)
 	return folder;
 }
 
-const char *mounts_folder(const struct mounts *m, dev_t devno)
+/* Is it what one sees there? Another may be mounted over it. btrfs has numbers of its own for each subvolume. */
+static bool is_on_top(struct libmnt_fs *fs)
+{
+	const char *type = mnt_fs_get_fstype(fs);
+	struct stat st;
+
+	return (type && streq(type, "btrfs")) || stat(mnt_fs_get_target(fs), &st) < 0 ||
+	       st.st_dev == mnt_fs_get_devno(fs);
+}
+
+static const char *find_folder(const struct mounts *m, dev_t devno, bool seen)
 {
 	struct libmnt_iter *i = mnt_new_iter(MNT_ITER_FORWARD);
 	const char *folder = NULL;
@@ -118,11 +128,21 @@ const char *mounts_folder(const struct mounts *m, dev_t devno)
 	while (i && !folder && mnt_table_next_fs(m->live, i, &fs) == 0) {
 		const char *root = mnt_fs_get_root(fs);
 
-		if (mnt_fs_get_devno(fs) == devno && root && streq(root, "/"))
+		if (mnt_fs_get_devno(fs) == devno && root && streq(root, "/") && (!seen || is_on_top(fs)))
 			folder = mnt_fs_get_target(fs);
 	}
 	mnt_free_iter(i);
 	return folder || !devno ? folder : any_subvolume(m, devno);
+}
+
+const char *mounts_folder(const struct mounts *m, dev_t devno)
+{
+	return find_folder(m, devno, false);
+}
+
+const char *mounts_seen(const struct mounts *m, dev_t devno)
+{
+	return find_folder(m, devno, true);
 }
 
 bool mounts_is_swap(const struct mounts *m, dev_t devno)

@@ -14,6 +14,8 @@ static inline void cleanup_mounts(struct mounts **m)
 /* Where the device number is mounted (as a whole, not a folder of it; of a btrfs any subvolume, "/" if it is that); NULL:
  * nowhere. */
 const char *mounts_folder(const struct mounts *m, dev_t devno);
+/* The same, but only where its files are seen: nothing else is mounted over it. */
+const char *mounts_seen(const struct mounts *m, dev_t devno);
 /* Where the subvolume of the btrfs on the device is mounted; NULL: nowhere by itself. */
 const char *mounts_subvolume(const struct mounts *m, dev_t devno, const char *path);
 /* The options of fstab's entry that mounts the device at the folder; NULL: it has none. */

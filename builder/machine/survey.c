@@ -285,7 +285,7 @@ static int describe_content(struct machine *m, struct device *d, const struct mo
 	struct content *c = &d->content;
 	const struct fs_ops *ops = c->type ? fs_find(c->type) : NULL;
 	_cleanup_(free) char *node = device_node(d);
-	const char *live = mounts_folder(mounts, d->now.devno), *folder = NULL, *options = NULL;
+	const char *live = mounts_seen(mounts, d->now.devno), *folder = NULL, *options = NULL;
 
 	if (!ops)
 		return refuse_content(d, e);

@@ -73,7 +73,7 @@ static int try_device(struct try *t, const struct device *d)
 int try_machine(const struct machine *m, const char *shown, struct report *report, struct error *e)
 {
 	_cleanup_(try) struct try t = { .shown = shown, .folder = TEMPDIR_NONE, .report = report, .e = e };
-	int r = tempdir_make(&t.folder, e);
+	int r = tempdir_make_in_memory(&t.folder, e);
 
 	for (size_t i = 0; i < m->count && r == 0; i++) {
 		enum content_kind kind = m->devices[i]->content.kind;
