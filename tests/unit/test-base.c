@@ -97,17 +97,18 @@ TEST(outfile_is_whole_or_absent)
 	_cleanup_(free) char *text = NULL;
 
 	CHECK_OK(tempdir_make(&t, &e));
+	CHECK_INT(mkdirat(t.fd, "in", 0700), 0);
+	_cleanup_(fd) int fd = openat(t.fd, "in", O_RDONLY | O_DIRECTORY);
+
+	CHECK(fd >= 0);
 	{
 		_cleanup_(outfile) struct outfile f = OUTFILE_NONE;
 
-		CHECK_OK(outfile_open(t.fd, "goal", 0640, &f, &e));
+		CHECK_OK(outfile_open(fd, "goal", 0640, &f, &e));
 		CHECK_INT(write_all(f.fd, "half", 4), 0);
-		CHECK(faccessat(t.fd, "goal", F_OK, 0) < 0);
+		CHECK(faccessat(fd, "goal", F_OK, 0) < 0);
 	}
-	CHECK_INT(rmdir(t.path) == 0 ? 0 : errno, 0); /* nothing was left behind */
-	CHECK_INT(mkdir(t.path, 0700), 0);
-	(void)close(t.fd);
-	t.fd = open(t.path, O_RDONLY | O_DIRECTORY);
+	CHECK_INT(unlinkat(t.fd, "in", AT_REMOVEDIR) == 0 ? 0 : errno, 0); /* nothing was left behind */
 	CHECK_OK(write_file_at(t.fd, "goal", 0640, "whole", 5, &e));
 	CHECK_OK(read_file_at(t.fd, "goal", 100, &text, NULL, &e));
 	CHECK_STR(text, "whole");
