@@ -81,6 +81,15 @@ static uint64_t raid_size(const struct device *d)
 		      : 0;
 }
 
+struct device *partition_content(const struct machine *m, struct device *partition)
+{
+	struct device *above = machine_above(m, partition);
+
+	if (!above || above->kind != DEVICE_RAID || !streq(above->raid.level, "raid1"))
+		return partition;
+	return streq(above->raid.metadata, "1.0") || streq(above->raid.metadata, "0.90") ? above : partition;
+}
+
 /* ---- LVM ---- */
 
 static const char *const volume_types[] = {

@@ -17,6 +17,10 @@ unsigned raid_redundancy(const struct device *d);
 /* Is it a level that Lifeboat makes? */
 bool raid_level_known(const char *level);
 
+/* What holds the files that firmware finds on a partition: the mirror that it is a member of, if its members look like
+ * their content (metadata at the end), else the partition itself. */
+struct device *partition_content(const struct machine *m, struct device *partition);
+
 /* What the volume takes of its group, in bytes: with its copies, parity and LVM's own metadata. A thin volume takes
  * nothing, its pool does. */
 uint64_t volume_takes(const struct device *d);

@@ -4,6 +4,7 @@
 
 #include "machine/check.h"
 #include "machine/conf_parse.h"
+#include "machine/layer.h"
 
 #include <errno.h>
 
@@ -104,14 +105,16 @@ static int parse_boot_entry(const struct conf_parse *p)
 				 "'%s' is no GPT partition; expected the name of a [partition NAME] above "
 				 "that has a uuid",
 				 ini_get(s, "partition"));
-	if (!d->content.type || !streq(d->content.type, "vfat"))
+	const struct device *content = partition_content(p->m, d);
+
+	if (!content->content.type || !streq(content->content.type, "vfat"))
 		return ini_error(p->ini, conf_line(s, "partition"), p->e,
-				 "%s holds no vfat; firmware starts nothing else", d->name);
-	if (!d->content.stream || !d->content.mountpoint)
+				 "%s holds no vfat; firmware starts nothing else", content->name);
+	if (!content->content.stream || !content->content.mountpoint)
 		return ini_error(p->ini, conf_line(s, "partition"), p->e,
 				 "what the firmware starts lies on %s, which is not in the backup; expected "
 				 "'mountpoint', 'stream' and 'method' in [filesystem %s]",
-				 d->name, d->name);
+				 content->name, content->name);
 	machine_add_boot_entry(p->m, label, d, path);
 	return 0;
 }

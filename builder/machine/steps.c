@@ -267,8 +267,8 @@ static void add_uefi_steps(struct plan *p)
 		_cleanup_(free) char *node = plan_node(p, d);
 
 		if (i == 1)
-			add(p, STEP_BOOT_FALLBACK, d, "put %s at %s on %s too, should none be there",
-			    entry->path,
+			add(p, STEP_BOOT_FALLBACK, partition_content(m, d),
+			    "put %s at %s on %s too, should none be there", entry->path,
 			    uefi_fallback_path(m->arch) ? uefi_fallback_path(m->arch) : "the fallback path",
 			    node)
 				->entry = entry;

@@ -5,6 +5,7 @@
 #include "machine/btrfs.h"
 #include "machine/fs.h"
 #include "machine/identity.h"
+#include "machine/layer.h"
 #include "machine/layers.h"
 #include "machine/mounts.h"
 #include "machine/probe.h"
@@ -443,7 +444,7 @@ static int describe_uefi(struct machine *m, struct report *report, struct error 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < m->boot_entry_count; i++) {
-		const struct device *d = m->boot_entries[i].partition;
+		const struct device *d = partition_content(m, m->boot_entries[i].partition);
 
 		if (!d->content.stream)
 			return error_text(

@@ -286,6 +286,32 @@ TEST(the_smallest_disk_for_layers)
 	CHECK(strstr(e.text, "too small") != NULL);
 }
 
+/* A system partition on both disks, as a mirror whose members look like FAT to the firmware. */
+static const char mirrored[] = "[machine]\nfirmware = uefi\narch = x86_64\n" DISK("sda") PARTITION(
+	"sda", "1", "1048576", "1073741824") "uuid = 11111111-2222-3333-4444-555555555551\n" DISK("sdb")
+	PARTITION("sdb", "1", "1048576",
+		  "1073741824") "uuid = 11111111-2222-3333-4444-555555555552\n"
+				"[raid md0]\ndevices = sda1, sdb1\nlevel = raid1\nmetadata = 1.0\n"
+				"uuid = 8b1c2d3e:00000000:11111111:22222222\ncomponent-size = 1072693248\n"
+				"[filesystem md0]\ntype = vfat\nuuid = 1234-ABCD\nmountpoint = "
+				"/boot/efi\nstream = efi\nmethod = archive\n"
+				"[boot-entry 1]\nlabel = debian\npartition = sda1\npath = "
+				"/EFI/debian/shimx64.efi\n"
+				"[boot-entry 2]\nlabel = debian (second disk)\npartition = sdb1\npath = "
+				"/EFI/debian/shimx64.efi\n";
+
+TEST(the_system_partition_may_be_a_mirror)
+{
+	_cleanup_(machine) struct machine m = { 0 }, none = { 0 };
+	_cleanup_(free) char *newer = replace(mirrored, "metadata = 1.0", "metadata = 1.2");
+
+	read_conf(mirrored, &m);
+	CHECK(partition_content(&m, m.boot_entries[1].partition) == find(&m, "md0"));
+	/* metadata in front: firmware sees no FAT there */
+	CHECK(machine_conf_parse("machine.conf", newer, &none, &e) < 0);
+	CHECK(strstr(e.text, "sda1 holds no vfat; firmware starts nothing else") != NULL);
+}
+
 /* RECOVER.txt makes them with the same commands, each on what was made before. */
 TEST(by_hand_in_the_right_order)
 {
