@@ -310,7 +310,7 @@ static int walk_node(struct walk *w, uint32_t ino, struct error *e);
 
 static int walk_names(struct walk *w, const struct node *n, struct error *e)
 {
-	const char *names = n->names, *end = names + n->names_len;
+	const char *names = n->names, *end = names ? names + n->names_len : NULL;
 	size_t count = 0, before = w->path.len, capacity = 0;
 	_cleanup_(free) const char **sorted = NULL;
 	int r = 0;
@@ -341,6 +341,8 @@ static int walk_node(struct walk *w, uint32_t ino, struct error *e)
 		return 0;
 	if (S_ISDIR(n->f.mode) && (n->walked || w->depth >= depth_max))
 		return error_text(e, EBADMSG, "inode %u: folders within each other without end", ino);
+	if ((n->f.mode & S_IFMT) && !listing_has_type(n->f.mode))
+		return error_text(e, EBADMSG, "inode %u: it is of no type that there is", ino);
 	n->walked = S_ISDIR(n->f.mode);
 	struct listed f = n->f;
 

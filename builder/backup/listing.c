@@ -83,6 +83,14 @@ static void put_hex(struct strbuf *b, const char *key, const unsigned char *byte
 		strbuf_printf(b, "%02x", bytes[i]);
 }
 
+bool listing_has_type(mode_t mode)
+{
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (types[i].type == (mode & S_IFMT))
+			return true;
+	return false;
+}
+
 void listing_format(struct strbuf *b, const struct listed *f)
 {
 	const char *type = "file";

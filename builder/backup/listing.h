@@ -53,6 +53,9 @@ const struct listed *listing_find(const struct listing *l,
 /* As the listing is sorted: '/' before all other bytes. */
 int listing_compare_paths(const char *a, const char *b);
 
+/* Is it a type of file that a listing can name? */
+bool listing_has_type(mode_t mode);
+
 /* The bytes of `s` as they stand in a listing. */
 void listing_quote(struct strbuf *b, const char *s);
 /* Appends one line. */
