@@ -109,6 +109,8 @@ static int read_elf(const char *path, Elf *elf, struct modinfo *info, struct err
 
 	if (!data || (data->d_size && !data->d_buf))
 		return broken(path, elf_errmsg(-1), e);
+	if (!data->d_size)
+		return 0;
 	/* Texts with their NULs, and more of these between them. */
 	for (const char *p = data->d_buf, *end = p + data->d_size; p < end;) {
 		size_t len = strnlen(p, (size_t)(end - p));
