@@ -104,7 +104,7 @@ is "… leaves nothing behind" "$(echo none* cut/lifeboat/kernels/*)" "none* cut
 
 user/lifeboat build --json -k "$deb" -o out-root >json
 is "it says which promises it keeps" "$(sed -n '/"promises"/,/]/s/^ *"\(can [^"]*\)".*/\1/p' json | paste -s -d ,)" \
-	"can run the rescue system,can make ext4,can make swap,can restore backups,can use a USB keyboard,can mount smb3,can mount nfs4,can mount nfs3,can make vfat,can set boot entries"
+	"can run the rescue system,can make ext4,can make swap,can restore backups,can use a USB keyboard,can mount smb3,can mount nfs4,can mount nfs3,can make vfat,can set boot entries,can enter with systemd-nspawn"
 ram=$(sed -n 's/.*"ram_needed": \([0-9]*\).*/\1/p' json)
 console_open qemu-system-x86_64 -accel tcg,thread=multi -smp 2 -m "$((ram / 1048576))M" -display none -monitor none \
 	-serial stdio -no-reboot -nic none -kernel out-root/vmlinuz -initrd out-root/initrd.img -append 'console=ttyS0 quiet'
