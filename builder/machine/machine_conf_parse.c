@@ -71,6 +71,10 @@ static int parse_boot(const struct conf_parse *p)
 	_cleanup_(strlist) struct strlist disks = { 0 };
 
 	conf_split(s, "disk", &disks);
+	if (disks.count == 0)
+		return ini_error(p->ini, conf_line(s, "disk"), p->e,
+				 "no disk is named; expected the names of [disk NAME]s above, with commas "
+				 "between them");
 	for (size_t i = 0; i < disks.count; i++) {
 		const struct device *d = machine_find(p->m, disks.items[i]);
 

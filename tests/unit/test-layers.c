@@ -197,6 +197,8 @@ TEST(bad_descriptions_are_refused_with_the_line)
 		{ "type = linear\nuuid = stuvwx", "type = thin\nuuid = stuvwx",
 		  "expected pool = GROUP/NAME" },
 		{ "disk = sda, sdb", "disk = sda, sdc", "disk 'sdc' is not described" },
+		{ "disk = sda, sdb", "disk = ,", "no disk is named" },
+		{ "devices = sda1, sdb1", "devices = ,", "no device is named" },
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
