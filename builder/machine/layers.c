@@ -301,6 +301,15 @@ int layer_clear(const struct device *d, struct error *e)
 
 int layer_check_free(const struct device *d, const dev_t disks[], size_t count, struct error *e)
 {
+	const char *program = d->kind == DEVICE_RAID    ? "mdadm"
+			      : d->kind == DEVICE_CRYPT ? "cryptsetup"
+							: "lvm";
+	_cleanup_(free) char *found = proc_find_program(program);
+
+	/* not in the middle, when the disks are wiped */
+	if (!found)
+		return error_text(e, ENOENT, "%s cannot be made without %s, which is not here", d->name,
+				  program);
 	/* what ran on the disks was stopped; a group on them is still there */
 	bool taken = d->kind == DEVICE_GROUP ? group_is_elsewhere(d, disks, count) : is_running(d);
 

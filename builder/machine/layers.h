@@ -46,5 +46,6 @@ int layer_open(const struct device *d, const struct layer_options *o, struct err
 int layer_close(const struct device *d, struct error *e);
 /* Stops it if something of this name is running; nothing happens to what is on it. Any device. */
 int layer_clear(const struct device *d, struct error *e);
-/* Is there something of this name that does not lie on the disks, which will be wiped? Then the error says so. */
+/* Is there something of this name that does not lie on the disks, which will be wiped, or is the program missing that
+ * makes it? Then the error says so. */
 int layer_check_free(const struct device *d, const dev_t disks[], size_t count, struct error *e);
