@@ -1,5 +1,6 @@
 #include "image/draft.h"
 
+#include "base/parallel.h"
 #include "image/generate.h"
 #include "image/needs.h"
 #include "image/overlay.h"
@@ -139,23 +140,69 @@ static int select_phase(struct image_draft *d, struct error *e)
 	return r < 0 ? r : load_profiles(d, folder, e);
 }
 
-static int userland_phase(struct image_draft *d, struct error *e)
+static int userland(struct image_draft *d, struct error *e)
 {
 	int r = tools_open(&d->root, &d->tree, d->report, &d->tools, e);
 
+	return r < 0 ? r : select_userland(&d->selection, e);
+}
+
+static int machine(struct image_draft *d, struct error *e)
+{
+	return select_machine(&d->selection, e);
+}
+
+static int indexes(struct image_draft *d, struct error *e)
+{
+	return modules_read(&d->modules, e);
+}
+
+/* What there is to look up before modules can be taken. None needs another, and only the first touches the tree. */
+static int (*const look_ups[])(struct image_draft *d, struct error *e) = { userland, machine, indexes };
+enum { look_up_count = sizeof(look_ups) / sizeof(*look_ups) };
+
+struct looking_up {
+	struct image_draft *draft;
+	int results[look_up_count];
+	struct error errors[look_up_count];
+};
+
+static void look_up(void *user, size_t at, unsigned thread)
+{
+	struct looking_up *all = user;
+
+	(void)thread; /* nothing is kept from one to the next */
+	all->results[at] = look_ups[at](all->draft, &all->errors[at]);
+}
+
+static int tools_phase(struct image_draft *d, struct error *e)
+{
+	struct looking_up all = { .draft = d };
+
 	d->selection = (struct selection) { .profiles = &d->profiles,
+					    .root = &d->root,
 					    .tools = &d->tools,
 					    .modules = &d->modules,
 					    .tree = &d->tree,
 					    .report = d->report };
-	return r < 0 ? r : select_userland(&d->selection, e);
+	int r = select_links(&d->selection, e);
+
+	if (r == 0)
+		r = modules_open(&d->root, &d->kernel, &d->tree, d->report, &d->modules, e);
+	if (r < 0)
+		return r;
+	parallel_run(look_up_count, look_up, &all);
+	for (size_t i = 0; r == 0 && i < look_up_count; i++) {
+		r = all.results[i];
+		if (r < 0 && e)
+			*e = all.errors[i];
+	}
+	return r;
 }
 
 static int modules_phase(struct image_draft *d, struct error *e)
 {
-	int r = modules_open(&d->root, &d->kernel, &d->tree, d->report, &d->modules, e);
-
-	return r < 0 ? r : select_modules(&d->selection, e);
+	return select_modules(&d->selection, e);
 }
 
 /* What is ours and the site's, on top of what the machine has. */
@@ -217,7 +264,7 @@ int image_draft(const struct image_request *request, struct image_draft **ret, s
 		const char *name;
 		int (*run)(struct image_draft *d, struct error *e);
 	} phases[] = { { "select", select_phase },   { "kernel", kernel_phase },
-		       { "tools", userland_phase },  { "modules", modules_phase },
+		       { "tools", tools_phase },     { "modules", modules_phase },
 		       { "overlay", overlay_phase }, { "promises", promises_phase } };
 	_cleanup_(image_draft) struct image_draft *d = xcalloc(1, sizeof(*d));
 

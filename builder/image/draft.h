@@ -3,6 +3,7 @@
 #pragma once
 #include "image/format.h"
 #include "image/image.h"
+#include "image/pack.h"
 #include "image/select.h"
 #include "image/weigh.h"
 
@@ -23,6 +24,7 @@ struct image_draft {
 	struct modules modules;
 	struct selection selection;
 	struct weights weights; /* once draft_weigh() was called */
+	struct pack_totals totals; /* of what was packed, or would be */
 };
 
 /* Fills in the weights, once. */

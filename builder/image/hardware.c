@@ -40,6 +40,12 @@ static int add_alias(int fd, struct strlist *ret)
 	return 0;
 }
 
+/* Two in five folders are power/, where no device is (Linux: Documentation/ABI/testing/sysfs-devices-power). */
+static bool may_hold_devices(const struct dirent *entry)
+{
+	return entry->d_type == DT_DIR && entry->d_name[0] != '.' && !streq(entry->d_name, "power");
+}
+
 /* Takes over `fd`. Links are not followed: each device is met once, at its own place. */
 static int walk_devices(int fd, const char *shown, struct strlist *ret, struct error *e)
 {
@@ -54,7 +60,7 @@ static int walk_devices(int fd, const char *shown, struct strlist *ret, struct e
 	for (const struct dirent *entry; r == 0 && (entry = readdir(d));) {
 		if (streq(entry->d_name, "modalias"))
 			r = add_alias(dirfd(d), ret);
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+		if (!may_hold_devices(entry))
 			continue;
 		int below = openat(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 

@@ -1,6 +1,7 @@
 #include "image/draft.h"
 
 #include "base/fs.h"
+#include "base/parallel.h"
 #include "image/budget.h"
 #include "image/initrd.h"
 #include "image/microcode.h"
@@ -52,10 +53,10 @@ static int check_space(const struct image_draft *d, const char *outdir, const st
 }
 
 /* What follows from the sizes of kernel, initrd and tree. */
-static int take_totals(struct image_draft *d, const struct pack_totals *totals, struct error *e)
+static int take_totals(struct image_draft *d, struct error *e)
 {
-	d->result.unpacked_size = totals->content;
-	d->result.ram_needed = ram_needed(d->result.kernel_size, d->result.initrd_size, totals->memory);
+	d->result.unpacked_size = d->totals.content;
+	d->result.ram_needed = ram_needed(d->result.kernel_size, d->result.initrd_size, d->totals.memory);
 	return budget_check(d, e);
 }
 
@@ -81,20 +82,19 @@ static int write_microcode(struct image_draft *d, struct outfile *out, uint64_t 
 static int write_initrd(struct image_draft *d, struct outfile *out, struct error *e)
 {
 	struct stat st;
-	struct pack_totals totals = { 0 };
 	uint64_t early = 0;
 	int r = write_microcode(d, out, &early, e);
 
 	if (r == 0)
-		r = initrd_write(d, out, &totals, e);
+		r = initrd_write(d, out, &d->totals, e);
 	if (r < 0)
 		return r;
 	if (fstat(out->fd, &st) < 0)
 		return error_errno(e, errno, "write %s", out->shown);
-	totals.content += early;
-	totals.memory += early;
+	d->totals.content += early;
+	d->totals.memory += early;
 	d->result.initrd_size = (uint64_t)st.st_size;
-	return take_totals(d, &totals, e);
+	return 0;
 }
 
 static int write_list(struct image_draft *d, struct outfile *out, struct error *e)
@@ -107,32 +107,69 @@ static int write_list(struct image_draft *d, struct outfile *out, struct error *
 	return r < 0 ? error_errno(e, -r, "write %s", out->shown) : 0;
 }
 
-static int output_phase(struct image_draft *d, const char *outdir, struct error *e)
+/* The longest first: while it is compressed another thread copies the kernel. */
+static const struct {
+	const char *name;
+	int (*write)(struct image_draft *, struct outfile *, struct error *);
+} outputs[] = { { "initrd.img", write_initrd }, { "vmlinuz", write_kernel }, { "tree.list", write_list } };
+enum { output_count = sizeof(outputs) / sizeof(*outputs) };
+
+struct writing {
+	struct image_draft *draft;
+	struct outfile files[output_count];
+	int results[output_count];
+	struct error errors[output_count];
+};
+
+static int open_outputs(struct writing *w, const char *outdir, struct error *e)
 {
-	static const struct {
-		const char *name;
-		int (*write)(struct image_draft *, struct outfile *, struct error *);
-	} outputs[] = { { "vmlinuz", write_kernel },
-			{ "initrd.img", write_initrd },
-			{ "tree.list", write_list } };
-	enum { count = sizeof(outputs) / sizeof(*outputs) };
-	struct outfile files[count] = { OUTFILE_NONE, OUTFILE_NONE, OUTFILE_NONE };
 	int r = mkdir_parents_at(AT_FDCWD, outdir, 0755, e);
 
-	for (size_t i = 0; r == 0 && i < count; i++) {
+	for (size_t i = 0; r == 0 && i < output_count; i++) {
 		_cleanup_(free) char *path = xasprintf("%s/%s", outdir, outputs[i].name);
-		bool secret = d->result.holds_secrets && outputs[i].write == write_initrd;
+		bool secret = w->draft->result.holds_secrets && outputs[i].write == write_initrd;
 
-		r = outfile_open(AT_FDCWD, path, secret ? 0600 : 0644, &files[i], e);
-		if (r == 0 && i == 0)
-			r = check_space(d, outdir, &files[i], e);
-		if (r == 0)
-			r = outputs[i].write(d, &files[i], e);
+		r = outfile_open(AT_FDCWD, path, secret ? 0600 : 0644, &w->files[i], e);
 	}
+	return r < 0 ? r : check_space(w->draft, outdir, &w->files[0], e);
+}
+
+static void write_one(void *user, size_t i, unsigned thread)
+{
+	struct writing *w = user;
+
+	(void)thread; /* nothing is kept from one to the next */
+	w->results[i] = outputs[i].write(w->draft, &w->files[i], &w->errors[i]);
+}
+
+static int write_outputs(struct writing *w, struct error *e)
+{
+	parallel_run(output_count, write_one, w);
+	for (size_t i = 0; i < output_count; i++) {
+		if (w->results[i] < 0 && e)
+			*e = w->errors[i];
+		if (w->results[i] < 0)
+			return w->results[i];
+	}
+	return 0;
+}
+
+static int output_phase(struct image_draft *d, const char *outdir, struct error *e)
+{
+	struct writing w = { .draft = d };
+
+	for (size_t i = 0; i < output_count; i++)
+		w.files[i] = (struct outfile)OUTFILE_NONE;
+	int r = open_outputs(&w, outdir, e);
+
 	if (r == 0)
-		r = outfile_commit_all(files, count, e);
-	for (size_t i = 0; i < count; i++)
-		outfile_abort(&files[i]);
+		r = write_outputs(&w, e);
+	if (r == 0)
+		r = take_totals(d, e);
+	if (r == 0)
+		r = outfile_commit_all(w.files, output_count, e);
+	for (size_t i = 0; i < output_count; i++)
+		outfile_abort(&w.files[i]);
 	return r;
 }
 
@@ -153,7 +190,6 @@ static int guess_cpio(struct image_draft *d, struct error *e)
 {
 	const struct recovery_conf *c = d->request->conf;
 	_cleanup_(microcode) struct microcode m = { 0 };
-	struct pack_totals totals = { 0 };
 	int r = microcode_make(&d->root, c->microcode, &m, d->report, e);
 
 	if (r == 0)
@@ -164,12 +200,12 @@ static int guess_cpio(struct image_draft *d, struct error *e)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < d->tree.count; i++)
-		pack_totals_add(&totals, d->tree.entries[i],
+		pack_totals_add(&d->totals, d->tree.entries[i],
 				d->tree.entries[i]->same_as ? 0 : d->tree.entries[i]->size);
 	d->result.initrd_size += m.archive.len;
-	totals.content += m.archive.len;
-	totals.memory += m.archive.len;
-	return take_totals(d, &totals, e);
+	d->totals.content += m.archive.len;
+	d->totals.memory += m.archive.len;
+	return 0;
 }
 
 /* The image of a file system is packed for its size and thrown away. */
@@ -199,6 +235,8 @@ int image_guess(struct image_draft *d, struct image_result *ret, struct error *e
 	d->result.kernel_size = (uint64_t)st.st_size;
 	int r = d->choice.way == BOOT_CPIO ? guess_cpio(d, e) : pack_for_size(d, e);
 
+	if (r == 0)
+		r = take_totals(d, e);
 	if (r < 0)
 		return r;
 	draft_end_phase(d, "guess");

@@ -60,21 +60,23 @@ int modules_open(const struct root *root, const struct kernel *kernel, struct tr
 	if (r < 0)
 		return r;
 	firmware_open(root, kernel, tree, &m.firmware);
-	if (!kernel->modules) {
+	if (!kernel->modules)
 		report_warn(report,
 			    "kernel %s has no lib/modules/%s: taking it that everything needed is built in",
 			    kernel->version, kernel->version);
-	} else {
-		r = read_dep(&m, e);
-		if (r == 0)
-			r = open_indexes(&m, e);
-		if (r < 0)
-			return r;
-	}
 	m.spool = spool_new();
 	*ret = m;
 	m = (struct modules) { 0 };
 	return 0;
+}
+
+int modules_read(struct modules *m, struct error *e)
+{
+	if (!m->kernel->modules)
+		return 0;
+	int r = read_dep(m, e);
+
+	return r < 0 ? r : open_indexes(m, e);
 }
 
 void modules_close(struct modules *m)

@@ -33,6 +33,8 @@ struct modules {
 /* What is opened here must be there as long as the tree is read. The tree has its links to folders (lib → usr/lib) by now. */
 int modules_open(const struct root *root, const struct kernel *kernel, struct tree *tree,
 		 struct report *report, struct modules *ret, struct error *e);
+/* Reads what the kernel has, before anything below. The tree is left alone: another thread may fill it meanwhile. */
+int modules_read(struct modules *m, struct error *e);
 void modules_close(struct modules *m);
 DEFINE_CLEANUP(modules, struct modules, modules_close)
 

@@ -3,6 +3,7 @@
 #include "image/modules_private.h"
 
 #include "base/fs.h"
+#include "base/parallel.h"
 #include "image/kmod_index.h"
 
 #include <errno.h>
@@ -11,10 +12,9 @@
 
 enum { max_index = 256 << 20 };
 
-/* What the writers below share. */
+/* What the makers below share; none of them changes it. */
 struct writer {
-	struct modules *m;
-	const struct reason *why;
+	const struct modules *m;
 	uint32_t *
 		rank; /* of each module among those taken, in the order of modules.dep; plus one, 0: not taken */
 };
@@ -24,23 +24,18 @@ static void cleanup_writer(struct writer *w)
 	free(w->rank);
 }
 
-static int add_text(struct writer *w, const char *name, const struct strbuf *text, struct error *e)
-{
-	_cleanup_(free) char *path = xasprintf("%s/%s", w->m->folder, name);
-
-	return tree_add_data(w->m->tree, path, 0644, text->data ? text->data : "", text->len, w->why, e);
-}
-
-static int add_index(struct writer *w, const char *name, struct kmod_index *index, struct error *e)
-{
-	_cleanup_(strbuf) struct strbuf file = { 0 };
-
-	kmod_index_write(index, &file);
-	return add_text(w, name, &file, e);
-}
+/* One file of the image's indexes. */
+struct index {
+	const char *name;
+	/* Fills in `ret`. Returns 1, or 0 when there is to be no such file. */
+	int (*make)(const struct writer *w, const struct index *index, struct strbuf *ret, struct error *e);
+	const char *
+		from; /* which of the kernel's own indexes it is made of; NULL: of modules.dep as it was read */
+	unsigned word; /* of a line there: the one that names the module, from 0 */
+};
 
 /* `*ret` is NULL when there is no such file: releases of depmod differ in how many they make. */
-static int read_index(struct writer *w, const char *name, char **ret, struct error *e)
+static int read_index(const struct writer *w, const char *name, char **ret, struct error *e)
 {
 	_cleanup_(free) char *path = xasprintf("%s/%s", w->m->kernel->modules, name);
 
@@ -63,32 +58,49 @@ static void add_path(struct strbuf *line, const char *path)
 	strbuf_add(line, path, moddep_plain_len(path));
 }
 
-static int write_dep(struct writer *w, struct error *e)
+static void add_dep_line(const struct moddep *d, size_t place, struct strbuf *to)
+{
+	const struct moddep_module *module = &d->list[place];
+
+	add_path(to, module->path);
+	strbuf_puts(to, ":");
+	for (size_t n = 0; n < module->need_count; n++) {
+		strbuf_puts(to, " ");
+		add_path(to, d->list[module->needs[n]].path);
+	}
+}
+
+static int make_dep(const struct writer *w, const struct index *index, struct strbuf *ret, struct error *e)
+{
+	(void)index, (void)e; /* it is of what was read already */
+	for (size_t i = 0; i < w->m->dep.count; i++)
+		if (w->rank[i]) {
+			add_dep_line(&w->m->dep, i, ret);
+			strbuf_puts(ret, "\n");
+		}
+	return 1;
+}
+
+static int make_dep_bin(const struct writer *w, const struct index *index, struct strbuf *ret,
+			struct error *e)
 {
 	const struct moddep *d = &w->m->dep;
-	_cleanup_(strbuf) struct strbuf text = { 0 };
-	_cleanup_(kmod_index) struct kmod_index index = { 0 };
+	_cleanup_(kmod_index) struct kmod_index entries = { 0 };
 	_cleanup_(strlist) struct strlist lines = { 0 };
 
+	(void)index, (void)e; /* it is of what was read already */
 	for (size_t i = 0; i < d->count; i++) {
 		_cleanup_(strbuf) struct strbuf line = { 0 };
 
 		if (!w->rank[i])
 			continue;
-		add_path(&line, d->list[i].path);
-		strbuf_puts(&line, ":");
-		for (size_t n = 0; n < d->list[i].need_count; n++) {
-			strbuf_puts(&line, " ");
-			add_path(&line, d->list[d->list[i].needs[n]].path);
-		}
-		strbuf_printf(&text, "%s\n", line.data);
+		add_dep_line(d, i, &line);
 		strlist_take(&lines, TAKE_PTR(line.data));
-		kmod_index_add(&index, xstrdup(d->list[i].name), lines.items[lines.count - 1],
+		kmod_index_add(&entries, xstrdup(d->list[i].name), lines.items[lines.count - 1],
 			       w->rank[i] - 1);
 	}
-	int r = add_text(w, "modules.dep", &text, e);
-
-	return r < 0 ? r : add_index(w, "modules.dep.bin", &index, e);
+	kmod_index_write(&entries, ret);
+	return 1;
 }
 
 /* --- aliases and symbols --- */
@@ -111,11 +123,12 @@ static char *normalize_alias(const char *alias)
 }
 
 /* Lines "alias KEY MODULE". */
-static int write_aliases(struct writer *w, const char *from, const char *to, struct error *e)
+static int make_aliases(const struct writer *w, const struct index *index, struct strbuf *ret,
+			struct error *e)
 {
 	_cleanup_(free) char *text = NULL;
-	_cleanup_(kmod_index) struct kmod_index index = { 0 };
-	int r = read_index(w, from, &text, e);
+	_cleanup_(kmod_index) struct kmod_index entries = { 0 };
+	int r = read_index(w, index->from, &text, e);
 
 	if (r < 0)
 		return r;
@@ -129,19 +142,20 @@ static int write_aliases(struct writer *w, const char *from, const char *to, str
 		char *normal = rank ? normalize_alias(key) : NULL;
 
 		if (normal)
-			kmod_index_add(&index, normal, module->name, rank - 1);
+			kmod_index_add(&entries, normal, module->name, rank - 1);
 	}
-	return add_index(w, to, &index, e);
+	kmod_index_write(&entries, ret);
+	return 1;
 }
 
 /* --- lines as they are --- */
 
-/* Those that name a taken module as word `at` (from 0), and the comments. */
-static int filter(struct writer *w, const char *name, unsigned at, struct error *e)
+/* Those that name a taken module, and the comments. */
+static int make_filtered(const struct writer *w, const struct index *index, struct strbuf *ret,
+			 struct error *e)
 {
 	_cleanup_(free) char *text = NULL;
-	_cleanup_(strbuf) struct strbuf kept = { 0 };
-	int r = read_index(w, name, &text, e);
+	int r = read_index(w, index->from, &text, e);
 
 	if (r < 0 || !text)
 		return r;
@@ -150,46 +164,87 @@ static int filter(struct writer *w, const char *name, unsigned at, struct error 
 		const struct moddep_module *module;
 
 		strlist_add_words(&words, line);
-		if (*line == '#' || (words.count > at && find_rank(w, words.items[at], &module)))
-			strbuf_printf(&kept, "%s\n", line);
+		if (*line == '#' ||
+		    (words.count > index->word && find_rank(w, words.items[index->word], &module)))
+			strbuf_printf(ret, "%s\n", line);
 	}
-	return add_text(w, name, &kept, e);
+	return 1;
 }
 
-static int copy(struct writer *w, const char *name, struct error *e)
+/* --- all of them --- */
+
+/* The longest first: cores share them. */
+static const struct index indexes[] = {
+	{ "modules.alias.bin", make_aliases, "modules.alias", 0 },
+	{ "modules.symbols.bin", make_aliases, "modules.symbols", 0 },
+	{ "modules.dep.bin", make_dep_bin, NULL, 0 },
+	{ "modules.dep", make_dep, NULL, 0 },
+	{ "modules.softdep", make_filtered, "modules.softdep", 1 },
+	{ "modules.weakdep", make_filtered, "modules.weakdep", 1 },
+	{ "modules.devname", make_filtered, "modules.devname", 0 },
+};
+enum { index_count = sizeof(indexes) / sizeof(*indexes) };
+
+struct making {
+	const struct writer *writer;
+	struct made {
+		struct strbuf text;
+		int result;
+		struct error error;
+	} made[index_count];
+};
+
+static void make_one(void *user, size_t at, unsigned thread)
 {
-	_cleanup_(free) char *source = xasprintf("%s/%s", w->m->kernel->modules, name);
-	_cleanup_(free) char *path = xasprintf("%s/%s", w->m->folder, name);
+	struct making *all = user;
+	struct made *made = &all->made[at];
+
+	(void)thread; /* nothing is kept from one to the next */
+	made->result = indexes[at].make(all->writer, &indexes[at], &made->text, &made->error);
+}
+
+static int add_made(struct modules *m, const char *name, const struct made *made, const struct reason *why,
+		    struct error *e)
+{
+	_cleanup_(free) char *path = xasprintf("%s/%s", m->folder, name);
+
+	if (made->result < 0 && e)
+		*e = made->error;
+	if (made->result <= 0)
+		return made->result;
+	return tree_add_data(m->tree, path, 0644, made->text.data ? made->text.data : "", made->text.len, why,
+			     e);
+}
+
+static int copy(struct modules *m, const char *name, const struct reason *why, struct error *e)
+{
+	_cleanup_(free) char *source = xasprintf("%s/%s", m->kernel->modules, name);
+	_cleanup_(free) char *path = xasprintf("%s/%s", m->folder, name);
 	struct stat st;
 
 	if (stat(source, &st) < 0)
 		return errno == ENOENT ? 0 : error_errno(e, errno, "read %s", source);
-	return tree_add_file(w->m->tree, path, 0644, source, (uint64_t)st.st_size, w->why, e);
+	return tree_add_file(m->tree, path, 0644, source, (uint64_t)st.st_size, why, e);
 }
 
 int modules_add_indexes(struct modules *m, const struct reason *why, struct error *e)
 {
 	static const char *const built_in[] = { "modules.builtin", "modules.builtin.bin",
 						"modules.builtin.alias.bin" };
-	__attribute__((cleanup(
-		cleanup_writer))) struct writer w = { m, why, xcalloc(m->dep.count + 1, sizeof(*w.rank)) };
+	__attribute__((cleanup(cleanup_writer))) struct writer w = { m, xcalloc(m->dep.count + 1,
+										sizeof(*w.rank)) };
+	struct making all = { .writer = &w };
 	uint32_t rank = 0;
+	int r = 0;
 
 	for (size_t i = 0; i < m->dep.count; i++)
 		w.rank[i] = m->all[i].why ? ++rank : 0;
-	int r = write_dep(&w, e);
-
-	if (r == 0)
-		r = write_aliases(&w, "modules.alias", "modules.alias.bin", e);
-	if (r == 0)
-		r = write_aliases(&w, "modules.symbols", "modules.symbols.bin", e);
-	if (r == 0)
-		r = filter(&w, "modules.softdep", 1, e);
-	if (r == 0)
-		r = filter(&w, "modules.weakdep", 1, e);
-	if (r == 0)
-		r = filter(&w, "modules.devname", 0, e);
+	parallel_run(index_count, make_one, &all);
+	for (size_t i = 0; i < index_count; i++) {
+		r = r < 0 ? r : add_made(m, indexes[i].name, &all.made[i], why, e);
+		strbuf_free(&all.made[i].text);
+	}
 	for (size_t i = 0; r == 0 && i < sizeof(built_in) / sizeof(*built_in); i++)
-		r = copy(&w, built_in[i], e);
+		r = copy(m, built_in[i], why, e);
 	return r;
 }

@@ -8,6 +8,7 @@
 void selection_free(struct selection *s)
 {
 	strlist_free(&s->loaded);
+	strlist_free(&s->aliases);
 }
 
 /* What one item asks for, on whose behalf. */
@@ -30,11 +31,11 @@ static int add_this_program(const struct asked *a, struct error *e)
 		return error_errno(e, errno, "find this program's file");
 	self[n] = '\0';
 	_cleanup_(walk) struct walk w = { 0 };
-	int r = root_walk(s->tools->root, NULL, self, &w, e);
+	int r = root_walk(s->root, NULL, self, &w, e);
 
 	if (r < 0)
 		return r;
-	_cleanup_(free) char *source = root_host_path(s->tools->root, w.canonical);
+	_cleanup_(free) char *source = root_host_path(s->root, w.canonical);
 
 	r = tree_add_file(s->tree, "usr/bin/lifeboat", 0755, source, (uint64_t)w.st.st_size, why, e);
 	if (r == 0)
@@ -111,11 +112,10 @@ static int add_library_item(const struct asked *a, struct error *e)
 
 static int add_machine(const struct asked *a, struct error *e)
 {
-	_cleanup_(strlist) struct strlist aliases = { 0 };
 	struct selection *s = a->s;
 	const struct reason *why = tree_reason(s->tree, a->why, "loaded on this machine");
 	_cleanup_(strlist) struct strlist except = { 0 };
-	int r = hardware_loaded(s->modules->root, &s->loaded, e);
+	int r = 0;
 
 	for (size_t i = 0; i < a->profile->count; i++)
 		if (a->profile->items[i].kind == ITEM_MACHINE_EXCEPT)
@@ -127,10 +127,8 @@ static int add_machine(const struct asked *a, struct error *e)
 			report_debug(s->report, "kernel %s has no module %s, which is loaded here",
 				     s->modules->kernel->version, s->loaded.items[i]);
 	}
-	if (r >= 0)
-		r = hardware_modaliases(s->modules->root, &aliases, e);
-	for (size_t i = 0; r >= 0 && i < aliases.count; i++)
-		r = modules_add(s->modules, aliases.items[i],
+	for (size_t i = 0; r >= 0 && i < s->aliases.count; i++)
+		r = modules_add(s->modules, s->aliases.items[i],
 				tree_reason(s->tree, a->why, "a device of this machine"), e);
 	s->modules->except = NULL;
 	return r < 0 ? r : 1;
@@ -171,7 +169,7 @@ static char *next_step(const struct asked *a)
 static int missing(const struct asked *a, struct error *e)
 {
 	const struct profile_item *item = a->item;
-	const char *root = a->s->tools->root->path;
+	const char *root = a->s->root->path;
 	_cleanup_(free) char *next = next_step(a);
 
 	switch (item->kind) {
@@ -236,7 +234,7 @@ static int add_root_links(struct selection *s, struct error *e)
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		char target[PATH_MAX];
-		ssize_t n = readlinkat(s->tools->root->fd, names[i], target, sizeof(target) - 1);
+		ssize_t n = readlinkat(s->root->fd, names[i], target, sizeof(target) - 1);
 
 		if (n < 0)
 			continue; /* a folder, or not there */
@@ -251,15 +249,36 @@ static int add_root_links(struct selection *s, struct error *e)
 	return 0;
 }
 
-int select_userland(struct selection *s, struct error *e)
+int select_links(struct selection *s, struct error *e)
 {
 	int r = add_root_links(s, e);
 
-	if (r == 0)
-		r = for_each_item(s, add_link_item, e);
-	if (r == 0)
-		r = for_each_item(s, add_userland_item, e);
+	return r < 0 ? r : for_each_item(s, add_link_item, e);
+}
+
+int select_userland(struct selection *s, struct error *e)
+{
+	int r = for_each_item(s, add_userland_item, e);
+
 	return r < 0 ? r : for_each_item(s, add_library_item, e);
+}
+
+static bool asks_for_machine(const struct profiles *profiles)
+{
+	for (size_t p = 0; p < profiles->count; p++)
+		for (size_t i = 0; i < profiles->list[p].count; i++)
+			if (profiles->list[p].items[i].kind == ITEM_MACHINE)
+				return true;
+	return false;
+}
+
+int select_machine(struct selection *s, struct error *e)
+{
+	if (!asks_for_machine(s->profiles))
+		return 0;
+	int r = hardware_loaded(s->root, &s->loaded, e);
+
+	return r < 0 ? r : hardware_modaliases(s->root, &s->aliases, e);
 }
 
 int select_modules(struct selection *s, struct error *e)

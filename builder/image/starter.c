@@ -37,6 +37,8 @@ static int add_modules(struct image_draft *d, struct tree *tree, const struct re
 	const struct strlist *names = &d->choice.modules;
 	int r = names->count ? modules_open(&d->root, &d->kernel, tree, d->report, &modules, e) : 0;
 
+	if (r == 0 && names->count)
+		r = modules_read(&modules, e);
 	for (size_t i = 0; r >= 0 && i < names->count; i++) {
 		r = modules_add(&modules, names->items[i], why, e);
 		/* Where the configuration is not known there may be another driver. */

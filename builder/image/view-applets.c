@@ -1,6 +1,5 @@
 #include "image/view.h"
 
-#include <ctype.h>
 #include <errno.h>
 
 /* busybox keeps the names of its commands as one table of NUL-terminated strings in ascending order (its
@@ -8,13 +7,17 @@
  * of such strings in the file, and longer than any that comes about by chance. */
 enum { least_applets = 20 };
 
+/* What names of commands consist of. */
+static const bool in_names[256] = {
+	['0' ... '9'] = true, ['a' ... 'z'] = true, ['['] = true, ['_'] = true, ['-'] = true, ['.'] = true,
+};
+
 /* The end of the name at `p`, its NUL; NULL when there is no name. */
 static const char *name_end(const char *p, const char *end)
 {
 	const char *start = p;
 
-	while (p < end && (islower((unsigned char)*p) || isdigit((unsigned char)*p) || strchr("[_-.", *p)) &&
-	       *p)
+	while (p < end && in_names[(unsigned char)*p])
 		p++;
 	return p > start && p < end && !*p ? p : NULL;
 }
@@ -37,6 +40,10 @@ static void find_table(struct view *v)
 	size_t most = least_applets, count;
 
 	for (const char *p = v->busybox; p < end;) {
+		if (!in_names[(unsigned char)*p]) { /* most of a program */
+			p++;
+			continue;
+		}
 		const char *after = run_end(p, end, &count);
 
 		if (count > most) {

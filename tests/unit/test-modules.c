@@ -117,6 +117,7 @@ static void run_depmod(const char *root)
 static void open_modules(struct lab *lab)
 {
 	CHECK_OK(modules_open(&lab->root, &lab->kernel, &lab->tree, &quiet, &lab->modules, &e));
+	CHECK_OK(modules_read(&lab->modules, &e));
 }
 
 static void index_and_open(struct lab *lab)
@@ -393,7 +394,8 @@ TEST(a_folder_without_indexes_is_an_error)
 	_cleanup_(free) char *want =
 		xasprintf("read %s/modules.dep: there is none; run: depmod " VERSION, lab.kernel.modules);
 
-	CHECK_ERROR(modules_open(&lab.root, &lab.kernel, &lab.tree, &quiet, &lab.modules, &e), want);
+	CHECK_OK(modules_open(&lab.root, &lab.kernel, &lab.tree, &quiet, &lab.modules, &e));
+	CHECK_ERROR(modules_read(&lab.modules, &e), want);
 }
 
 /* --- firmware --- */
