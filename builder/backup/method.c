@@ -30,9 +30,10 @@ static const struct stream_record *find_base(const struct set_writer *w, const c
 	return r && streq(r->method, method) && listing_there(w->base, name) ? r : NULL;
 }
 
-int set_save_filesystem(struct set_writer *w, const char *name, const char *method, const char *mountpoint,
-			dev_t device, uint64_t total, struct report *report, struct error *e)
+int set_save_filesystem(struct set_writer *w, const char *name, const char *method,
+			const struct set_source *source, struct report *report, struct error *e)
 {
+	struct set_source shown = *source;
 	const struct method *m = find(method, e);
 	struct stream_record record = { 0 };
 
@@ -42,13 +43,13 @@ int set_save_filesystem(struct set_writer *w, const char *name, const char *meth
 		return error_text(e, EINVAL, "method %s saves no file systems", method);
 	struct save_job job = { .w = w,
 				.name = name,
-				.mountpoint = mountpoint,
-				.device = device,
-				.total = total,
+				.source = &shown,
 				.base_record = find_base(w, name, method),
 				.record = &record,
 				.report = report };
 
+	if (!shown.shown)
+		shown.shown = shown.folder;
 	job.base = job.base_record ? w->base : NULL;
 	int r = m->save(&job, e);
 
@@ -56,12 +57,14 @@ int set_save_filesystem(struct set_writer *w, const char *name, const char *meth
 		free(record.identity);
 		return r;
 	}
+	if (shown.as_of && shown.as_of < record.date) /* what changed since is not in it */
+		record.date = shown.as_of;
 	record.name = xstrdup(name);
 	record.method = xstrdup(method);
 	levels_add(&w->levels, &record);
 	if (w->levels.level && !w->levels.streams[w->levels.count - 1].since)
 		report_info(report, "%s: saved in full: the set below holds no state of it to go on from",
-			    mountpoint);
+			    shown.shown);
 	return 0;
 }
 

@@ -8,9 +8,8 @@
 /* One file system that is to be saved. */
 struct save_job {
 	struct set_writer *w;
-	const char *name, *mountpoint;
-	dev_t device; /* what is mounted there */
-	uint64_t total; /* bytes that it holds, about */
+	const char *name;
+	const struct set_source *source; /* `shown` is set */
 	/* The set whose stream of this name and method this one goes on from, and what is known of that; NULL: everything is
 	 * saved. The method may still find that it cannot: then it leaves `record->since` 0, and saves everything. */
 	struct set *base;

@@ -28,8 +28,7 @@ enum { block = 1 << 20 };
 /* ---- saving ---- */
 
 struct saving {
-	const char *mountpoint;
-	dev_t device;
+	const struct set_source *source;
 	struct archive *out, *disk;
 	struct archive_entry *header;
 	struct archive_entry_linkresolver *links;
@@ -292,7 +291,7 @@ static int save_file(void *user, const struct walked *walked, struct error *e)
 	struct saving *s = user;
 	_cleanup_(free) char *at = xasprintf("/proc/self/fd/%d/%s", walked->dirfd, walked->name);
 	_cleanup_(free) char *path =
-		xasprintf("%s/%s", streq(s->mountpoint, "/") ? "" : s->mountpoint, walked->path);
+		xasprintf("%s/%s", streq(s->source->shown, "/") ? "" : s->source->shown, walked->path);
 	struct walked file = *walked;
 	struct stat after;
 	_cleanup_(fd) int fd = -1;
@@ -333,11 +332,11 @@ static int save_all(void *user, int fd, struct error *e)
 	_cleanup_(fd) int out = fd;
 
 	if (archive_write_open_fd(s->out, out) != ARCHIVE_OK)
-		return archive_failed(s->out, s->mountpoint, e);
-	int r = walk_filesystem(s->mountpoint, s->device, save_file, s, e);
+		return archive_failed(s->out, s->source->shown, e);
+	int r = walk_filesystem(s->source, save_file, s, e);
 
 	if (r == 0 && archive_write_close(s->out) != ARCHIVE_OK)
-		r = archive_failed(s->out, s->mountpoint, e);
+		r = archive_failed(s->out, s->source->shown, e);
 	return r;
 }
 
@@ -350,14 +349,14 @@ static int saving_open(struct saving *s, struct error *e)
 	s->buf = xmalloc(block);
 	s->zeros = xcalloc(1, block);
 	if (!s->out || !s->disk || !s->header || !s->links)
-		return error_errno(e, ENOMEM, "archive %s", s->mountpoint);
+		return error_errno(e, ENOMEM, "archive %s", s->source->shown);
 	archive_entry_linkresolver_set_strategy(s->links, ARCHIVE_FORMAT_TAR_PAX_INTERCHANGE);
 	if (archive_write_set_format_pax(s->out) != ARCHIVE_OK ||
 	    archive_write_set_options(s->out, "hdrcharset=BINARY,xattrheader=SCHILY") != ARCHIVE_OK ||
 	    archive_write_set_bytes_per_block(s->out, block) != ARCHIVE_OK ||
 	    archive_read_disk_set_symlink_physical(s->disk) != ARCHIVE_OK ||
 	    archive_read_disk_set_behavior(s->disk, ARCHIVE_READDISK_NO_TRAVERSE_MOUNTS) != ARCHIVE_OK)
-		return archive_failed(s->out, s->mountpoint, e);
+		return archive_failed(s->out, s->source->shown, e);
 	return 0;
 }
 
@@ -391,14 +390,14 @@ static int save_beside(const struct save_job *job, struct saving *s, const struc
 		r = listing_save(job->w, job->name, frames, &source, e);
 	if (r == 0)
 		r = save_deleted(job, s, e);
-	return r < 0 ? r : changed_save(job->w, job->name, job->mountpoint, &s->changed, job->report, e);
+	return r < 0 ? r : changed_save(job->w, job->name, job->source->shown, &s->changed, job->report, e);
 }
 
 static int save(const struct save_job *job, struct error *e)
 {
-	_cleanup_(saving) struct saving s = { .mountpoint = job->mountpoint, .device = job->device };
+	_cleanup_(saving) struct saving s = { .source = job->source };
 	_cleanup_(frames) struct frames frames = { 0 };
-	_cleanup_(free) char *what = xasprintf("back up %s", job->mountpoint);
+	_cleanup_(free) char *what = xasprintf("back up %s", job->source->shown);
 	struct timespec now;
 	int r = saving_open(&s, e);
 
@@ -410,9 +409,9 @@ static int save(const struct save_job *job, struct error *e)
 	job->record->date = now.tv_sec;
 	job->record->since = s.since = job->base ? job->base_record->date : 0;
 	s.kept = xcalloc(s.base.count + 1, sizeof(*s.kept));
-	report_begin(job->report, what, job->base ? 0 : job->total);
-	r = stream_produce(job->w, job->name, method_archive.name, job->total, &frames, job->report, save_all,
-			   &s, e);
+	report_begin(job->report, what, job->base ? 0 : job->source->total);
+	r = stream_produce(job->w, job->name, method_archive.name, job->source->total, &frames, job->report,
+			   save_all, &s, e);
 	report_end(job->report);
 	return r < 0 ? r : save_beside(job, &s, &frames, e);
 }

@@ -50,32 +50,33 @@ static int make_pipe(int fds[2], struct error *e)
 
 /* The node of the device that is mounted at `mountpoint`. mountinfo may call it /dev/root: the number
  * counts. The caller frees. */
-static int mounted_device(int fd, const char *mountpoint, dev_t device, char **ret, struct error *e)
+static int mounted_device(int fd, const struct set_source *source, char **ret, struct error *e)
 {
 	_cleanup_(free) char *text = NULL;
 	struct stat st, node;
 
 	if (fstat(fd, &st) < 0)
-		return error_errno(e, errno, "look at %s", mountpoint);
-	if (st.st_dev != device) /* one mount may lie over another, or be gone by now */
+		return error_errno(e, errno, "look at %s", source->shown);
+	if (st.st_dev != source->device) /* one mount may lie over another, or be gone by now */
 		return error_text(e, ESTALE, "%s: it is not the file system that the survey found there",
-				  mountpoint);
+				  source->shown);
 	_cleanup_(free) char *uevent =
 		xasprintf("/sys/dev/block/%u:%u/uevent", major(st.st_dev), minor(st.st_dev));
 
 	if (read_file_at(AT_FDCWD, uevent, 65536, &text, NULL, NULL) < 0)
-		return error_text(e, ENOTBLK, "%s: it lies on no block device, which dump needs", mountpoint);
+		return error_text(e, ENOTBLK, "%s: it lies on no block device, which dump needs",
+				  source->shown);
 	const char *name = strstr(text, "DEVNAME=");
 
 	if (!name)
-		return error_text(e, ENODEV, "%s: its device has no name", mountpoint);
+		return error_text(e, ENODEV, "%s: its device has no name", source->shown);
 	name += strlen("DEVNAME=");
 	_cleanup_(free) char *path = xasprintf("/dev/%.*s", (int)strcspn(name, "\n"), name);
 
 	if (stat(path, &node) < 0)
 		return error_errno(e, errno, "look at %s", path);
 	if (!S_ISBLK(node.st_mode) || node.st_rdev != st.st_dev)
-		return error_text(e, ENODEV, "%s: it is not the device of %s", path, mountpoint);
+		return error_text(e, ENODEV, "%s: it is not the device of %s", path, source->shown);
 	*ret = TAKE_PTR(path);
 	return 0;
 }
@@ -240,8 +241,8 @@ static int dump_device(const struct save_job *job, const char *device, struct sa
 	if (r < 0)
 		return r;
 	(void)close(TAKE_FD(in)); /* the child's now: its end is the stream's */
-	r = stream_add(job->w, job->name, method_dump.name, out, job->total, &watch, &s->frames, job->report,
-		       e);
+	r = stream_add(job->w, job->name, method_dump.name, out, job->source->total, &watch, &s->frames,
+		       job->report, e);
 	if (r < 0)
 		return r == -EBADMSG ? broken_off(&dump, said_fd, device, e)
 				     : r; /* or dump is killed with `dump` */
@@ -279,24 +280,24 @@ static int save_beside(const struct save_job *job, struct saving *s, struct erro
 {
 	const struct listing_source source = { .walk = walk_tree, .user = s->tree };
 	_cleanup_(strbuf) struct strbuf xattrs = { 0 };
-	int r = times_save(job->w, job->name, job->mountpoint, job->device, &xattrs, note_file, s, e);
+	int r = times_save(job->w, job->name, job->source, &xattrs, note_file, s, e);
 
 	if (r == 0)
 		r = xattrs_save(job->w, job->name, &xattrs, e);
 	if (r == 0)
 		r = listing_save(job->w, job->name, &s->frames, &source, e);
-	return r < 0 ? r : changed_save(job->w, job->name, job->mountpoint, &s->changed, job->report, e);
+	return r < 0 ? r : changed_save(job->w, job->name, job->source->shown, &s->changed, job->report, e);
 }
 
 static int save(const struct save_job *job, struct error *e)
 {
-	_cleanup_(free) char *device = NULL, *what = xasprintf("back up %s", job->mountpoint);
+	_cleanup_(free) char *device = NULL, *what = xasprintf("back up %s", job->source->shown);
 	_cleanup_(saving) struct saving s = { .tree = dump_tree_new() };
-	_cleanup_(fd) int fd = open(job->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(fd) int fd = open(job->source->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
-		return error_errno(e, errno, "open %s", job->mountpoint);
-	int r = mounted_device(fd, job->mountpoint, job->device, &device, e);
+		return error_errno(e, errno, "open %s", job->source->shown);
+	int r = mounted_device(fd, job->source, &device, e);
 
 	if (r == 0)
 		r = read_base(job, device, &s, e);
@@ -304,9 +305,9 @@ static int save(const struct save_job *job, struct error *e)
 		return r;
 	/* dump reads the device: what is still in memory only must be there. */
 	if (syncfs(fd) < 0)
-		return error_errno(e, errno, "flush %s", job->mountpoint);
+		return error_errno(e, errno, "flush %s", job->source->shown);
 	(void)clock_gettime(CLOCK_REALTIME, &s.begun); /* cannot fail with a valid clock */
-	report_begin(job->report, what, job->record->since ? 0 : job->total);
+	report_begin(job->report, what, job->record->since ? 0 : job->source->total);
 	r = dump_device(job, device, &s, e);
 	report_end(job->report);
 	job->record->date = s.date;

@@ -111,10 +111,17 @@ int set_add_file(struct set_writer *w, const char *name, const void *data, size_
  * and checks the producer's exit status before commit. */
 int set_add_stream(struct set_writer *w, const char *name, const char *method, int in_fd, uint64_t total,
 		   struct report *report, struct error *e);
-/* The file system on `device`, mounted at `mountpoint`, as the stream NAME.METHOD, with what the method drops
- * (NAME.times). `total`: the bytes that it holds. Another one that is mounted there is an error. */
-int set_save_filesystem(struct set_writer *w, const char *name, const char *method, const char *mountpoint,
-			dev_t device, uint64_t total, struct report *report, struct error *e);
+/* Where a file system is read: as it is, or a snapshot of it. The strings are the caller's. */
+struct set_source {
+	const char *folder; /* where it is mounted */
+	const char *shown; /* what people call it; NULL: the folder */
+	dev_t device; /* its own number; another one at the folder is an error */
+	uint64_t total; /* bytes that it holds, about */
+	int64_t as_of; /* of a snapshot: when it was taken, in seconds since 1970; 0: it lives */
+};
+/* The file system as the stream NAME.METHOD, with what the method drops (NAME.times). */
+int set_save_filesystem(struct set_writer *w, const char *name, const char *method,
+			const struct set_source *source, struct report *report, struct error *e);
 /* The first `size` bytes of the device as the stream NAME.raw. */
 int set_save_image(struct set_writer *w, const char *name, const char *node, uint64_t size,
 		   struct report *report, struct error *e);

@@ -9,8 +9,7 @@
 #include <stdio.h>
 
 struct walk_list {
-	const char *mountpoint;
-	dev_t device;
+	const struct set_source *source;
 	FILE *out;
 	struct strbuf record; /* the last one */
 	struct strbuf *xattrs; /* records of xattrs.h */
@@ -63,7 +62,7 @@ static int put(struct walk_list *l, const struct walked *file, struct error *e)
 	times_record(&l->record, file);
 	return fwrite(l->record.data, l->record.len, 1, l->out) == 1
 		       ? 0
-		       : error_errno(e, errno, "list the times of %s", l->mountpoint);
+		       : error_errno(e, errno, "list the times of %s", l->source->shown);
 }
 
 /* restore(8) takes a name of 255 bytes for an empty one, and still exits 0: the file is lost, or everything
@@ -73,7 +72,7 @@ static int refuse_name(const struct walk_list *l, const struct walked *file, str
 	return error_text(
 		e, ENAMETOOLONG,
 		"%s/%.*s%.20s...: a name of 255 bytes, which restore(8) cannot bring back: shorten it",
-		streq(l->mountpoint, "/") ? "" : l->mountpoint,
+		streq(l->source->shown, "/") ? "" : l->source->shown,
 		(int)(strlen(file->path) - strlen(file->name)), file->path, file->name);
 }
 
@@ -105,21 +104,18 @@ static int list_files(void *user, int fd, struct error *e)
 		(void)close(fd); /* nothing was written */
 		return error_errno(e, ENOMEM, "make a pipe");
 	}
-	int r = walk_filesystem(l->mountpoint, l->device, list_file, l, e);
+	int r = walk_filesystem(l->source, list_file, l, e);
 
 	if (fclose(l->out) != 0 && r == 0)
-		return error_errno(e, errno, "list the times of %s", l->mountpoint);
+		return error_errno(e, errno, "list the times of %s", l->source->shown);
 	return r;
 }
 
-int times_save(struct set_writer *w, const char *name, const char *mountpoint, dev_t device,
-	       struct strbuf *xattrs,
+int times_save(struct set_writer *w, const char *name, const struct set_source *source, struct strbuf *xattrs,
 	       void (*note)(void *user, const struct walked *file, const unsigned char *xattrs), void *user,
 	       struct error *e)
 {
-	struct walk_list list = {
-		.mountpoint = mountpoint, .device = device, .xattrs = xattrs, .note = note, .user = user
-	};
+	struct walk_list list = { .source = source, .xattrs = xattrs, .note = note, .user = user };
 	struct report quiet;
 
 	report_init(&quiet, VERBOSITY_QUIET, false);

@@ -9,8 +9,7 @@
 #include <sys/mount.h>
 
 struct walk {
-	const char *mountpoint;
-	dev_t device;
+	const struct set_source *source;
 	struct strbuf path; /* of where the walk is */
 	int (*each)(void *user, const struct walked *file, struct error *e);
 	void *user;
@@ -19,7 +18,7 @@ struct walk {
 
 static int failed(struct walk *w)
 {
-	return error_errno(w->e, errno, "read %s/%s", streq(w->mountpoint, "/") ? "" : w->mountpoint,
+	return error_errno(w->e, errno, "read %s/%s", streq(w->source->shown, "/") ? "" : w->source->shown,
 			   w->path.data);
 }
 
@@ -35,11 +34,11 @@ static int walk_entry(struct walk *w, int dirfd, const char *name)
 	file.path = w->path.data;
 	if (fstatat(dirfd, name, &file.st, AT_SYMLINK_NOFOLLOW) < 0)
 		r = errno == ENOENT ? 0 : failed(w); /* it went away meanwhile: the machine is alive */
-	else if (file.st.st_dev != w->device)
+	else if (file.st.st_dev != w->source->device)
 		r = 0;
 	else
 		r = w->each(w->user, &file, w->e);
-	if (r == 0 && file.st.st_dev == w->device && S_ISDIR(file.st.st_mode)) {
+	if (r == 0 && file.st.st_dev == w->source->device && S_ISDIR(file.st.st_mode)) {
 		fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME);
 		if (fd >= 0)
 			r = walk_folder(w, fd);
@@ -91,23 +90,23 @@ static int walk_root(struct walk *w, int *fd)
 
 	if (fstat(*fd, &root.st) < 0)
 		return failed(w);
-	if (root.st.st_dev != w->device) /* one mount may lie over another, or be gone by now */
+	if (root.st.st_dev != w->source->device) /* one mount may lie over another, or be gone by now */
 		return error_text(w->e, ESTALE, "%s: it is not the file system that the survey found there",
-				  w->mountpoint);
+				  w->source->shown);
 	int r = w->each(w->user, &root, w->e);
 
 	return r < 0 ? r : walk_folder(w, TAKE_FD(*fd));
 }
 
-int walk_filesystem(const char *mountpoint, dev_t device,
+int walk_filesystem(const struct set_source *source,
 		    int (*each)(void *user, const struct walked *file, struct error *e), void *user,
 		    struct error *e)
 {
-	struct walk w = { .mountpoint = mountpoint, .device = device, .each = each, .user = user, .e = e };
-	_cleanup_(fd) int fd = open_mount(mountpoint);
+	struct walk w = { .source = source, .each = each, .user = user, .e = e };
+	_cleanup_(fd) int fd = open_mount(source->folder);
 
 	if (fd < 0)
-		return error_errno(e, errno, "open %s", mountpoint);
+		return error_errno(e, errno, "open %s", source->shown);
 	strbuf_puts(&w.path, "");
 	int r = walk_root(&w, &fd);
 

@@ -1,6 +1,6 @@
 /* Every file of one mounted file system, without what is mounted on it. Private to this room. */
 #pragma once
-#include "base/error.h"
+#include "backup/set.h"
 
 #include <sys/stat.h>
 
@@ -11,10 +11,10 @@ struct walked {
 	struct stat st; /* of itself: links are not followed */
 };
 
-/* Calls `each` for the root of the file system mounted at `mountpoint`, then for everything in it, each folder before
- * what it holds, until one returns a negative errno. What goes away meanwhile is left out. `device`: what stat(2) says
- * of it; another file system that is mounted there is -ESTALE. Needs root to see what lies below other mount
+/* Calls `each` for the root of the file system at its folder, then for everything in it, each folder before
+ * what it holds, until one returns a negative errno. What goes away meanwhile is left out. Another file
+ * system that is mounted there is -ESTALE. `source` has its `shown`. Needs root to see what lies below other mount
  * points; without it that stays unlisted. */
-int walk_filesystem(const char *mountpoint, dev_t device,
+int walk_filesystem(const struct set_source *source,
 		    int (*each)(void *user, const struct walked *file, struct error *e), void *user,
 		    struct error *e);

@@ -199,6 +199,18 @@ static int add_by_hand(struct job *j, struct set_writer *w, struct error *e)
 	return set_add_file(w, "RECOVER.txt", text.data, text.len, e);
 }
 
+/* What can be read at the folder. */
+static int save(struct job *j, struct set_writer *w, const struct device *d, const char *folder,
+		struct error *e)
+{
+	const struct device *holder = d->kind == DEVICE_SUBVOLUME ? d->parent : d;
+	const struct set_source source = {
+		.folder = folder, .shown = place(d), .device = d->now.devno, .total = holder->content.used
+	};
+
+	return set_save_filesystem(w, d->content.stream, d->content.method, &source, &j->c->report, e);
+}
+
 /* Where it is mounted, or, where it is not or another lies over it, through the top level of its btrfs. */
 static int save_subvolume(struct job *j, struct set_writer *w, const struct device *d, struct error *e)
 {
@@ -206,15 +218,13 @@ static int save_subvolume(struct job *j, struct set_writer *w, const struct devi
 	struct stat st;
 
 	if (c->mountpoint && stat(c->mountpoint, &st) == 0 && st.st_dev == d->now.devno)
-		return set_save_filesystem(w, c->stream, c->method, c->mountpoint, d->now.devno,
-					   d->parent->content.used, &j->c->report, e);
+		return save(j, w, d, c->mountpoint, e);
 	_cleanup_(fd) int fd = -1;
 	int r = btrfs_open(d, &fd, e);
 	_cleanup_(free) char *path = xasprintf("/proc/self/fd/%d/.", fd);
 
 	if (r == 0)
-		r = set_save_filesystem(w, c->stream, c->method, path, d->now.devno, d->parent->content.used,
-					&j->c->report, e);
+		r = save(j, w, d, path, e);
 	if (r < 0)
 		error_prefix(e, "subvolume %s of %s", d->subvolume.path, d->parent->name);
 	return r;
@@ -240,8 +250,7 @@ static int write_set(struct job *j, struct set_writer *w, char **ret_name, struc
 		if (chosen(d) && d->kind == DEVICE_SUBVOLUME)
 			r = save_subvolume(j, w, d, e);
 		else if (chosen(d))
-			r = set_save_filesystem(w, c->stream, c->method, c->mountpoint, d->now.devno, c->used,
-						&j->c->report, e);
+			r = save(j, w, d, d->content.mountpoint, e);
 		else if (c->stream && d->content.kind == CONTENT_MEMBER)
 			r = save_header(j, w, d, e);
 	}

@@ -41,8 +41,12 @@ static int save(struct target *target, char *argv[], struct report *report, stru
 	if (r == 0)
 		r = set_add_file(w, "machine.conf", machine, strlen(machine), e);
 	if (r == 0)
-		r = set_save_filesystem(w, stream, method, mountpoint, st.st_dev,
-					(uint64_t)(fs.f_blocks - fs.f_bfree) * fs.f_frsize, report, e);
+		r = set_save_filesystem(
+			w, stream, method,
+			&(struct set_source) { .folder = mountpoint,
+					       .device = st.st_dev,
+					       .total = (uint64_t)(fs.f_blocks - fs.f_bfree) * fs.f_frsize },
+			report, e);
 	if (r == 0)
 		r = set_add_file(w, "RECOVER.txt", recover, sizeof(recover) - 1, e);
 	if (r == 0)
@@ -111,7 +115,8 @@ static int walk(const char *mountpoint, struct error *e)
 
 	if (stat(mountpoint, &st) < 0)
 		return error_errno(e, errno, "look at %s", mountpoint);
-	int r = walk_filesystem(mountpoint, st.st_dev, list_file, &l, e);
+	const struct set_source source = { .folder = mountpoint, .shown = mountpoint, .device = st.st_dev };
+	int r = walk_filesystem(&source, list_file, &l, e);
 
 	listing_sort(&l);
 	strbuf_puts(&text, LISTING_HEAD);

@@ -50,7 +50,8 @@ static int save(struct place *p, dev_t device)
 	_cleanup_(free) char *name = NULL;
 
 	CHECK_OK(set_begin(&p->target, "box", 0, 1 << 20, &w, &quiet, &e));
-	int r = set_save_filesystem(w, "root", "archive", p->from, device, 0, &quiet, &e);
+	int r = set_save_filesystem(w, "root", "archive",
+				    &(struct set_source) { .folder = p->from, .device = device }, &quiet, &e);
 
 	return r < 0 ? r : set_commit(w, &name, &e);
 }

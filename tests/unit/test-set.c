@@ -539,7 +539,9 @@ TEST(another_file_system_than_the_one_surveyed_is_not_saved)
 		xasprintf("%s: it is not the file system that the survey found there", p.dir.path);
 
 	CHECK_OK(set_begin(&p.target, "box", 0, chunk, &w, &quiet, &e));
-	CHECK_ERROR(set_save_filesystem(w, "root", "dump", p.dir.path, 0, 0, &quiet, &e), wanted);
+	CHECK_ERROR(set_save_filesystem(w, "root", "dump", &(struct set_source) { .folder = p.dir.path },
+					&quiet, &e),
+		    wanted);
 }
 
 TEST(an_aborted_set_leaves_nothing)
