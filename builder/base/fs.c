@@ -7,12 +7,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len, struct error *e)
+int read_file_fd(int fd, const char *shown, size_t max, char **ret, size_t *ret_len, struct error *e)
 {
-	_cleanup_(fd) int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-
-	if (fd < 0)
-		return error_errno(e, errno, "open %s", path);
 	_cleanup_(strbuf) struct strbuf b = { 0 };
 	char chunk[65536];
 
@@ -21,17 +17,24 @@ int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *re
 		ssize_t n = read_full(fd, chunk, sizeof(chunk));
 
 		if (n < 0)
-			return error_errno(e, (int)-n, "read %s", path);
+			return error_errno(e, (int)-n, "read %s", shown);
 		if (n == 0)
 			break;
 		if (b.len + (size_t)n > max)
-			return error_text(e, EFBIG, "read %s: larger than %zu bytes", path, max);
+			return error_text(e, EFBIG, "read %s: larger than %zu bytes", shown, max);
 		strbuf_add(&b, chunk, (size_t)n);
 	}
 	if (ret_len)
 		*ret_len = b.len;
 	*ret = TAKE_PTR(b.data);
 	return 0;
+}
+
+int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len, struct error *e)
+{
+	_cleanup_(fd) int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	return fd < 0 ? error_errno(e, errno, "open %s", path) : read_file_fd(fd, path, max, ret, ret_len, e);
 }
 
 int fill_standard_fds(void)

@@ -11,6 +11,8 @@
 /* Reads at most `max` bytes; more is an error (EFBIG). The text is NUL-terminated; the caller
  * frees it. `ret_len` may be NULL. Works for /proc and /sys files, whose size is unknown. */
 int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len, struct error *e);
+/* The same of an open file, which is called `shown` in errors. */
+int read_file_fd(int fd, const char *shown, size_t max, char **ret, size_t *ret_len, struct error *e);
 
 /* Opens /dev/null as whichever of stdin, stdout and stderr is closed, so that no file or disk that is
  * opened later gets its number, and with it what is printed. Returns 0 or a negative errno. */

@@ -1,6 +1,7 @@
 #include "enter/enter.h"
 
 #include "base/fs.h"
+#include "base/in_root.h"
 #include "enter/container.h"
 #include "enter/inside.h"
 #include "enter/relay.h"
@@ -8,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -70,10 +70,8 @@ static void kill_all(void)
 /* Who would be started: "" when it is no systemd. The caller frees. */
 static char *init_of(const char *root)
 {
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
 	_cleanup_(fd) int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_(fd) int fd =
-		root_fd < 0 ? -1 : (int)syscall(SYS_openat2, root_fd, "sbin/init", &how, sizeof(how));
+	_cleanup_(fd) int fd = root_fd < 0 ? -1 : open_in_root(root_fd, "sbin/init", O_PATH);
 	_cleanup_(free) char *link = xasprintf("/proc/self/fd/%d", fd);
 	char path[4096];
 	struct stat st;

@@ -2,14 +2,13 @@
 #include "enter/rootfs.h"
 
 #include "base/fs.h"
+#include "base/in_root.h"
 
 #include <blkid/blkid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libmount/libmount.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 struct filling {
 	struct recovered *root;
@@ -107,10 +106,8 @@ static int skip_bad_line(struct libmnt_table *table, const char *file, int line)
 /* Leaves `f->fstab` NULL where there is none. */
 static int read_fstab(struct filling *f, struct error *e)
 {
-	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
 	_cleanup_(fd) int root_fd = open(f->root->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_(fd) int fd =
-		root_fd < 0 ? -1 : (int)syscall(SYS_openat2, root_fd, "etc/fstab", &how, sizeof(how));
+	_cleanup_(fd) int fd = root_fd < 0 ? -1 : open_in_root(root_fd, "etc/fstab", O_RDONLY | O_NONBLOCK);
 
 	if (fd < 0 && root_fd >= 0 && errno == ENOENT) {
 		report_warn(f->report, "this system has no /etc/fstab: only its root is mounted");

@@ -2,14 +2,13 @@
 #include "enter/systems.h"
 
 #include "base/fs.h"
+#include "base/in_root.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 enum { max_text = 65536 };
 
@@ -61,8 +60,7 @@ char *os_release_name(const char *text)
 /* Links, absolute ones too, do not lead out of the root. */
 static char *read_inside(int root_fd, const char *path)
 {
-	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK, .resolve = RESOLVE_IN_ROOT };
-	_cleanup_(fd) int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+	_cleanup_(fd) int fd = open_in_root(root_fd, path, O_RDONLY | O_NONBLOCK);
 	_cleanup_(free) char *text = xcalloc(1, max_text);
 	struct stat st;
 

@@ -1,6 +1,7 @@
 #include "machine/mend.h"
 
 #include "base/fs.h"
+#include "base/in_root.h"
 #include "base/proc.h"
 
 #include <ctype.h>
@@ -75,16 +76,17 @@ static unsigned replace_in_text(const char *text, const char *old, const char *n
 	return count;
 }
 
-static int mend_file(int root_fd, const char *file, const struct plan *plan, struct report *report,
-		     struct error *e)
+/* `folder_fd` is the file's, `path` what it is called below the root. */
+static int mend_file(int folder_fd, const char *name, const char *path, const struct plan *plan,
+		     struct report *report, struct error *e)
 {
 	_cleanup_(free) char *text = NULL;
 	unsigned total = 0;
 	struct stat st;
 
-	if (fstatat(root_fd, file, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+	if (fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
 		return 0; /* not every system has all of them */
-	int r = read_file_at(root_fd, file, max_text, &text, NULL, e);
+	int r = read_file_at(folder_fd, name, max_text, &text, NULL, e);
 
 	if (r < 0)
 		return r;
@@ -103,15 +105,32 @@ static int mend_file(int root_fd, const char *file, const struct plan *plan, str
 		text = mended;
 		total += count;
 		if (count)
-			report_info(report, "/%s: %s is now %s", file, old, uuid);
+			report_info(report, "/%s: %s is now %s", path, old, uuid);
 	}
-	return total ? write_file_at(root_fd, file, st.st_mode & 07777, text, strlen(text), e) : 0;
+	return total ? write_file_at(folder_fd, name, st.st_mode & 07777, text, strlen(text), e) : 0;
+}
+
+/* A folder that is not there has nothing to be mended. */
+static bool is_missing(int code)
+{
+	return code == ENOENT || code == ENOTDIR || code == ELOOP;
+}
+
+static int mend_one(int root_fd, const char *path, const struct plan *plan, struct report *report,
+		    struct error *e)
+{
+	const char *name;
+	_cleanup_(fd) int fd = open_folder_of(root_fd, path, &name, e);
+
+	if (fd < 0)
+		return is_missing(-fd) ? 0 : fd;
+	return mend_file(fd, name, path, plan, report, e);
 }
 
 static int mend_entries(int root_fd, const char *folder, const struct plan *plan, struct report *report,
 			struct error *e)
 {
-	int fd = openat(root_fd, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r = 0;
+	int fd = open_in_root(root_fd, folder, O_RDONLY | O_DIRECTORY), r = 0;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 
@@ -120,16 +139,13 @@ static int mend_entries(int root_fd, const char *folder, const struct plan *plan
 
 		if (fd >= 0)
 			(void)close(fd); /* read side */
-		return code == ENOENT || code == ENOTDIR || code == ELOOP
-			       ? 0
-			       : error_errno(e, code, "read /%s", folder);
+		return is_missing(code) ? 0 : error_errno(e, code, "read /%s", folder);
 	}
 	while (r == 0 && (entry = readdir(d))) {
-		size_t n = strlen(entry->d_name);
 		_cleanup_(free) char *path = xasprintf("%s/%s", folder, entry->d_name);
 
-		if (n > 5 && streq(entry->d_name + n - 5, ".conf"))
-			r = mend_file(root_fd, path, plan, report, e);
+		if (strlen(entry->d_name) > 5 && str_ends(entry->d_name, ".conf"))
+			r = mend_file(fd, entry->d_name, path, plan, report, e);
 	}
 	(void)closedir(d); /* read side */
 	return r;
@@ -143,7 +159,7 @@ int mend_names(const struct recovered *root, const struct plan *plan, struct rep
 	if (fd < 0)
 		return error_errno(e, errno, "open %s", root->path);
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files) && r == 0; i++)
-		r = mend_file(fd, files[i], plan, report, e);
+		r = mend_one(fd, files[i], plan, report, e);
 	for (size_t i = 0; i < sizeof(entry_folders) / sizeof(*entry_folders) && r == 0; i++)
 		r = mend_entries(fd, entry_folders[i], plan, report, e);
 	return r;
@@ -168,7 +184,7 @@ static bool initramfs_is_for_old_disks(int root_fd)
 		_cleanup_(free) char *text = NULL;
 		struct error ignored; /* the second one is rare, other systems have neither */
 
-		if (read_file_at(root_fd, configurations[i], max_text, &text, NULL, &ignored) < 0)
+		if (read_file_in_root(root_fd, configurations[i], max_text, &text, NULL, &ignored) < 0)
 			continue;
 		for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
 			const char *value = str_after(str_strip(line), "MODULES=");

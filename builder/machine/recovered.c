@@ -1,36 +1,29 @@
 #include "machine/recovered.h"
 
 #include "base/fs.h"
+#include "base/in_root.h"
 #include "machine/btrfs.h"
 #include "machine/fs.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <libmount/libmount.h>
-#include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 
-/* Opens a folder inside the root; links, absolute ones too, do not lead out of it. */
+/* Opens a folder inside the root, made when it is missing; links, absolute ones too, do not lead out of it. */
 static int open_inside(const char *root, const char *path, struct error *e)
 {
-	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
 	_cleanup_(fd) int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (root_fd < 0)
 		return error_errno(e, errno, "open %s", root);
-	int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+	int fd = make_folder_in_root(root_fd, path, 0755, e);
 
-	if (fd < 0 && errno == ENOENT) {
-		int r = mkdir_parents_at(root_fd, path + strspn(path, "/"), 0755, e);
-
-		if (r < 0)
-			return r;
-		fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-	}
-	return fd < 0 ? error_errno(e, errno, "open %s%s", root, path) : fd;
+	if (fd < 0)
+		error_prefix(e, "below %s", root);
+	return fd;
 }
 
 /* The real path of an open folder. The caller frees. */

@@ -4,6 +4,11 @@
 #include "machine/mend.h"
 #include "tap.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 static struct error e;
 static struct report report;
 
@@ -97,6 +102,113 @@ TEST(a_system_need_not_have_such_files)
 	const struct recovered root = { .path = t.path };
 
 	CHECK_OK(mend_names(&root, &p, &report, &e));
+}
+
+/* Where links of the recovered system point, as seen from here. */
+struct outside {
+	struct tempdir root, other;
+	struct plan plan;
+};
+
+static void outside_begin(struct outside *o)
+{
+	*o = (struct outside) { .root = TEMPDIR_NONE, .other = TEMPDIR_NONE };
+	CHECK_OK(tempdir_make(&o->root, &e));
+	CHECK_OK(tempdir_make(&o->other, &e));
+	plan_on("vda", &o->plan);
+}
+
+static void outside_end(struct outside *o)
+{
+	tempdir_remove(&o->root);
+	tempdir_remove(&o->other);
+	plan_free(&o->plan);
+}
+
+static const char fstab[] = "/dev/sda1 / ext4 defaults 0 1\n", mended[] = ROOT " / ext4 defaults 0 1\n";
+
+TEST(links_of_the_recovered_system_lead_to_no_file_of_ours)
+{
+	static const char *const names[] = { "fstab", "other.conf", "default/grub" };
+	struct outside o;
+
+	outside_begin(&o);
+	CHECK_OK(mkdir_parents_at(o.root.fd, "boot/loader", 0755, &e));
+	CHECK_OK(mkdir_parents_at(o.other.fd, "default", 0755, &e));
+	for (size_t i = 0; i < 3; i++)
+		CHECK_OK(write_file_at(o.other.fd, names[i], 0644, fstab, strlen(fstab), &e));
+	CHECK(symlinkat(o.other.path, o.root.fd, "etc") == 0);
+	CHECK(symlinkat(o.other.path, o.root.fd, "boot/loader/entries") == 0);
+	CHECK(symlinkat(o.other.path, o.root.fd, "efi") == 0);
+	const struct recovered root = { .path = o.root.path };
+
+	CHECK_OK(mend_names(&root, &o.plan, &report, &e));
+	for (size_t i = 0; i < 3; i++) {
+		_cleanup_(free) char *text = NULL;
+
+		CHECK_OK(read_file_at(o.other.fd, names[i], 4096, &text, NULL, &e));
+		CHECK_STR(text, fstab);
+	}
+	outside_end(&o);
+}
+
+TEST(links_are_followed_inside_the_recovered_system)
+{
+	_cleanup_(free) char *text = NULL, *entry = NULL;
+	struct outside o;
+
+	outside_begin(&o);
+	CHECK_OK(mkdir_parents_at(o.root.fd, "data/etc", 0755, &e));
+	CHECK_OK(mkdir_parents_at(o.root.fd, "data/entries", 0755, &e));
+	CHECK_OK(mkdir_parents_at(o.root.fd, "boot/loader", 0755, &e));
+	CHECK_OK(write_file_at(o.root.fd, "data/etc/fstab", 0644, fstab, strlen(fstab), &e));
+	CHECK_OK(write_file_at(o.root.fd, "data/entries/a.conf", 0644, fstab, strlen(fstab), &e));
+	CHECK(symlinkat("/data/etc", o.root.fd, "etc") == 0);
+	CHECK(symlinkat("../../../../data/entries", o.root.fd, "boot/loader/entries") == 0);
+	const struct recovered root = { .path = o.root.path };
+
+	CHECK_OK(mend_names(&root, &o.plan, &report, &e));
+	CHECK_OK(read_file_at(o.root.fd, "data/etc/fstab", 4096, &text, NULL, &e));
+	CHECK_STR(text, mended);
+	CHECK_OK(read_file_at(o.root.fd, "data/entries/a.conf", 4096, &entry, NULL, &e));
+	CHECK_STR(entry, mended);
+	outside_end(&o);
+}
+
+TEST(a_configuration_that_is_a_pipe_is_not_waited_for)
+{
+	struct outside o;
+
+	outside_begin(&o);
+	CHECK_OK(mkdir_parents_at(o.root.fd, "etc/initramfs-tools", 0755, &e));
+	CHECK(mkfifoat(o.root.fd, "etc/initramfs-tools/initramfs.conf", 0600) == 0);
+	struct recovered root = { .path = o.root.path };
+
+	alarm(20);
+	CHECK_OK(mend_initramfs(&root, &report, &e)); /* no MODULES=dep is seen: nothing is run */
+	outside_end(&o);
+}
+
+TEST(mount_points_are_made_inside_the_recovered_system)
+{
+	_cleanup_(free) char *path = NULL, *wanted = NULL;
+	struct outside o;
+	struct stat st;
+
+	outside_begin(&o);
+	CHECK_OK(mkdir_parents_at(o.root.fd, "data", 0755, &e));
+	_cleanup_(free) char *inside = xasprintf("%s%s", o.root.path, o.other.path);
+
+	CHECK_OK(mkdir_parents_at(AT_FDCWD, inside, 0755, &e)); /* a folder of the same name there */
+	CHECK(symlinkat(o.other.path, o.root.fd, "srv") == 0);
+	const struct recovered root = { .path = o.root.path };
+
+	CHECK_OK(recovered_inside(&root, "/srv/new/deep", &path, &e));
+	wanted = xasprintf("%s/new/deep", inside);
+	CHECK_STR(path, wanted);
+	CHECK(stat(wanted, &st) == 0 && S_ISDIR(st.st_mode));
+	CHECK(fstatat(o.other.fd, "new", &st, 0) < 0 && errno == ENOENT);
+	outside_end(&o);
 }
 
 TAP_MAIN()
