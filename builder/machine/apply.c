@@ -245,9 +245,9 @@ static void add_layer(struct run *run, struct device *d)
 	run->layers[run->layer_count++] = d;
 }
 
-static int run_layer(struct run *run, const struct step *s, struct error *e)
+/* What it is made of are the planned devices. */
+static int check_below(const struct run *run, const struct step *s, struct error *e)
 {
-	const struct layer_options options = layer_options(run);
 	struct step below = *s;
 	int r = 0;
 
@@ -258,6 +258,14 @@ static int run_layer(struct run *run, const struct step *s, struct error *e)
 		below.node = node;
 		r = node ? check_node(run, &below, e) : 0;
 	}
+	return r;
+}
+
+static int run_layer(struct run *run, const struct step *s, struct error *e)
+{
+	const struct layer_options options = layer_options(run);
+	int r = check_below(run, s, e);
+
 	if (r < 0)
 		return r;
 	add_layer(run, s->device);
@@ -379,9 +387,12 @@ static int again_table(struct run *run, const struct step *s, struct error *e)
 static int again_layer(struct run *run, const struct step *s, struct error *e)
 {
 	const struct layer_options options = layer_options(run);
+	int r = check_below(run, s, e);
 
+	if (r < 0)
+		return r;
 	add_layer(run, s->device);
-	return layer_open(s->device, &options, e);
+	return layer_open(&run->plan->machine, s->device, &options, e);
 }
 
 /* Is it what was made there? */

@@ -237,11 +237,6 @@ int journal_continue(const struct journal *j, const char *source, struct plan *p
 			r = check_table(p, p->steps[i].device, e);
 	if (r < 0)
 		return r;
-	/* Layers and subvolumes do not come up again as they were: such a machine is made from the beginning, on
-	 * the disks that are its already. */
-	for (size_t i = 0; i < p->machine.count; i++)
-		if (!device_is_plain(p->machine.devices[i]))
-			return 0;
 	const struct step *next = j->done < p->step_count ? &p->steps[j->done] : NULL;
 
 	/* Half a restore cannot be told from a whole one: that file system is made again, with all its subvolumes, and

@@ -29,8 +29,7 @@ int journal_write(const char *folder, const struct plan *p, const char *source, 
 /* There was none: good as well. */
 void journal_remove(const char *folder);
 
-/* Marks the steps of `p` that need not be done again; none when the machine has layers (arrays, LUKS, volume groups)
- * or subvolumes.
- * Refused when the journal is of another plan, or when a disk's
- * table is no longer what the journal says was written; `p` is then as it was. */
+/* Marks the steps of `p` that need not be done again. Refused when the journal is of another plan, or when a disk's
+ * table is no longer what the journal says was written; `p` is then as it was. What was made in the partitions
+ * (layers, file systems) is looked at by plan_apply() when it comes to it. */
 int journal_continue(const struct journal *j, const char *source, struct plan *p, struct error *e);

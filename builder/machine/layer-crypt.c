@@ -144,7 +144,10 @@ int crypt_make(const struct device *d, const struct layer_options *o, struct err
 int crypt_open(const struct device *d, const struct layer_options *o, struct error *e)
 {
 	_cleanup_(commands) struct commands all = { 0 };
+	int r = layer_expect(d->below[0], d->crypt.uuid, o, e);
 
+	if (r < 0)
+		return r;
 	crypt_open_command(d, o->node, o->user, o->key_file, &all);
 	return layer_run(&all, &(struct proc_options) { .interactive = !o->key_file }, e);
 }

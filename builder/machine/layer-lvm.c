@@ -390,11 +390,75 @@ int group_make(const struct machine *m, const struct device *d, const struct lay
 	return r < 0 ? r : restore_ids(m, d, e);
 }
 
-int group_open(const struct device *d, struct error *e)
+static const json_t *find_row(const json_t *rows, const char *name, const char *value)
+{
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		if (streq(field(json_array_get(rows, i), name), value))
+			return json_array_get(rows, i);
+	return NULL;
+}
+
+static bool is_same_block(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISBLK(x.st_mode) && S_ISBLK(y.st_mode) &&
+	       x.st_rdev == y.st_rdev;
+}
+
+/* Of all that LVM has found: is it this very group, on these devices and no others? */
+static bool is_on_its_devices(const struct lvm *l, const struct device *d, const struct layer_options *o)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < json_array_size(l->devices); i++)
+		count += streq(field(json_array_get(l->devices, i), "vg_name"), d->name);
+	for (size_t i = 0; i < d->below_count; i++) {
+		const json_t *row = find_row(l->devices, "pv_uuid", d->group.physical[i].uuid);
+		_cleanup_(free) char *node = o->node(o->user, d->below[i]);
+
+		if (!row || !streq(field(row, "vg_name"), d->name) ||
+		    !is_same_block(field(row, "pv_name"), node))
+			return false;
+	}
+	return count == d->below_count;
+}
+
+static const struct device *find_changed(const struct lvm *l, const struct machine *m, const struct device *d)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		const struct device *v = m->devices[i];
+		const json_t *row =
+			is_volume_of(v, d) ? find_row(l->volumes, "lv_uuid", v->volume.uuid) : NULL;
+
+		if (is_volume_of(v, d) && (!row || !streq(field(row, "vg_name"), d->name) ||
+					   !streq(field(row, "lv_name"), volume_name(v))))
+			return v;
+	}
+	return NULL;
+}
+
+int group_open(const struct machine *m, const struct device *d, const struct layer_options *o,
+	       struct error *e)
 {
 	const char *const argv[] = { "lvm", "vgchange", "--quiet", "--activate=y", d->name, NULL };
+	_cleanup_(lvm) struct lvm *l = NULL;
+	struct error why;
+	int r = lvm_load(&l, e);
 
-	return proc_run(argv, &(struct proc_options) { .env = layer_env() }, e);
+	if (r < 0)
+		return r;
+	const json_t *row = find_row(l->groups, "vg_name", d->name);
+
+	if (!row || !streq(field(row, "vg_uuid"), d->group.uuid) || !is_on_its_devices(l, d, o))
+		return layer_not_whole(d, "LVM finds no such group on the devices that it was made of", e);
+	const struct device *changed = find_changed(l, m, d);
+
+	if (changed)
+		return layer_not_whole(changed, "LVM finds no such volume", e);
+	return proc_run(argv, &(struct proc_options) { .env = layer_env() }, &why) < 0
+		       ? layer_not_whole(d, why.text, e)
+		       : 0;
 }
 
 int group_close(const struct device *d, struct error *e)

@@ -216,18 +216,68 @@ int raid_make(const struct device *d, const struct layer_options *o, struct erro
 	return layer_run(&all, NULL, e);
 }
 
+/* As libblkid shows it. The caller frees. */
+static char *member_uuid(const struct device *d)
+{
+	const char *u = d->raid.uuid; /* 8:8:8:8 */
+
+	return xasprintf("%.8s-%.4s-%.4s-%.4s-%.4s%.8s", u, u + 9, u + 13, u + 18, u + 22, u + 27);
+}
+
+/* Those that run, with its spares. */
+static size_t count_running(const struct device *d)
+{
+	_cleanup_(free) char *path = xasprintf("/sys/block/%s/md", d->name);
+	const struct sysfs_layer s = { .name = d->name };
+	DIR *dir = opendir(path);
+	size_t count = 0;
+
+	for (const struct dirent *entry; dir && (entry = readdir(dir));) {
+		if (!str_after(entry->d_name, "dev-"))
+			continue;
+		_cleanup_(free) char *state = sysfs_text(&s, "md/%s/state", entry->d_name);
+
+		count += state && !strstr(state, "faulty");
+	}
+	if (dir)
+		(void)closedir(dir); /* read side */
+	return count;
+}
+
+/* mdadm would start it without a member that is another one's. */
+static int check_members(const struct device *d, const struct layer_options *o, struct error *e)
+{
+	_cleanup_(free) char *uuid = member_uuid(d);
+	int r = 0;
+
+	for (size_t i = 0; i < d->below_count && r == 0; i++)
+		if (d->below[i])
+			r = layer_expect(d->below[i], uuid, o, e);
+	return r;
+}
+
 int raid_open(const struct device *d, const struct layer_options *o, struct error *e)
 {
 	_cleanup_(commands) struct commands all = { 0 };
 	struct strlist *c = commands_add(&all);
+	size_t members = 0;
+	struct error why;
+	int r = check_members(d, o, e);
+
+	if (r < 0)
+		return r;
 
 	strlist_add_words(c, "mdadm --assemble --run --quiet");
 	strlist_addf(c, "--uuid=%s", d->raid.uuid);
 	strlist_addf(c, "/dev/%s", d->name);
 	for (size_t i = 0; i < d->below_count; i++)
-		if (d->below[i])
+		if (d->below[i]) {
 			strlist_take(c, o->node(o->user, d->below[i]));
-	return layer_run(&all, NULL, e);
+			members++;
+		}
+	if (layer_run(&all, NULL, &why) < 0)
+		return layer_not_whole(d, why.text, e);
+	return count_running(d) == members ? 0 : layer_not_whole(d, "not all of its members run", e);
 }
 
 int raid_close(const struct device *d, struct error *e)

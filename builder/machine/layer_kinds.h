@@ -25,6 +25,12 @@ const char *const *layer_env(void);
 /* Runs one after the other. `options` may be NULL. */
 int layer_run(const struct commands *all, const struct proc_options *options, struct error *e);
 
+/* -ESTALE: what is on the node of `below` has not the type that it had when it was made a member, or another UUID. */
+int layer_expect(const struct device *below, const char *uuid, const struct layer_options *o,
+		 struct error *e);
+/* -ESTALE, with the reason. */
+int layer_not_whole(const struct device *d, const char *why, struct error *e);
+
 int raid_survey(const struct sysfs_layer *s, struct report *report, struct error *e);
 int raid_make(const struct device *d, const struct layer_options *o, struct error *e);
 int raid_open(const struct device *d, const struct layer_options *o, struct error *e);
@@ -52,7 +58,8 @@ int lvm_survey(const struct lvm *l, struct machine *m, bool *ret_progress, struc
 	       struct error *e);
 int group_make(const struct machine *m, const struct device *d, const struct layer_options *o,
 	       struct error *e);
-int group_open(const struct device *d, struct error *e);
+int group_open(const struct machine *m, const struct device *d, const struct layer_options *o,
+	       struct error *e);
 int group_close(const struct device *d, struct error *e);
 bool group_is_running(const struct device *d);
 /* Does a group of that name have a device that does not lie on these disks? */

@@ -262,11 +262,26 @@ int layer_make(const struct machine *m, const struct device *d, const struct lay
 	return d->kind == DEVICE_CRYPT ? crypt_make(d, o, e) : group_make(m, d, o, e);
 }
 
-int layer_open(const struct device *d, const struct layer_options *o, struct error *e)
+int layer_open(const struct machine *m, const struct device *d, const struct layer_options *o,
+	       struct error *e)
 {
 	if (d->kind == DEVICE_RAID)
 		return raid_open(d, o, e);
-	return d->kind == DEVICE_CRYPT ? crypt_open(d, o, e) : group_open(d, e);
+	return d->kind == DEVICE_CRYPT ? crypt_open(d, o, e) : group_open(m, d, o, e);
+}
+
+int layer_expect(const struct device *below, const char *uuid, const struct layer_options *o, struct error *e)
+{
+	_cleanup_(free) char *node = o->node(o->user, below);
+	const struct content expected = { .type = below->content.type, .uuid = (char *)uuid };
+
+	return probe_expect(node, &expected, e);
+}
+
+int layer_not_whole(const struct device *d, const char *why, struct error *e)
+{
+	return error_text(e, ESTALE, "%s was made before, but does not come up as it was made: %s", d->name,
+			  why);
 }
 
 int layer_close(const struct device *d, struct error *e)

@@ -40,8 +40,10 @@ struct layer_options {
 };
 int layer_make(const struct machine *m, const struct device *d, const struct layer_options *o,
 	       struct error *e);
-/* Starts one that was made before and stopped. */
-int layer_open(const struct device *d, const struct layer_options *o, struct error *e);
+/* Starts one that was made before and stopped. First all that it lies on is looked at: -ESTALE when that does not bear
+ * the identifiers of `d`, or when it does not come up whole. */
+int layer_open(const struct machine *m, const struct device *d, const struct layer_options *o,
+	       struct error *e);
 /* Stops a layer that layer_make() or a try of it started. */
 int layer_close(const struct device *d, struct error *e);
 /* Stops it if something of this name is running; nothing happens to what is on it. Any device. */

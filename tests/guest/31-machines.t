@@ -1,7 +1,7 @@
 #!/bin/bash
 # The matrix of machines: each file of machines/ is a machine that the real tools make on real (SCSI) disks, that is backed up,
-# lost, and recovered onto its own blank disks, the same plugged in in another order, larger ones, smaller ones and such that hold
-# other people's RAID, LVM and LUKS; then every file and what the real tools say of it is as it was.
+# lost, and recovered onto its own blank disks, the same plugged in in another order, larger ones, smaller ones, such that hold
+# other people's RAID, LVM and LUKS, and by a recovery that is killed again and again; then every file and what the real tools say of it is as it was.
 # needs: root uml slirp-fullbolt jq sfdisk mdadm lvm cryptsetup dump mkfs.ext4 mkfs.vfat mkfs.xfs mkfs.btrfs
 # limit: 900
 # MACHINES='NAME…' limits it to these, STAGES='NAME…' to those; MACHINES_DIR=FOLDER takes other machines than machines/*.conf.
@@ -16,7 +16,7 @@ set -u
 # shellcheck source=tests/guest/lib/facts.sh
 . "$TOP/tests/guest/lib/facts.sh"
 
-all_stages=(same reversed larger smaller dirty)
+all_stages=(same reversed larger smaller dirty killed)
 
 # tree_archive FILE: the root of every machine as an archive: the folders of a system, links to its programs, files that backups lose.
 tree_archive() {
@@ -40,7 +40,7 @@ stages_of() {
 	elif [ -n "$quick" ]; then
 		echo "$quick"
 	else # any two neighbours, so that each stage comes as often as the others
-		echo "${all_stages[$1 % 5]} ${all_stages[($1 + 1) % 5]}"
+		echo "${all_stages[$1 % 6]} ${all_stages[($1 + 1) % 6]}"
 	fi
 }
 
@@ -50,7 +50,7 @@ machine_run() (
 	mkdir "$SCRATCH/$1" && cp -al "$SCRATCH/common" "$SCRATCH/$1/" || return 1
 	SCRATCH=$SCRATCH/$1
 	cat >"$SCRATCH/guest.sh" <<-EOF
-		export NAME='$1' CONF='${MACHINES_DIR:-$TOP/tests/guest/machines}/$1.conf' STAGES='$2' TIMES='${TIMES:-}'
+		export NAME='$1' CONF='${MACHINES_DIR:-$TOP/tests/guest/machines}/$1.conf' STAGES='$2' TIMES='${TIMES:-}' MATRIX='${MATRIX:-}'
 		. "\$TOP/tests/guest/31-machines.guest" >"\$SCRATCH/tap" 2>"\$SCRATCH/guest.log"
 	EOF
 	uml_run "$SCRATCH/guest.sh"

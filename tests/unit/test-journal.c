@@ -21,6 +21,29 @@ static const char old_machine[] =
 	"[partition sda2]\ndisk = sda\nnumber = 2\nstart = 1074790400\nsize = 1073741824\ntype = " TYPE "\n"
 	"[filesystem sda2]\ntype = ext4\nmountpoint = /home\nstream = home\nmethod = dump\n";
 
+/* The same disk with a group on LUKS on an array, and a btrfs with two subvolumes in one of its volumes. */
+static const char layered_machine[] =
+	"[machine]\nfirmware = bios\n"
+	"[disk sda]\nsize = 10737418240\nsector-size = 512\ntable = gpt\n"
+	"table-id = 01234567-0123-4123-8123-0123456789AB\n"
+	"[partition sda1]\ndisk = sda\nnumber = 1\nstart = 1048576\nsize = 1073741824\ntype = " TYPE "\n"
+	"uuid = 11111111-0123-4123-8123-0123456789AB\n"
+	"[partition sda2]\ndisk = sda\nnumber = 2\nstart = 1074790400\nsize = 1073741824\ntype = " TYPE "\n"
+	"[raid md0]\ndevices = sda1, sda2\nlevel = raid1\nmetadata = 1.2\n"
+	"uuid = 01234567:89abcdef:01234567:89abcdef\ncomponent-size = 1072693248\ndata-offset = 1048576\n"
+	"[crypt secret]\ndevice = md0\ntype = luks2\nuuid = 0e1f2a3b-4c5d-6e7f-8091-a2b3c4d5e6f7\n"
+	"offset = 16777216\nstream = luks-secret\n"
+	"[group vg]\ndevices = secret\ndevice-uuids = abcdef-0123-4567-89ab-cdef-0123-456789\n"
+	"device-starts = 1048576\nuuid = ghijkl-0123-4567-89ab-cdef-0123-456789\nextent-size = 4194304\n"
+	"[volume vg/root]\ntype = linear\nuuid = mnopqr-0123-4567-89ab-cdef-0123-456789\nsize = 536870912\n"
+	"[filesystem vg/root]\ntype = btrfs\nuuid = 0f1f2a3b-4c5d-6e7f-8091-a2b3c4d5e6f7\n"
+	"[subvolume root.1]\nfilesystem = vg/root\npath = /@\nmountpoint = /\nstream = root\nmethod = "
+	"tar\n"
+	"[subvolume root.2]\nfilesystem = vg/root\npath = /@home\nmountpoint = /home\nstream = home\n"
+	"method = tar\n"
+	"[volume vg/srv]\ntype = linear\nuuid = stuvwx-0123-4567-89ab-cdef-0123-456789\nsize = 268435456\n"
+	"[filesystem vg/srv]\ntype = ext4\nmountpoint = /srv\nstream = srv\nmethod = dump\n";
+
 /* The steps: wipe, table, mkfs, mkfs, mount, restore, mount, restore, unmount (and what mends). */
 enum { WIPE, TABLE, MKFS_ROOT, MKFS_HOME, MOUNT_ROOT, RESTORE_ROOT, MOUNT_HOME, RESTORE_HOME };
 
@@ -29,6 +52,7 @@ struct change {
 	const char *serial, *label, *table_id, *part_uuid;
 	uint64_t part_size;
 	bool blank; /* the disk as it was before the recovery began */
+	bool layered; /* the other machine */
 };
 
 static void add_present(struct machine *m, const struct change *c)
@@ -65,7 +89,7 @@ static void plan_on(const struct change *c, const struct strlist *begun, struct 
 	/* nobody is there: only the journal allows to take a disk that is not blank */
 	const struct plan_options options = { .unattended = true, .begun = begun };
 
-	CHECK_OK(machine_conf_parse("old", old_machine, &old, &e));
+	CHECK_OK(machine_conf_parse("old", c->layered ? layered_machine : old_machine, &old, &e));
 	if (c->label)
 		machine_find(&old, "sda1")->content.label = xstrdup(c->label);
 	add_present(&present, c);
@@ -80,7 +104,7 @@ static int go_on(size_t done, const char *source, const struct change *c, struct
 	_cleanup_(journal) struct journal j = { 0 };
 
 	CHECK_OK(tempdir_make(&t, &e));
-	plan_on(&(struct change) { .blank = true }, NULL, &first);
+	plan_on(&(struct change) { .blank = true, .layered = c->layered }, NULL, &first);
 	CHECK_OK(journal_write(t.path, &first, "host/set", 0, &e));
 	CHECK_OK(journal_write(t.path, &first, "host/set", done, &e));
 	CHECK_OK(journal_read(t.path, &j, &e));
@@ -107,6 +131,45 @@ TEST(it_goes_on_behind_what_is_done)
 			CHECK_INT(p.steps[i].done, i < done && !made_again);
 		}
 	}
+}
+
+static const struct device *filesystem_of(const struct device *d)
+{
+	return d && d->kind == DEVICE_SUBVOLUME ? d->parent : d;
+}
+
+static bool fills(enum step_kind kind)
+{
+	return kind == STEP_MKFS || kind == STEP_SUBVOLUMES || kind == STEP_RESTORE;
+}
+
+/* Layers go on as partitions do; a subvolume's half restore makes its whole btrfs again, and no other file system. */
+TEST(layers_and_subvolumes_go_on)
+{
+	size_t count = 9, layers = 0, made_again = 0;
+
+	for (size_t done = TABLE + 1; done < count; done++) {
+		_cleanup_(plan) struct plan p = { 0 };
+
+		CHECK_OK(go_on(done, "host/set", &(struct change) { .layered = true }, &p));
+		CHECK_INT(p.done, done);
+		count = p.step_count;
+		const struct step *next = &p.steps[done];
+
+		for (size_t i = 0; i < p.step_count; i++) {
+			const struct step *s = &p.steps[i];
+			bool half = next->kind == STEP_RESTORE && fills(s->kind) &&
+				    filesystem_of(s->device) == filesystem_of(next->device);
+
+			CHECK_INT(s->done, i < done && !half);
+			layers += s->done && (s->kind == STEP_RAID || s->kind == STEP_IMAGE ||
+					      s->kind == STEP_CRYPT || s->kind == STEP_GROUP);
+			made_again += i < done && half;
+		}
+	}
+	CHECK(layers > 20);
+	/* @: its btrfs with the subvolumes; @home: also what was restored into @; srv: its ext4 */
+	CHECK_INT(made_again, 2 + 3 + 1);
 }
 
 TEST(when_nothing_is_done_nothing_need_be_there)
