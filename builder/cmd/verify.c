@@ -2,6 +2,7 @@
 
 #include "backup/set.h"
 #include "cmd/target_arg.h"
+#include "cmd/verify_disks.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -11,7 +12,17 @@ struct wanted {
 	bool all, deep;
 };
 
-enum { OPTION_HOST = CMD_FIRST_OWN, OPTION_SET, OPTION_ALL, OPTION_DEEP };
+enum {
+	OPTION_HOST = CMD_FIRST_OWN,
+	OPTION_SET,
+	OPTION_ALL,
+	OPTION_DEEP,
+	OPTION_DISKS,
+	OPTION_MAP,
+	OPTION_KEY_FILE,
+	OPTION_SAMPLE,
+	OPTION_SEED
+};
 
 /* One line, or one JSON object per line. */
 static void print_result(struct cmd *c, const struct target *target, const char *shown, const struct error *e)
@@ -108,39 +119,116 @@ static int verify(struct cmd *c, const char *argument, const struct wanted *w)
 	return good ? cmd_done(c) : EXIT_FAILED;
 }
 
+struct arguments {
+	struct wanted wanted;
+	struct verify_disks disks;
+	bool on_disks;
+};
+
+static void arguments_free(struct arguments *a)
+{
+	strlist_free(&a->disks.map);
+}
+DEFINE_CLEANUP(arguments, struct arguments, arguments_free)
+
+/* "10" or "10%". */
+static int parse_share(const struct cmd *c, double *ret)
+{
+	_cleanup_(free) char *number = xstrdup(optarg);
+	size_t len = strlen(number);
+	uint64_t percent;
+
+	if (len && number[len - 1] == '%')
+		number[len - 1] = '\0';
+	if (parse_u64(number, &percent) < 0 || percent < 1 || percent > 100)
+		return cmd_usage(c, "bad --sample '%s'; expected a percentage from 1 to 100", optarg);
+	*ret = (double)percent / 100;
+	return EXIT_DONE;
+}
+
+/* True: one of our own options. `*ret_exit` is not EXIT_DONE when its value is bad. */
+static bool own_option(const struct cmd *c, struct arguments *a, int option, int *ret_exit)
+{
+	*ret_exit = EXIT_DONE;
+	switch (option) {
+	case OPTION_HOST:
+		a->wanted.host = optarg;
+		return true;
+	case OPTION_SET:
+		a->wanted.set = optarg;
+		return true;
+	case OPTION_ALL:
+		a->wanted.all = true;
+		return true;
+	case OPTION_DEEP:
+		a->wanted.deep = true;
+		return true;
+	case OPTION_DISKS:
+		a->on_disks = true;
+		return true;
+	case OPTION_MAP:
+		strlist_add(&a->disks.map, optarg);
+		return true;
+	case OPTION_KEY_FILE:
+		a->disks.key_file = optarg;
+		return true;
+	case OPTION_SAMPLE:
+		*ret_exit = parse_share(c, &a->disks.share);
+		return true;
+	case OPTION_SEED:
+		if (parse_u64(optarg, &a->disks.seed) < 0)
+			*ret_exit = cmd_usage(c, "bad --seed '%s'; expected a number", optarg);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int check_usage(const struct cmd *c, const struct arguments *a)
+{
+	if (a->wanted.all && a->wanted.set)
+		return cmd_usage(c, "--all and --set exclude each other");
+	if (a->on_disks && (a->wanted.all || a->wanted.deep))
+		return cmd_usage(c, "--disks goes with neither --all nor --deep");
+	if (!a->on_disks && (a->disks.map.count || a->disks.key_file || a->disks.share < 1))
+		return cmd_usage(c, "--map, --key-file and --sample need --disks");
+	return EXIT_DONE;
+}
+
 int cmd_verify(int argc, char *argv[])
 {
 	static const struct option options[] = { { "host", required_argument, NULL, OPTION_HOST },
 						 { "set", required_argument, NULL, OPTION_SET },
 						 { "all", no_argument, NULL, OPTION_ALL },
 						 { "deep", no_argument, NULL, OPTION_DEEP },
+						 { "disks", no_argument, NULL, OPTION_DISKS },
+						 { "map", required_argument, NULL, OPTION_MAP },
+						 { "key-file", required_argument, NULL, OPTION_KEY_FILE },
+						 { "sample", required_argument, NULL, OPTION_SAMPLE },
+						 { "seed", required_argument, NULL, OPTION_SEED },
 						 CMD_OPTIONS_LONG };
 	_cleanup_(cmd) struct cmd c;
-	struct wanted w = { 0 };
+	_cleanup_(arguments) struct arguments a = { .disks.share = 1 };
 	int option, exit_code;
 
 	cmd_begin(&c, argv[0]);
-	while ((option = getopt_long(argc, argv, CMD_OPTIONS_SHORT, options, NULL)) != -1)
-		switch (option) {
-		case OPTION_HOST:
-			w.host = optarg;
-			break;
-		case OPTION_SET:
-			w.set = optarg;
-			break;
-		case OPTION_ALL:
-			w.all = true;
-			break;
-		case OPTION_DEEP:
-			w.deep = true;
-			break;
-		default:
-			if (!cmd_option(&c, option, &exit_code))
-				return exit_code;
-		}
+	while ((option = getopt_long(argc, argv, CMD_OPTIONS_SHORT, options, NULL)) != -1) {
+		if (!own_option(&c, &a, option, &exit_code) && !cmd_option(&c, option, &exit_code))
+			return exit_code;
+		if (exit_code != EXIT_DONE)
+			return exit_code;
+	}
 	if (argc - optind > 1)
 		return cmd_usage(&c, "unexpected argument '%s'", argv[optind + 1]);
-	if (w.all && w.set)
-		return cmd_usage(&c, "--all and --set exclude each other");
-	return verify(&c, optind < argc ? argv[optind] : NULL, &w);
+	exit_code = check_usage(&c, &a);
+	if (exit_code != EXIT_DONE)
+		return exit_code;
+	const char *target = optind < argc ? argv[optind] : NULL;
+
+	if (!a.on_disks)
+		return verify(&c, target, &a.wanted);
+	a.disks.url = target;
+	a.disks.host = a.wanted.host;
+	a.disks.set = a.wanted.set;
+	return cmd_verify_disks(&c, &a.disks);
 }

@@ -516,3 +516,65 @@ int survey(struct machine *ret, struct report *report, struct error *e)
 	m = (struct machine) { 0 };
 	return 0;
 }
+
+/* ---- what is there ---- */
+
+static void describe_present(struct machine *m, struct device *d, const struct mounts *mounts,
+			     struct report *report)
+{
+	const struct fs_ops *ops = d->content.type ? fs_find(d->content.type) : NULL;
+	const char *live = mounts_seen(mounts, d->now.devno);
+	_cleanup_(free) char *node = device_node(d);
+	struct error why;
+
+	if (!ops || !node || d->kind == DEVICE_SUBVOLUME || d->content.kind == CONTENT_MEMBER)
+		return;
+	int r = ops->describe(node, live, &d->content, report, &why);
+
+	if (r == 0 && streq(d->content.type, "btrfs") && live)
+		r = btrfs_survey(m, d, report, &why);
+	if (r < 0)
+		report_warn(report, "%s", why.text);
+}
+
+static int find_loaders(struct machine *m, struct error *e)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		const struct device *d = m->devices[i];
+		bool here = false;
+		int r = d->kind == DEVICE_DISK && !d->now.broken ? carries_grub(d, &here, e) : 0;
+
+		if (r < 0)
+			return r;
+		if (here)
+			strlist_add(&m->boot_disks, d->name);
+	}
+	if (m->boot_disks.count) {
+		m->boot_loader = xstrdup("grub");
+		m->boot_target = xstrdup("i386-pc");
+	}
+	return 0;
+}
+
+int survey_present(struct machine *ret, struct report *report, struct error *e)
+{
+	_cleanup_(machine) struct machine m = { 0 };
+	_cleanup_(mounts) struct mounts *mounts = NULL;
+	int r = describe_system(&m, e);
+
+	if (r == 0)
+		r = mounts_load(&mounts, e);
+	if (r == 0)
+		r = scan(&m, mounts, e);
+	if (r == 0)
+		r = survey_layers(&m, report, e);
+	for (size_t i = 0, count = m.count; r == 0 && i < count; i++)
+		describe_present(&m, m.devices[i], mounts, report);
+	if (r == 0 && m.firmware == FIRMWARE_BIOS)
+		r = find_loaders(&m, e);
+	if (r < 0)
+		return r;
+	*ret = m;
+	m = (struct machine) { 0 };
+	return 0;
+}

@@ -9,3 +9,8 @@ int survey(struct machine *ret, struct report *report, struct error *e);
 
 /* Only the disks of this machine and what is on them (rescue system: possible targets). */
 int survey_disks(struct machine *ret, struct report *report, struct error *e);
+
+/* All disks with their layers, as they are running, and what all of it holds, described as survey() does: for what a
+ * recovery has made. What cannot be described is warned about. No streams; of a BIOS machine's boot loader only which disks
+ * carry one. */
+int survey_present(struct machine *ret, struct report *report, struct error *e);

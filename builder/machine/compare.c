@@ -1,0 +1,320 @@
+#include "machine/compare.h"
+
+#include "conf/ini.h"
+#include "machine/layer.h"
+#include "machine/machine_conf.h"
+
+#include <errno.h>
+#include <strings.h>
+
+struct comparing {
+	const struct machine *expected;
+	struct machine *found;
+	struct device **pairs; /* of each of `expected`: the found one, or NULL */
+	const struct machine_compare_options *options;
+	uint64_t equal, different;
+};
+
+static void comparing_end(struct comparing *c)
+{
+	free(c->pairs);
+}
+DEFINE_CLEANUP(comparing, struct comparing, comparing_end)
+
+/* ---- which is which ---- */
+
+static struct device *pair_of(const struct comparing *c, const struct device *d)
+{
+	for (size_t i = 0; d && i < c->expected->count; i++)
+		if (c->expected->devices[i] == d)
+			return c->pairs[i];
+	return NULL;
+}
+
+static bool is_called(const struct device *disk, const char *name, size_t len)
+{
+	const char *const names[] = { disk->name, disk->identity.serial };
+
+	for (size_t i = 0; i < 2; i++)
+		if (names[i] && strlen(names[i]) == len && memcmp(names[i], name, len) == 0)
+			return true;
+	return false;
+}
+
+/* What --map says of it; NULL: nothing. */
+static const char *mapped_to(const struct comparing *c, const struct device *disk)
+{
+	const struct strlist *map = c->options->map;
+
+	for (size_t i = 0; map && i < map->count; i++) {
+		const char *equals = strchr(map->items[i], '=');
+
+		if (equals && is_called(disk, map->items[i], (size_t)(equals - map->items[i])))
+			return equals + 1;
+	}
+	return NULL;
+}
+
+static bool same_id(const char *a, const char *b)
+{
+	return a && b && strcasecmp(a, b) == 0;
+}
+
+static bool is_disk_of(const struct comparing *c, const struct device *disk, const struct device *f)
+{
+	const char *name = mapped_to(c, disk);
+
+	if (f->kind != DEVICE_DISK)
+		return false;
+	if (name)
+		return is_called(f, name, strlen(name));
+	return same_id(disk->table_id, f->table_id) ||
+	       (disk->table == TABLE_NONE && same_id(disk->content.uuid, f->content.uuid));
+}
+
+/* A layer is made of the same. */
+static bool is_layer_of(const struct comparing *c, const struct device *d, const struct device *f)
+{
+	if (d->kind == DEVICE_VOLUME && !streq(volume_name(d), volume_name(f)))
+		return false;
+	for (size_t i = 0; i < d->below_count; i++) {
+		const struct device *below = pair_of(c, d->below[i]);
+
+		for (size_t k = 0; below && k < f->below_count; k++)
+			if (f->below[k] == below)
+				return true;
+	}
+	return false;
+}
+
+static bool is_pair(const struct comparing *c, const struct device *d, const struct device *f)
+{
+	if (d->kind != f->kind)
+		return false;
+	switch (d->kind) {
+	case DEVICE_DISK:
+		return is_disk_of(c, d, f);
+	case DEVICE_PARTITION:
+		return d->number == f->number && pair_of(c, d->parent) == f->parent;
+	case DEVICE_SUBVOLUME:
+		return streq(d->subvolume.path, f->subvolume.path) && pair_of(c, d->parent) == f->parent;
+	default:
+		return is_layer_of(c, d, f);
+	}
+}
+
+/* Two disks with one table are no answer. */
+static int find_pair(struct comparing *c, size_t index, struct error *e)
+{
+	const struct device *d = c->expected->devices[index];
+
+	for (size_t i = 0; i < c->found->count; i++) {
+		struct device *f = c->found->devices[i];
+
+		if (!is_pair(c, d, f))
+			continue;
+		if (c->pairs[index])
+			return error_text(
+				e, ENOTUNIQ,
+				"%s and %s both look like the machine's %s: --map %s=NAME says which",
+				c->pairs[index]->name, f->name, d->name, d->name);
+		c->pairs[index] = f;
+	}
+	return 0;
+}
+
+/* The found devices that have a pair come first, in the order and by the names of the others. `*ret_count`: so many. */
+static void put_in_order(struct comparing *c, size_t *ret_count)
+{
+	struct device **devices = xcalloc(c->found->count + 1, sizeof(struct device *));
+	size_t count = 0;
+
+	for (size_t i = 0; i < c->expected->count; i++)
+		if (c->pairs[i])
+			devices[count++] = c->pairs[i];
+	*ret_count = count;
+	for (size_t i = 0; i < c->found->count; i++) {
+		bool paired = false;
+
+		for (size_t k = 0; k < *ret_count && !paired; k++)
+			paired = devices[k] == c->found->devices[i];
+		if (!paired)
+			devices[count++] = c->found->devices[i];
+	}
+	free(c->found->devices);
+	c->found->devices = devices;
+	c->found->capacity = c->found->count + 1;
+	for (size_t i = 0; i < c->expected->count; i++)
+		if (c->pairs[i]) {
+			free(c->pairs[i]->name);
+			c->pairs[i]->name = xstrdup(c->expected->devices[i]->name);
+		}
+}
+
+/* ---- what differs ---- */
+
+/* What is the disk's own, what the system says of it, and what only the backup knows. */
+static bool is_left_out(const struct ini_section *s, const char *key)
+{
+	static const struct {
+		const char *kind, *key;
+	} left_out[] = {
+		{ "disk", "path" },
+		{ "disk", "model" },
+		{ "disk", "serial" },
+		{ "disk", "wwn" },
+		{ "disk", "bus" },
+		{ "disk", "removable" },
+		{ "filesystem", "used" },
+		{ "filesystem", "mountpoint" },
+		{ "filesystem", "options" },
+		{ "filesystem", "stream" },
+		{ "filesystem", "method" },
+		{ "filesystem", "fs.inodes-used" },
+		{ "swap", "mountpoint" },
+		{ "swap", "options" },
+		{ "subvolume", "mountpoint" },
+		{ "subvolume", "options" },
+		{ "subvolume", "stream" },
+		{ "subvolume", "method" },
+		{ "crypt", "stream" },
+		{ "crypt", "method" },
+		{ "subvolume", "snapshot-of" },
+	};
+
+	for (size_t i = 0; i < sizeof(left_out) / sizeof(*left_out); i++)
+		if (streq(s->kind, left_out[i].kind) && streq(key, left_out[i].key))
+			return true;
+	return false;
+}
+
+static const struct ini_section *find_section(const struct ini *ini, const struct ini_section *like)
+{
+	for (size_t i = 0; i < ini->count; i++)
+		if (streq(ini->sections[i].kind, like->kind) && streq(ini->sections[i].name, like->name))
+			return &ini->sections[i];
+	return NULL;
+}
+
+static void compare_value(struct comparing *c, const struct ini_section *s, const char *key,
+			  const char *expected, const char *found)
+{
+	_cleanup_(free) char *what = xasprintf("%s%s%s", s->kind, *s->name ? " " : "", s->name);
+	const struct machine_difference d = {
+		.what = what, .key = key, .expected = expected, .found = found
+	};
+
+	if (is_left_out(s, key))
+		return;
+	if (expected && found && streq(expected, found)) {
+		c->equal++;
+		return;
+	}
+	c->different++;
+	c->options->differs(c->options->user, &d);
+}
+
+static void compare_sections(struct comparing *c, const struct ini_section *expected,
+			     const struct ini_section *found)
+{
+	for (size_t i = 0; i < expected->count; i++)
+		compare_value(c, expected, expected->entries[i].key, expected->entries[i].value,
+			      ini_get(found, expected->entries[i].key));
+	for (size_t i = 0; i < found->count; i++)
+		if (!ini_get(expected, found->entries[i].key))
+			compare_value(c, expected, found->entries[i].key, NULL, found->entries[i].value);
+}
+
+static void compare_all(struct comparing *c, const struct ini *expected, const struct ini *found)
+{
+	for (size_t i = 0; i < expected->count; i++) {
+		const struct ini_section *s = &expected->sections[i], *same = find_section(found, s);
+
+		/* the rescue system has another name, and no memory of boot entries */
+		if (streq(s->kind, "machine") || streq(s->kind, "boot-entry"))
+			continue;
+		if (same)
+			compare_sections(c, s, same);
+		else
+			compare_value(c, s, "presence", "there", NULL);
+	}
+	for (size_t i = 0; i < found->count; i++)
+		if (!find_section(expected, &found->sections[i]) &&
+		    !streq(found->sections[i].kind, "boot-entry"))
+			compare_value(c, &found->sections[i], "presence", NULL, "there");
+}
+
+/* As machine.conf has it: what it says, and what it would say of what was found. */
+static int format(const struct machine *m, const char *shown, struct ini *ret, struct error *e)
+{
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+	int r = machine_conf_format(m, &text, e);
+
+	return r < 0 ? r : ini_parse_text(shown, text.data, ret, e);
+}
+
+static void rename_boot_disks(const struct comparing *c, const struct strlist *before)
+{
+	for (size_t i = 0; i < c->found->boot_disks.count; i++)
+		for (size_t k = 0; k < c->expected->count; k++)
+			if (before->items[k] && streq(c->found->boot_disks.items[i], before->items[k])) {
+				free(c->found->boot_disks.items[i]);
+				c->found->boot_disks.items[i] = xstrdup(c->expected->devices[k]->name);
+				break;
+			}
+}
+
+/* Only what carries a loader and takes a disk's place counts. */
+static void settle_boot(struct comparing *c)
+{
+	_cleanup_(strlist) struct strlist before = { 0 }, kept = { 0 };
+
+	for (size_t i = 0; i < c->expected->count; i++)
+		strlist_add(&before, c->pairs[i] ? c->pairs[i]->name : "");
+	for (size_t i = 0; i < c->found->boot_disks.count; i++)
+		if (strlist_has(&before, c->found->boot_disks.items[i]))
+			strlist_add(&kept, c->found->boot_disks.items[i]);
+	strlist_free(&c->found->boot_disks);
+	c->found->boot_disks = kept;
+	kept = (struct strlist) { 0 };
+	rename_boot_disks(c, &before);
+	/* in the order of the devices, as a survey has it: renamed disks may stand otherwise */
+	strlist_sort(&c->found->boot_disks);
+	if (c->found->boot_disks.count == 0) {
+		free(TAKE_PTR(c->found->boot_loader));
+		free(TAKE_PTR(c->found->boot_target));
+	}
+}
+
+int machine_compare(const struct machine *expected, struct machine *found,
+		    const struct machine_compare_options *options, uint64_t *ret_equal,
+		    uint64_t *ret_different, struct error *e)
+{
+	_cleanup_(
+		comparing) struct comparing c = { .expected = expected, .found = found, .options = options };
+	_cleanup_(ini) struct ini was = INI_NONE, is = INI_NONE;
+	size_t paired;
+	int r = 0;
+
+	c.pairs = xcalloc(expected->count + 1, sizeof(struct device *));
+	for (size_t i = 0; i < expected->count && r == 0; i++)
+		r = find_pair(&c, i, e);
+	if (r < 0)
+		return r;
+	settle_boot(&c);
+	put_in_order(&c, &paired);
+	struct machine part = *found; /* lent: only what has a pair */
+
+	part.count = paired;
+	part.boot_entries = NULL;
+	part.boot_entry_count = 0;
+	r = format(expected, "machine.conf", &was, e);
+	if (r == 0)
+		r = format(&part, "what was found", &is, e);
+	if (r < 0)
+		return r;
+	compare_all(&c, &was, &is);
+	*ret_equal = c.equal;
+	*ret_different = c.different;
+	return 0;
+}
