@@ -356,7 +356,9 @@ int set_compare_tree(struct set *s, const char *name, const char *folder,
 		return r;
 	c.states = xcalloc(c.listing.count + 1, 1);
 	c.inodes = xcalloc(c.listing.count + 1, sizeof(*c.inodes));
-	r = walk_filesystem(folder, st.st_dev, compare_one, &c, e);
+	const struct set_source source = { .folder = folder, .shown = folder, .device = st.st_dev };
+
+	r = walk_filesystem(&source, compare_one, &c, e);
 	if (r == 0)
 		r = compare_contents(&c, e);
 	if (r < 0)
