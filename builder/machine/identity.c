@@ -35,8 +35,9 @@ static uint64_t attribute_number(int block_fd, const char *disk, const char *nam
 
 bool is_disk(int block_fd, const char *name)
 {
-	static const char *const others[] = { "loop", "ram", "zram", "sr",      "fd",
-					      "dm-",  "md",  "nbd",  "mtdblock" };
+	/* no disks, or made of some */
+	static const char *const others[] = { "loop", "ram", "zram",     "sr",     "fd", "dm-",
+					      "md",   "nbd", "mtdblock", "bcache", "zd", "drbd" };
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		if (str_after(name, others[i]))

@@ -157,6 +157,19 @@ static char *describe_all(const struct machine *m, const struct device *disk)
 	return b.data ? str_printable(b.data) : NULL;
 }
 
+/* Its partitions are not known then, but what a new table's partitions hold is wiped anyway. */
+static void take_unreadable_table(struct machine *m, size_t first, struct device *disk, const char *table,
+				  const char *why)
+{
+	machine_cut(m, first);
+	free(TAKE_PTR(disk->table_id));
+	disk->table = TABLE_NONE;
+	disk->first_usable = 0;
+	free(disk->content.type);
+	disk->content.type = xasprintf("a %s partition table that is not understood (%s)", table, why);
+	disk->content.kind = CONTENT_NONE;
+}
+
 int probe_disk(struct machine *m, struct device *disk, struct error *e)
 {
 	const char *path = disk->identity.path;
@@ -171,9 +184,13 @@ int probe_disk(struct machine *m, struct device *disk, struct error *e)
 	if (r < 0)
 		return r;
 	if (table && (streq(table, "gpt") || streq(table, "dos"))) {
-		r = table_read(m, disk, e);
+		struct error why;
+
+		r = table_read(m, disk, &why);
+		if (r == -EIO || r == -ENOMEM)
+			return error_text(e, -r, "%s", why.text);
 		if (r < 0)
-			return r;
+			take_unreadable_table(m, first, disk, table, why.text);
 	} else if (table && !disk->content.type) {
 		disk->content.type = xasprintf("%s partition table", table);
 	}

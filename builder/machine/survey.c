@@ -110,8 +110,7 @@ static void find_use(const struct machine *m, struct device *disk, const struct 
 		disk->now.in_use = xasprintf("%s is held by another program or mount", disk->name);
 }
 
-/* A disk that cannot be read, or whose table nobody understands, must not keep the others from being
- * used: it may be the one that died. */
+/* A disk that cannot be read must not keep the others from being used: it may be the one that died. */
 static void look_at_disk(struct machine *m, struct device *disk, const struct mounts *mounts)
 {
 	size_t count = m->count;
@@ -251,11 +250,31 @@ static char *stream_name(const struct machine *m, const struct device *d)
 	return name;
 }
 
+/* The names that libblkid gives to parts of something larger. */
+static const char *content_in_words(const char *type)
+{
+	static const struct {
+		const char *type, *words;
+	} known[] = { { "bcache", "a part of a bcache" },
+		      { "zfs_member", "a part of a ZFS pool" },
+		      { "vdo", "a VDO device" },
+		      { "drbd", "a part of a DRBD mirror" },
+		      { "LVM1_member", "a device of LVM's old format" },
+		      { "ddf_raid_member", "a part of a RAID of the firmware (DDF)" },
+		      { "isw_raid_member", "a part of a RAID of the firmware (Intel)" } };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (streq(type, known[i].type))
+			return known[i].words;
+	return type;
+}
+
 static int refuse_content(const struct device *d, struct error *e)
 {
 	_cleanup_(free) char *node = device_node(d);
 
-	return error_text(e, EOPNOTSUPP, "%s holds %s, which cannot be rebuilt yet", node, d->content.type);
+	return error_text(e, EOPNOTSUPP, "%s holds %s, which cannot be rebuilt yet", node,
+			  content_in_words(d->content.type));
 }
 
 /* Each subvolume is mounted and saved by itself, the top level as one of them. */

@@ -245,4 +245,33 @@ TEST(a_partition_that_does_not_fit_is_named)
 	CHECK(strstr(e.text, "write the partition table of disk: add partition sda1"));
 }
 
+/* A disk of which nobody knows the partitions may be wiped, as one that holds something. */
+TEST(a_table_that_is_not_understood_is_content)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	_cleanup_(machine) struct machine m = { 0 }, now = { 0 };
+
+	CHECK_OK(tempdir_make(&t, &e));
+	_cleanup_(free) char *path = xasprintf("%s/disk", t.path);
+
+	(void)add_disk(&m, path, 10 * mib, 512, TABLE_GPT, NULL);
+	(void)add_partition(&m, 1, mib, 2 * mib, "0FC63DAF-8483-4772-8E79-3D69D8477DE4");
+	write_to_file(&m);
+	/* a second entry in the protective MBR makes it a hybrid of both kinds */
+	static const unsigned char entry[16] = { [4] = 0x83, [8] = 0x00, [9] = 0x08, [13] = 0x10 };
+	_cleanup_(fd) int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	CHECK(fd >= 0 && pwrite(fd, entry, sizeof(entry), 446 + 16) == sizeof(entry));
+	struct device *d = add_disk(&now, path, 10 * mib, 512, TABLE_NONE, NULL);
+
+	CHECK_OK(probe_disk(&now, d, &e));
+	CHECK_INT(now.count, 1);
+	CHECK_INT(d->table, TABLE_NONE);
+	CHECK(!d->table_id);
+	CHECK_INT(d->first_usable, 0);
+	CHECK_STR(d->now.holds, "a gpt partition table that is not understood (sda: a hybrid of GPT and MBR "
+				"cannot be rebuilt yet)");
+	CHECK(!d->now.broken);
+}
+
 TAP_MAIN()
