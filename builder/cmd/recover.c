@@ -2,6 +2,7 @@
 #include "cmd/cmd.h"
 #include "cmd/commands.h"
 #include "cmd/files.h"
+#include "cmd/keys.h"
 #include "cmd/recovery.h"
 #include "cmd/show.h"
 #include "machine/apply.h"
@@ -106,25 +107,6 @@ static int check_no_streams(const struct machine *m, struct error *e)
 	return 0;
 }
 
-/* What opens encrypted devices must be at hand before anything is written. */
-static int check_keys(const struct session *s, const struct machine *m, struct error *e)
-{
-	bool encrypted = false;
-
-	if (s->key_file && access(s->key_file, R_OK) < 0)
-		return error_errno(e, errno, "read the key file %s", s->key_file);
-	for (size_t i = 0; i < m->count && !s->key_file && !encrypted; i++) {
-		encrypted = m->devices[i]->kind == DEVICE_CRYPT;
-		if (encrypted && (s->r->unattended || !isatty(STDIN_FILENO)))
-			return error_text(
-				e, ENOKEY,
-				"%s is encrypted, and there is nobody to type its passphrase; nothing was "
-				"written: --key-file names a file with it",
-				m->devices[i]->name);
-	}
-	return 0;
-}
-
 /* Nothing is done that was not shown. */
 static int show(struct session *s, const struct plan *p, struct error *e)
 {
@@ -182,7 +164,9 @@ static int run(struct session *s, struct error *e)
 		code = show(s, &p, e);
 	if (code < 0)
 		return code;
-	code = check_keys(s, &p.machine, e);
+	/* what goes on has opened them before, or will not have written much when it cannot */
+	code = keys_check(p.done ? NULL : s->r->set, &p.machine, s->key_file,
+			  s->r->unattended || !isatty(STDIN_FILENO), &s->c->report, e);
 	if (code < 0)
 		return code;
 	code = plan_apply(&p, &options, &s->c->report, e);

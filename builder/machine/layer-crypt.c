@@ -3,6 +3,7 @@
 #include "machine/layer_kinds.h"
 
 #include "machine/layer.h"
+#include "machine/probe.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -150,6 +151,32 @@ int crypt_open(const struct device *d, const struct layer_options *o, struct err
 		return r;
 	crypt_open_command(d, o->node, o->user, o->key_file, &all);
 	return layer_run(&all, &(struct proc_options) { .interactive = !o->key_file }, e);
+}
+
+/* Source: cryptsetup(8), "RETURN CODES": 2 is a wrong passphrase. */
+int crypt_try_key(const struct device *d, const char *header, const char *key_file, struct error *e)
+{
+	enum { wrong = 2 };
+	const char *const argv[] = { "cryptsetup",  "open", "--test-passphrase",
+				     "--type=luks", header, key_file ? "--key-file" : NULL,
+				     key_file,      NULL };
+	const struct content expected = { .type = d->below[0]->content.type, .uuid = d->crypt.uuid };
+	const struct proc_options options = { .env = layer_env(),
+					      .interactive = !key_file,
+					      .accept = 1u << wrong };
+	_cleanup_(proc) struct proc p = PROC_NONE;
+	int status = 0, r = probe_expect(header, &expected, e);
+
+	if (r < 0)
+		return r;
+	r = proc_spawn(argv, &options, &p, e);
+	if (r == 0)
+		r = proc_wait(&p, &status, e);
+	if (r < 0)
+		return 1;
+	return status == wrong ? error_text(e, ENOKEY, "%s does not open %s",
+					    key_file ? key_file : "that passphrase", d->name)
+			       : 0;
 }
 
 int crypt_close(const struct device *d, struct error *e)

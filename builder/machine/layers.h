@@ -48,6 +48,9 @@ int layer_open(const struct machine *m, const struct device *d, const struct lay
 int layer_close(const struct device *d, struct error *e);
 /* Stops it if something of this name is running; nothing happens to what is on it. Any device. */
 int layer_clear(const struct device *d, struct error *e);
+/* Does the LUKS header in the file `header` have the UUID of `crypt`, and does the key (or the person's passphrase) open
+ * it? Nothing is opened. 1: that cannot be tried here, `e` says why. -ENOKEY: it is another one. */
+int crypt_try_key(const struct device *crypt, const char *header, const char *key_file, struct error *e);
 /* Is there something of this name that does not lie on the disks, which will be wiped, or is the program missing that
  * makes it? Then the error says so. */
 int layer_check_free(const struct device *d, const dev_t disks[], size_t count, struct error *e);
