@@ -1,6 +1,7 @@
 /* Which disk takes whose place. The steps that follow from it: steps.c. */
 #include "machine/plan.h"
 
+#include "machine/grow.h"
 #include "machine/scale.h"
 #include "machine/steps.h"
 
@@ -375,70 +376,30 @@ static int map_disks(const struct mapper *w)
 	return r == 0 ? map_rest(w) : r;
 }
 
-static int scale_all(struct plan *p, struct error *e)
+static int scale_all(struct plan *p, const struct strlist *names, struct error *e)
 {
+	_cleanup_(growth) struct growth growth = { 0 };
+	int r = grow_find(&p->machine, names, &growth, e);
+
 	p->old_sizes = xcalloc(p->machine.count, sizeof(*p->old_sizes));
 	for (size_t i = 0; i < p->machine.count; i++)
 		p->old_sizes[i] = p->machine.devices[i]->size;
-	for (size_t i = 0; i < p->mapping_count; i++) {
+	for (size_t i = 0; i < p->mapping_count && r == 0; i++) {
 		const struct device *to = p->mappings[i].to;
-		int r = scale_disk(&p->machine, p->mappings[i].from, to->size, to->sector_size, e);
+
+		r = scale_disk(&p->machine, p->mappings[i].from, to->size, to->sector_size, e);
 
 		if (r < 0) {
 			_cleanup_(free) char *shown = disk_describe(to);
 
 			error_prefix(e, "%s", shown);
-			return r;
 		}
 	}
-	return scale_layers(&p->machine, e);
-}
-
-/* A subvolume's place stands for that of its file system. */
-static size_t index_of(const struct machine *m, const char *name)
-{
-	const char *short_name = str_after(name, "/dev/");
-	size_t i = 0;
-
-	for (; i < m->count; i++) {
-		const struct device *d = m->devices[i];
-
-		if ((d->content.mountpoint && streq(d->content.mountpoint, name)) ||
-		    streq(d->name, short_name ? short_name : name))
-			break;
-	}
-	if (i < m->count && m->devices[i]->kind == DEVICE_SUBVOLUME)
-		return index_of(m, m->devices[i]->parent->name);
-	return i;
-}
-
-static int grow(struct plan *p, const struct strlist *names, size_t which, struct error *e)
-{
-	const char *name = names->items[which];
-	size_t i = index_of(&p->machine, name);
-
-	if (i == p->machine.count)
-		return error_text(e, ENOENT,
-				  "--grow %s: the old machine had no such mount point or partition", name);
-	struct device *d = p->machine.devices[i];
-
-	if (!device_is_plain(d))
-		return error_text(e, EOPNOTSUPP, "--grow %s: only a partition or a whole disk can grow yet",
-				  name);
-	if (d->content.kind == CONTENT_EXTENDED)
-		return error_text(e, EINVAL, "--grow %s: it grows with the partition in it that is named",
-				  name);
-	if (d->kind == DEVICE_DISK && d->table != TABLE_NONE)
-		return error_text(e, EINVAL, "--grow %s: which of its partitions?", name);
-	for (size_t k = 0; k < which; k++) {
-		const struct device *other = p->machine.devices[index_of(&p->machine, names->items[k])];
-
-		if (device_disk(other) == device_disk(d))
-			return error_text(e, EINVAL, "--grow %s: %s takes what is free on %s already", name,
-					  other->name, device_disk(d)->name);
-	}
-	scale_grow(&p->machine, d, p->old_sizes[i]);
-	return 0;
+	if (r < 0)
+		return r;
+	grow_partitions(&p->machine, &growth, p->old_sizes);
+	r = scale_layers(&p->machine, &growth, e);
+	return r < 0 ? r : grow_check(&p->machine, &growth, p->old_sizes, e);
 }
 
 int plan_make(struct machine *machine, struct machine *present, const struct plan_options *options,
@@ -451,9 +412,7 @@ int plan_make(struct machine *machine, struct machine *present, const struct pla
 	int r = map_disks(&w);
 
 	if (r == 0)
-		r = scale_all(&p, e);
-	for (size_t i = 0; options->grow && i < options->grow->count && r == 0; i++)
-		r = grow(&p, options->grow, i, e);
+		r = scale_all(&p, options->grow, e);
 	if (r == 0)
 		r = steps_make(&p, e);
 	if (r < 0)

@@ -59,7 +59,7 @@ struct plan_options {
 	const struct strlist *map; /* "old=new" by the person; may be empty */
 	const struct strlist *begun; /* "old=new" of a recovery that goes on; NULL: none */
 	const struct strlist
-		*grow; /* mount points or devices that take what a larger disk has more; NULL: none */
+		*grow; /* mount points or devices that take what larger disks have more; NULL: none */
 	const dev_t *forbidden; /* whole disks that are never targets: the medium, the backup's disk */
 	size_t forbidden_count;
 	bool unattended; /* ambiguous or not blank and not the same disk → refused */

@@ -1,7 +1,7 @@
 /* Fitting a disk's layout onto a disk of another size. */
 #pragma once
 #include "base/error.h"
-#include "machine/model.h"
+#include "machine/grow.h"
 
 /* The smallest disk in bytes that can take `disk`'s place: file systems shrunk to what their data
  * needs and a margin. */
@@ -23,5 +23,5 @@ int scale_disk(struct machine *m, struct device *disk, uint64_t size, uint32_t s
 void scale_grow(struct machine *m, struct device *d, uint64_t old_size);
 
 /* Once every disk has its new size: arrays, crypts, groups and their volumes follow what lies below them. Arrays and
- * volumes do not grow. */
-int scale_layers(struct machine *m, struct error *e);
+ * volumes do not grow, but for those of `growth`. */
+int scale_layers(struct machine *m, const struct growth *growth, struct error *e);

@@ -38,16 +38,23 @@ static size_t count_partitions(const struct machine *m, const struct device *dis
 	return n;
 }
 
-/* Which of its partitions, or itself without any, will be larger or smaller than before. */
-static void tell_sizes(const struct plan *p, const struct device *disk, struct step *s)
+static bool is_made_with(const struct device *d, const struct device *made)
+{
+	if (made->kind != DEVICE_DISK)
+		return d == made || is_volume_of(d, made);
+	return d == made ? made->table == TABLE_NONE : device_disk(d) == made;
+}
+
+/* Which of a disk's partitions, or itself without any, of a group and its volumes, or which other layer will be larger
+ * or smaller than before. */
+static void tell_sizes(const struct plan *p, const struct device *made, struct step *s)
 {
 	char now[SIZE_TEXT_MAX], before[SIZE_TEXT_MAX];
 
 	for (size_t i = 0; i < p->machine.count; i++) {
 		const struct device *d = p->machine.devices[i];
 
-		if ((d == disk ? disk->table == TABLE_NONE : device_disk(d) == disk) &&
-		    d->size != p->old_sizes[i])
+		if (is_made_with(d, made) && d->size != p->old_sizes[i])
 			strlist_addf(&s->changes, "%s has %s (%" PRIu64 " bytes), had %s (%" PRIu64 ")",
 				     d->name, format_size(d->size, now), d->size,
 				     format_size(p->old_sizes[i], before), p->old_sizes[i]);
@@ -136,26 +143,27 @@ static void add_layer_steps(struct plan *p, struct device *d)
 {
 	_cleanup_(free) char *below = shown_below(p, d);
 	const char *stream = d->kind == DEVICE_CRYPT ? d->below[0]->content.stream : NULL;
+	struct step *s = NULL;
 	size_t volumes = 0;
 
 	switch (d->kind) {
 	case DEVICE_RAID:
-		(void)add(p, STEP_RAID, d, "make the %s array /dev/%s of %s", d->raid.level, d->name, below);
+		s = add(p, STEP_RAID, d, "make the %s array /dev/%s of %s", d->raid.level, d->name, below);
 		break;
 	case DEVICE_CRYPT:
 		if (stream)
 			(void)add(p, STEP_IMAGE, d->below[0], "put the %s header %s back on %s",
 				  d->crypt.type, stream, below);
-		(void)add(p, STEP_CRYPT, d,
-			  stream ? "open the encrypted %s as %s (asks for its passphrase)"
-				 : "encrypt %s afresh and open it as %s (asks for a new passphrase)",
-			  below, d->name);
+		s = add(p, STEP_CRYPT, d,
+			stream ? "open the encrypted %s as %s (asks for its passphrase)"
+			       : "encrypt %s afresh and open it as %s (asks for a new passphrase)",
+			below, d->name);
 		break;
 	case DEVICE_GROUP:
 		for (size_t i = 0; i < p->machine.count; i++)
 			volumes += is_volume_of(p->machine.devices[i], d);
-		(void)add(p, STEP_GROUP, d, "make the volume group %s with %zu volume%s on %s", d->name,
-			  volumes, volumes == 1 ? "" : "s", below);
+		s = add(p, STEP_GROUP, d, "make the volume group %s with %zu volume%s on %s", d->name,
+			volumes, volumes == 1 ? "" : "s", below);
 		break;
 	case DEVICE_DISK:
 	case DEVICE_PARTITION:
@@ -163,6 +171,8 @@ static void add_layer_steps(struct plan *p, struct device *d)
 	case DEVICE_VOLUME:
 		break;
 	}
+	if (s)
+		tell_sizes(p, d, s);
 }
 
 static void add_make_steps(struct plan *p)

@@ -223,18 +223,26 @@ static void add_present(struct machine *m, const char *name, const char *serial,
 	d->now.devno = (dev_t)(m->count + 100);
 }
 
-static int plan_on(uint64_t first, uint64_t second, struct plan *ret)
+/* `grow`: names with blanks between them; NULL: none. */
+static int plan_grown(const char *grow, uint64_t first, uint64_t second, struct plan *ret)
 {
 	_cleanup_(machine) struct machine old = { 0 }, present = { 0 };
-	_cleanup_(strlist) struct strlist map = { 0 };
-	struct plan_options options = { .map = &map };
+	_cleanup_(strlist) struct strlist map = { 0 }, names = { 0 };
+	struct plan_options options = { .map = &map, .grow = &names };
 
+	if (grow)
+		strlist_add_words(&names, grow);
 	read_conf(server, &old);
 	add_present(&present, "vda", NULL, first);
 	add_present(&present, "vdb", NULL, second);
 	strlist_add(&map, "sda=vda");
 	strlist_add(&map, "sdb=vdb");
 	return plan_make(&old, &present, &options, ret, &e);
+}
+
+static int plan_on(uint64_t first, uint64_t second, struct plan *ret)
+{
+	return plan_grown(NULL, first, second, ret);
 }
 
 /* Whatever was scaled is a machine that makes sense: its description is read again. */
@@ -270,6 +278,123 @@ TEST(larger_disks_change_nothing)
 	CHECK_OK(plan_on(20 * GIB, 30 * GIB, &p));
 	CHECK_INT(find(&p.machine, "md1")->size, 8588886016);
 	CHECK_INT(find(&p.machine, "vg0/root")->size, 6442450944);
+}
+
+static const char *change_of(const struct plan *p, const char *name)
+{
+	for (size_t i = 0; i < p->step_count; i++)
+		for (size_t k = 0; k < p->steps[i].changes.count; k++) {
+			const char *after = str_after(p->steps[i].changes.items[k], name);
+
+			if (after && *after == ' ')
+				return p->steps[i].changes.items[k];
+		}
+	return "";
+}
+
+static uint64_t file_system_size(const struct device *d)
+{
+	return strtoull(key_values_get(&d->content.parameters, "blocks"), NULL, 10) * 4096;
+}
+
+/* By whatever name, all between the volume and the disks grows: partitions, array, LUKS, group. */
+TEST(a_volume_grows_with_all_below_it)
+{
+	static const char *const names[] = { "/", "vg0/root", "/dev/vg0/root" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		_cleanup_(plan) struct plan p = { 0 };
+
+		CHECK_OK(plan_grown(names[i], 40 * GIB, 30 * GIB, &p));
+		const struct device *root = find(&p.machine, "vg0/root"), *vg0 = find(&p.machine, "vg0");
+
+		CHECK_INT(find(&p.machine, "sda1")->size, GIB);
+		CHECK_INT(find(&p.machine, "sda2")->size, 40 * GIB - 2 * MIB - GIB);
+		/* the smaller of both says how large the array is */
+		CHECK_INT(find(&p.machine, "md1")->size, 30 * GIB - 2 * MIB - GIB - MIB);
+		CHECK_INT(find(&p.machine, "secret")->size, find(&p.machine, "md1")->size - 16 * MIB);
+		CHECK_INT(vg0->size, group_taken(&p.machine, vg0));
+		CHECK_INT(find(&p.machine, "vg0/swap")->size, GIB);
+		CHECK_INT(root->size, vg0->size - GIB);
+		CHECK_INT(file_system_size(root), root->size);
+		CHECK(strstr(change_of(&p, "vg0/root"), "vg0/root has 28.0 GiB (") != NULL);
+		CHECK(strstr(change_of(&p, "vg0/root"), "had 6.0 GiB (6442450944)") != NULL);
+		CHECK(strstr(change_of(&p, "md1"), "had 8.0 GiB (8588886016)") != NULL);
+		CHECK_STR(change_of(&p, "md0"), "");
+		check_again(&p.machine);
+	}
+}
+
+/* A member stands for its array, and what has no file system of its own leaves its room to what is on it. */
+TEST(what_holds_a_group_leaves_it_the_room)
+{
+	static const char *const names[] = { "sda2", "sdb2", "md1", "secret", "/dev/mapper/secret", "vg0" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		_cleanup_(plan) struct plan p = { 0 };
+
+		CHECK_OK(plan_grown(names[i], 40 * GIB, 30 * GIB, &p));
+		CHECK_INT(find(&p.machine, "md1")->size, 30 * GIB - 2 * MIB - GIB - MIB);
+		CHECK_INT(find(&p.machine, "vg0/root")->size, 6442450944);
+		CHECK(find(&p.machine, "vg0")->size > 28 * GIB);
+		CHECK(strstr(change_of(&p, "vg0"), "vg0 has 29.0 GiB") != NULL);
+	}
+}
+
+TEST(a_file_system_on_an_array_grows)
+{
+	_cleanup_(plan) struct plan p = { 0 };
+
+	CHECK_OK(plan_grown("/boot", 20 * GIB, 20 * GIB, &p));
+	const struct device *md0 = find(&p.machine, "md0");
+
+	CHECK_INT(md0->size, 12 * GIB - 3 * MIB);
+	CHECK_INT(file_system_size(md0), md0->size);
+	CHECK_INT(find(&p.machine, "sda2")->size, 8 * GIB);
+	CHECK_INT(find(&p.machine, "md1")->size, 8588886016);
+	check_again(&p.machine);
+}
+
+/* With the superblock at the end of larger members, mdadm keeps more of them for itself. */
+TEST(an_array_leaves_mdadm_its_room)
+{
+	_cleanup_(machine) struct machine old = { 0 }, present = { 0 };
+	_cleanup_(strlist) struct strlist map = { 0 }, names = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+	_cleanup_(free) char *text = replace(server, "metadata = 1.2", "metadata = 1.0");
+
+	read_conf(text, &old);
+	add_present(&present, "vda", NULL, 20 * GIB);
+	add_present(&present, "vdb", NULL, 20 * GIB);
+	strlist_add_words(&map, "sda=vda sdb=vdb");
+	strlist_add(&names, "md0");
+	CHECK_OK(plan_make(&old, &present, &(struct plan_options) { .map = &map, .grow = &names }, &p, &e));
+	CHECK_INT(find(&p.machine, "md0")->size, 12 * GIB - 4 * MIB);
+}
+
+TEST(what_cannot_grow_is_refused_with_the_numbers)
+{
+	static const struct {
+		const char *names;
+		uint64_t second; /* in MiB */
+		const char *error;
+	} cases[] = {
+		{ "vg0", 9218,
+		  "--grow vg0: vg0 would have 8.0 GiB, no more than before, as sdb2 has only 8.0 GiB" },
+		{ "sda2", 9218, "--grow sda2: vg0 would have" },
+		{ "vg0/root vg0/swap", 20480, "--grow vg0/swap: sda2 takes what is free on sda already" },
+		{ "/boot /", 20480, "--grow /: sda1 takes what is free on sda already" },
+		{ "sda", 20480, "--grow sda: which of its partitions?" },
+		{ "vg0/home", 20480, "--grow vg0/home: the old machine had no such mount point or device" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_(plan) struct plan p = { 0 };
+
+		CHECK(plan_grown(cases[i].names, 40 * GIB, cases[i].second * MIB, &p) < 0);
+		if (strncmp(e.text, cases[i].error, strlen(cases[i].error)) != 0)
+			TAP_FAIL("'%s' instead of '%s'", e.text, cases[i].error);
+	}
 }
 
 /* The smallest disk that is taken works, and no smaller one is. */

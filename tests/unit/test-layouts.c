@@ -466,4 +466,52 @@ TEST(a_machine_fitted_to_smaller_disks_is_a_good_machine)
 	CHECK(made > 100);
 }
 
+/* On larger disks one of the devices grows, whatever lies between it and the disks; or the plan says why it cannot. */
+TEST(a_machine_grown_on_larger_disks_is_a_good_machine)
+{
+	unsigned made = 0, larger = 0;
+
+	for (uint64_t seed = 1; seed <= 1000; seed++) {
+		_cleanup_(generator) struct generator g = { 0 };
+		_cleanup_(machine) struct machine old = { 0 }, present = { 0 }, again = { 0 };
+		_cleanup_(plan) struct plan p = { 0 };
+		_cleanup_(strbuf) struct strbuf after = { 0 };
+		_cleanup_(strlist) struct strlist maps = { 0 }, names = { 0 };
+		const struct plan_options o = { .map = &maps, .grow = &names };
+
+		generate(&g, seed);
+		printf("# seed %" PRIu64 "\n", seed);
+		parse(g.text.data, &old);
+		const struct device *chosen = old.devices[random_below(old.count)];
+
+		strlist_add(&names, chosen->name);
+		for (unsigned i = 0; i < g.disks; i++) {
+			char letter = (char)('a' + (char)i);
+			_cleanup_(free) char *name = xasprintf("vd%c", letter);
+
+			add_present(&present, name, g.sizes[i] + random_below(20) * GIB, NULL);
+			strlist_addf(&maps, "sd%c=vd%c", letter, letter);
+		}
+		if (plan_make(&old, &present, &o, &p, &e) < 0) {
+			CHECK(str_after(e.text, "--grow ") && !strchr(e.text, '\n'));
+			continue;
+		}
+		made++;
+		carry_out_all(&p);
+		check_contents(&p);
+		format(&p.machine, &after);
+		parse(after.data, &again);
+		for (size_t i = 0; i < p.machine.count; i++) {
+			const struct device *d = p.machine.devices[i];
+
+			CHECK(d->kind == DEVICE_DISK || d->size >= p.old_sizes[i]);
+			larger += streq(d->name, names.items[0]) && d->size > p.old_sizes[i];
+			if (d->kind == DEVICE_GROUP)
+				CHECK(group_taken(&p.machine, d) <= d->size);
+		}
+	}
+	printf("# %u of 1000 could be planned, %u grew\n", made, larger);
+	CHECK(made > 300 && larger > 200);
+}
+
 TAP_MAIN()

@@ -453,7 +453,7 @@ TEST(what_cannot_grow_is_refused)
 	_cleanup_(plan) struct plan p = { 0 };
 
 	CHECK_ERROR(make_grown(40 * GIB, "/home", &p),
-		    "--grow /home: the old machine had no such mount point or partition");
+		    "--grow /home: the old machine had no such mount point or device");
 	CHECK_ERROR(make_grown(40 * GIB, "sda", &p), "--grow sda: which of its partitions?");
 	CHECK_ERROR(make_grown(40 * GIB, "/ sda2", &p),
 		    "--grow sda2: sda1 takes what is free on sda already");
