@@ -147,18 +147,26 @@ static int userland(struct image_draft *d, struct error *e)
 	return r < 0 ? r : select_userland(&d->selection, e);
 }
 
+static int kernel(struct image_draft *d, struct error *e)
+{
+	const struct image_request *q = d->request;
+	int r = kernel_find(&d->root, q->kernel ? q->kernel : q->conf->kernel, &d->kernel, d->report, e);
+
+	if (r < 0)
+		return r;
+	d->result.kernel_version = xstrdup(d->kernel.version);
+	r = format_choose(q->conf, &d->kernel, &d->choice, e);
+	return r < 0 ? r : modules_read(&d->modules, e);
+}
+
 static int machine(struct image_draft *d, struct error *e)
 {
 	return select_machine(&d->selection, e);
 }
 
-static int indexes(struct image_draft *d, struct error *e)
-{
-	return modules_read(&d->modules, e);
-}
-
-/* What there is to look up before modules can be taken. None needs another, and only the first touches the tree. */
-static int (*const look_ups[])(struct image_draft *d, struct error *e) = { userland, machine, indexes };
+/* What there is to look up before modules can be taken, the longest first. None needs another, and only the first touches
+ * the tree. */
+static int (*const look_ups[])(struct image_draft *d, struct error *e) = { userland, kernel, machine };
 enum { look_up_count = sizeof(look_ups) / sizeof(*look_ups) };
 
 struct looking_up {
@@ -175,7 +183,7 @@ static void look_up(void *user, size_t at, unsigned thread)
 	all->results[at] = look_ups[at](all->draft, &all->errors[at]);
 }
 
-static int tools_phase(struct image_draft *d, struct error *e)
+static int find_phase(struct image_draft *d, struct error *e)
 {
 	struct looking_up all = { .draft = d };
 
@@ -246,26 +254,17 @@ static int promises_phase(struct image_draft *d, struct error *e)
 	return promises_check(&d->profiles, &view, d->kernel.modules, &d->result.promises, e);
 }
 
-static int kernel_phase(struct image_draft *d, struct error *e)
-{
-	const struct image_request *q = d->request;
-	int r = kernel_find(&d->root, q->kernel ? q->kernel : q->conf->kernel, &d->kernel, d->report, e);
-
-	if (r < 0)
-		return r;
-	d->result.kernel_version = xstrdup(d->kernel.version);
-	return format_choose(q->conf, &d->kernel, &d->choice, e);
-}
-
 int image_draft(const struct image_request *request, struct image_draft **ret, struct report *report,
 		struct error *e)
 {
 	static const struct {
 		const char *name;
 		int (*run)(struct image_draft *d, struct error *e);
-	} phases[] = { { "select", select_phase },   { "kernel", kernel_phase },
-		       { "tools", tools_phase },     { "modules", modules_phase },
-		       { "overlay", overlay_phase }, { "promises", promises_phase } };
+	} phases[] = { { "select", select_phase },
+		       { "find", find_phase },
+		       { "modules", modules_phase },
+		       { "overlay", overlay_phase },
+		       { "promises", promises_phase } };
 	_cleanup_(image_draft) struct image_draft *d = xcalloc(1, sizeof(*d));
 
 	d->request = request;

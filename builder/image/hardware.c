@@ -40,10 +40,23 @@ static int add_alias(int fd, struct strlist *ret)
 	return 0;
 }
 
-/* Two in five folders are power/, where no device is (Linux: Documentation/ABI/testing/sysfs-devices-power). */
-static bool may_hold_devices(const struct dirent *entry)
+/* Two thirds of all folders, in which nothing is that a driver drives (Linux: Documentation/ABI/testing/
+ * sysfs-devices-power, sysfs-devices-memory; what is virtual has no modalias). */
+static bool may_hold_devices(const char *above, const struct dirent *entry)
 {
-	return entry->d_type == DT_DIR && entry->d_name[0] != '.' && !streq(entry->d_name, "power");
+	static const struct {
+		const char *above, *name; /* NULL: any */
+	} without[] = { { NULL, "power" },    { "system", "memory" }, { "virtual", "block" },
+			{ "virtual", "bdi" }, { "virtual", "mem" },   { "virtual", "tty" },
+			{ "virtual", "vc" } };
+
+	if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+		return false;
+	for (size_t i = 0; i < sizeof(without) / sizeof(*without); i++)
+		if (streq(entry->d_name, without[i].name) &&
+		    (!without[i].above || streq(above, without[i].above)))
+			return false;
+	return true;
 }
 
 /* Takes over `fd`. Links are not followed: each device is met once, at its own place. */
@@ -60,7 +73,7 @@ static int walk_devices(int fd, const char *shown, struct strlist *ret, struct e
 	for (const struct dirent *entry; r == 0 && (entry = readdir(d));) {
 		if (streq(entry->d_name, "modalias"))
 			r = add_alias(dirfd(d), ret);
-		if (!may_hold_devices(entry))
+		if (!may_hold_devices(shown, entry))
 			continue;
 		int below = openat(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 

@@ -3,11 +3,13 @@
 #include "base/cleanup.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct map {
 	struct map_slot {
 		const char *key; /* NULL: free */
 		void *value;
+		uint64_t hash; /* of the key */
 	} * slots;
 	size_t count, size; /* size is 0 or a power of two */
 };

@@ -54,16 +54,10 @@ int modules_open(const struct root *root, const struct kernel *kernel, struct tr
 	_cleanup_(modules) struct modules m = {
 		.root = root, .kernel = kernel, .tree = tree, .report = report
 	};
-	_cleanup_(free) char *folder = xasprintf("lib/modules/%s/", kernel->version);
-	int r = tree_canonical(tree, folder, &m.folder, e);
+	int r = tree_canonical(tree, "lib/modules/.", &m.above, e);
 
 	if (r < 0)
 		return r;
-	firmware_open(root, kernel, tree, &m.firmware);
-	if (!kernel->modules)
-		report_warn(report,
-			    "kernel %s has no lib/modules/%s: taking it that everything needed is built in",
-			    kernel->version, kernel->version);
 	m.spool = spool_new();
 	*ret = m;
 	m = (struct modules) { 0 };
@@ -72,8 +66,14 @@ int modules_open(const struct root *root, const struct kernel *kernel, struct tr
 
 int modules_read(struct modules *m, struct error *e)
 {
-	if (!m->kernel->modules)
+	m->folder = xasprintf("%s/%s", m->above, m->kernel->version);
+	firmware_open(m->root, m->kernel, m->tree, &m->firmware);
+	if (!m->kernel->modules) {
+		report_warn(m->report,
+			    "kernel %s has no lib/modules/%s: taking it that everything needed is built in",
+			    m->kernel->version, m->kernel->version);
 		return 0;
+	}
 	int r = read_dep(m, e);
 
 	return r < 0 ? r : open_indexes(m, e);
@@ -85,6 +85,7 @@ void modules_close(struct modules *m)
 		modinfo_free(&m->all[i].info);
 	free(m->all);
 	free(m->taken);
+	free(m->above);
 	free(m->folder);
 	moddep_free(&m->dep);
 	firmware_close(&m->firmware);

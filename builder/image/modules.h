@@ -23,17 +23,20 @@ struct modules {
 	struct module *all; /* beside each of dep.list: what we know about it */
 	uint32_t *taken; /* places in both, in the order in which they were taken */
 	size_t taken_count, read_count; /* how many of them have been read */
-	char *folder; /* lib/modules/VERSION as the tree has it */
+	char *above; /* lib/modules as the tree has it */
+	char *folder; /* and that kernel's in it */
 	const struct strlist *except; /* folders whose modules modules_add() passes over, or NULL; caller's */
 	struct firmware firmware;
 	struct spool
 		*spool; /* compressed modules, unpacked: the tree's entries point here; NULL: there is none */
 	struct strlist missing_firmware; /* names that no firmware folder has */
 };
-/* What is opened here must be there as long as the tree is read. The tree has its links to folders (lib → usr/lib) by now. */
+/* What is opened here must be there as long as the tree is read. The tree has its links to folders (lib → usr/lib) by now;
+ * the kernel may still be looked for. */
 int modules_open(const struct root *root, const struct kernel *kernel, struct tree *tree,
 		 struct report *report, struct modules *ret, struct error *e);
-/* Reads what the kernel has, before anything below. The tree is left alone: another thread may fill it meanwhile. */
+/* Reads what the kernel, which is known by now, has; before anything below. The tree is left alone: another thread may
+ * fill it meanwhile. */
 int modules_read(struct modules *m, struct error *e);
 void modules_close(struct modules *m);
 DEFINE_CLEANUP(modules, struct modules, modules_close)

@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/uio.h>
 
 enum {
 	threads_max = 8, /* how many files a disk is asked for at once */
 	window = 256, /* entries; so much is at most read for nothing when packing ends early */
+	sample = 8, /* as long as all is in memory already, one in so many entries is looked at */
 };
 
 struct readahead {
@@ -15,34 +17,52 @@ struct readahead {
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t moved;
 	size_t next, end; /* entries to fetch */
+	bool cold; /* something had to be read from a disk */
 	bool stop;
 };
 
-/* Opening it brings in the folders and the inode, which a disk has to be asked for as well. */
-static void fetch(const char *path)
+/* Opening it brings in the folders and the inode, which a disk has to be asked for as well. Returns whether it was not in
+ * memory, by the byte in its middle: who looked for libraries has read its beginning. */
+static bool fetch(const struct entry *entry)
 {
-	_cleanup_(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	_cleanup_(fd) int fd = open(entry->source, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	char byte;
+	const struct iovec to = { &byte, sizeof(byte) };
 
-	if (fd >= 0)
-		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED); /* without it packing is only slower */
+	if (fd < 0 || preadv2(fd, &to, 1, (off_t)(entry->size / 2), RWF_NOWAIT) >= 0)
+		return false;
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED); /* without it packing is only slower */
+	return true;
+}
+
+/* The next to fetch; NULL: packing has caught up with us. */
+static const struct entry *take(struct readahead *r)
+{
+	while (r->next < r->end && r->next < r->tree->count) {
+		const struct entry *entry = r->tree->entries[r->next++];
+
+		if (entry->source && (r->cold || entry->index % sample == 0))
+			return entry;
+	}
+	return NULL;
 }
 
 static void *fetch_ahead(void *user)
 {
 	struct readahead *r = user;
+	const struct entry *entry;
 
 	(void)pthread_mutex_lock(&r->lock); /* a plain mutex that we do not hold, here and below */
 	for (;;) {
-		while (!r->stop && r->next >= r->end && r->next < r->tree->count)
+		while (!(entry = take(r)) && !r->stop && r->next < r->tree->count)
 			(void)pthread_cond_wait(&r->moved, &r->lock);
-		if (r->stop || r->next >= r->tree->count)
+		if (r->stop || !entry)
 			break;
-		const struct entry *entry = r->tree->entries[r->next++];
-
 		(void)pthread_mutex_unlock(&r->lock);
-		if (entry->source)
-			fetch(entry->source);
+		bool missed = fetch(entry);
+
 		(void)pthread_mutex_lock(&r->lock);
+		r->cold = r->cold || missed;
 	}
 	(void)pthread_mutex_unlock(&r->lock);
 	return NULL;

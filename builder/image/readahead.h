@@ -1,5 +1,5 @@
 /* The tree's files are fetched into the page cache a little ahead of the one that packs them, so that
- * on a cold cache the disk has several to work on. It costs next to nothing on a warm one, and what
+ * on a cold cache the disk has several to work on. On a warm one it only looks at some of them. What
  * is packed does not depend on it: a file that cannot be read is the packer's to tell. */
 #pragma once
 #include "base/cleanup.h"

@@ -34,24 +34,45 @@ static const char *run_end(const char *p, const char *end, size_t *ret_count)
 	return p;
 }
 
-static void find_table(struct view *v)
+/* The longest run between two bytes that are in none. */
+static void find_longest(struct view *v, const char *p, const char *end, size_t *most)
 {
-	const char *end = v->busybox + v->busybox_len;
-	size_t most = least_applets, count;
+	size_t count;
 
-	for (const char *p = v->busybox; p < end;) {
-		if (!in_names[(unsigned char)*p]) { /* most of a program */
-			p++;
-			continue;
-		}
+	while (p < end) {
 		const char *after = run_end(p, end, &count);
 
-		if (count > most) {
+		if (count > *most) {
 			v->applets = p;
 			v->applets_end = after;
-			most = count;
+			*most = count;
 		}
 		p = after > p ? after : p + 1;
+	}
+}
+
+static bool may_be_in_run(char c)
+{
+	return !c || in_names[(unsigned char)c];
+}
+
+/* A name has one byte and its NUL at least, so a run that counts has a byte at one of these steps. */
+static void find_table(struct view *v)
+{
+	enum { step = 2 * least_applets };
+	const char *end = v->busybox + v->busybox_len;
+	size_t most = least_applets;
+
+	for (const char *p = v->busybox; p < end; p += (size_t)(end - p) < step ? end - p : step) {
+		const char *from = p;
+
+		if (!may_be_in_run(*p))
+			continue;
+		while (from > v->busybox && may_be_in_run(from[-1]))
+			from--;
+		while (p < end && may_be_in_run(*p))
+			p++;
+		find_longest(v, from, p, &most);
 	}
 }
 

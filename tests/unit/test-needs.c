@@ -153,6 +153,28 @@ TEST(what_a_machine_is_made_of)
 	CHECK(strlist_has(&found, "lvm thin pool"));
 }
 
+TEST(what_the_devices_of_a_machine_say_that_they_are)
+{
+	_cleanup_(lab) struct lab lab;
+	_cleanup_(strlist) struct strlist found = { 0 };
+
+	lab_make(&lab);
+	put(&lab, "root/sys/devices/pci0000:00/0000:00:02.0/modalias", "pci:v1\n");
+	put(&lab, "root/sys/devices/pci0000:00/0000:00:02.0/virtio1/modalias", "virtio:d1\n");
+	put(&lab, "root/sys/devices/pci0000:00/0000:00:02.0/virtio2/modalias", "virtio:d1\n");
+	put(&lab, "root/sys/devices/pci0000:00/memory/modalias", "pci:v0\n");
+	put(&lab, "root/sys/devices/system/cpu/modalias", "cpu:x\n");
+	put(&lab, "root/sys/devices/virtual/dmi/id/modalias", "dmi:y\n");
+	/* where there is none, it is not looked for */
+	put(&lab, "root/sys/devices/pci0000:00/power/modalias", "no\n");
+	put(&lab, "root/sys/devices/system/memory/memory0/modalias", "no\n");
+	put(&lab, "root/sys/devices/virtual/block/loop0/modalias", "no\n");
+	CHECK_OK(hardware_modaliases(&lab.root, &found, &e));
+	_cleanup_(free) char *text = strlist_join(&found, ",");
+
+	CHECK_STR(text, "cpu:x,dmi:y,pci:v0,pci:v1,virtio:d1");
+}
+
 TEST(this_machine_needs_who_can_make_it_anew)
 {
 	_cleanup_(lab) struct lab lab;

@@ -247,6 +247,32 @@ TEST(without_modules_to_look_at_nothing_is_claimed)
 	CHECK_STR(lab.kept.items[0], "two");
 }
 
+/* One of `count` commands of a byte each, behind `at` other bytes. */
+static int find_in_table(size_t at, size_t count)
+{
+	_cleanup_(lab) struct lab lab = { .dir = TEMPDIR_NONE };
+	_cleanup_(strbuf) struct strbuf program = { 0 };
+
+	for (size_t i = 0; i < at; i++)
+		strbuf_add(&program, "\377", 1);
+	for (size_t i = 0; i < count; i++) {
+		strbuf_add(&program, &"abcdefghijklmnopqrstuvwxyz"[i], 1);
+		strbuf_add(&program, "", 1);
+	}
+	strbuf_puts(&program, "A table's end");
+	lab.view = (struct view) { .tree = &lab.tree, .modules = "" };
+	CHECK_OK(tree_add_data(&lab.tree, "bin/busybox", 0755, program.data, program.len, NULL, &e));
+	return view_applet(&lab.view, "k", &e);
+}
+
+TEST(a_table_of_commands_is_found_wherever_it_is)
+{
+	for (size_t at = 0; at < 200; at++) {
+		CHECK_INT(find_in_table(at, 21), 0);
+		CHECK_INT(find_in_table(at, 20), -ENOENT);
+	}
+}
+
 /* Debian's own busybox, where there is one. */
 TEST(the_commands_of_a_real_busybox)
 {
