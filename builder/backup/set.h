@@ -118,6 +118,7 @@ struct set_source {
 	dev_t device; /* its own number; another one at the folder is an error */
 	uint64_t total; /* bytes that it holds, about */
 	int64_t as_of; /* of a snapshot: when it was taken, in seconds since 1970; 0: it lives */
+	ino_t placeholder; /* of a snapshot: the number of folders that stand for others in it; 0: there are none */
 };
 /* The file system as the stream NAME.METHOD, with what the method drops (NAME.times). */
 int set_save_filesystem(struct set_writer *w, const char *name, const char *method,

@@ -24,6 +24,12 @@ static int failed(struct walk *w)
 
 static int walk_folder(struct walk *w, int fd);
 
+static bool belongs(const struct set_source *source, const struct stat *st)
+{
+	return st->st_dev == source->device &&
+	       !(source->placeholder && S_ISDIR(st->st_mode) && st->st_ino == source->placeholder);
+}
+
 static int walk_entry(struct walk *w, int dirfd, const char *name)
 {
 	struct walked file = { .dirfd = dirfd, .name = name };
@@ -34,11 +40,11 @@ static int walk_entry(struct walk *w, int dirfd, const char *name)
 	file.path = w->path.data;
 	if (fstatat(dirfd, name, &file.st, AT_SYMLINK_NOFOLLOW) < 0)
 		r = errno == ENOENT ? 0 : failed(w); /* it went away meanwhile: the machine is alive */
-	else if (file.st.st_dev != w->source->device)
+	else if (!belongs(w->source, &file.st))
 		r = 0;
 	else
 		r = w->each(w->user, &file, w->e);
-	if (r == 0 && file.st.st_dev == w->source->device && S_ISDIR(file.st.st_mode)) {
+	if (r == 0 && belongs(w->source, &file.st) && S_ISDIR(file.st.st_mode)) {
 		fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME);
 		if (fd >= 0)
 			r = walk_folder(w, fd);

@@ -8,6 +8,7 @@
 #include "cmd/target_arg.h"
 #include "machine/btrfs.h"
 #include "machine/machine_conf.h"
+#include "machine/snapshot.h"
 #include "machine/survey.h"
 
 #include <errno.h>
@@ -16,7 +17,9 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
-enum { OPTION_ONLY = CMD_FIRST_OWN, OPTION_LEVEL, OPTION_OVERWRITE, OPTION_YES };
+#include <linux/btrfs_tree.h>
+
+enum { OPTION_ONLY = CMD_FIRST_OWN, OPTION_LEVEL, OPTION_OVERWRITE, OPTION_YES, OPTION_NO_SNAPSHOTS };
 
 struct job {
 	struct cmd *c;
@@ -24,6 +27,8 @@ struct job {
 	struct machine machine;
 	struct target target;
 	bool overwrite, yes; /* what is on a raw device may go; nobody is asked */
+	bool live; /* without snapshots */
+	struct snapshots snapshots;
 	struct strlist only; /* mount points; empty: all */
 	uint64_t total; /* bytes that the chosen file systems hold */
 	size_t count; /* of them */
@@ -36,6 +41,7 @@ static void job_free(struct job *j)
 	recovery_conf_free(&j->conf);
 	machine_free(&j->machine);
 	target_close(&j->target);
+	snapshots_drop(&j->snapshots);
 	strlist_free(&j->only);
 }
 DEFINE_CLEANUP(job, struct job, job_free)
@@ -153,6 +159,26 @@ static int check_targets(struct job *j, struct error *e)
 	return r;
 }
 
+/* All at the same moment, so that what belongs together fits together. */
+static void take_snapshots(struct job *j)
+{
+	struct device **wanted = xcalloc(j->machine.count + 1, sizeof(struct device *));
+	_cleanup_(strlist) struct strlist names = { 0 };
+	size_t count = 0;
+
+	for (size_t i = 0; i < j->machine.count; i++)
+		if (chosen(j->machine.devices[i]))
+			wanted[count++] = j->machine.devices[i];
+	snapshots_take(&j->snapshots, wanted, count, &j->c->report);
+	free(wanted);
+	for (size_t i = 0; i < j->snapshots.count; i++)
+		strlist_add(&names, place(j->snapshots.items[i].of));
+	_cleanup_(free) char *shown = strlist_join(&names, ", ");
+
+	if (names.count)
+		report_info(&j->c->report, "read from snapshots of this moment: %s", shown);
+}
+
 /* What is mounted for writing is read while it changes: said, not hidden. */
 static void tell_live(struct job *j)
 {
@@ -162,8 +188,8 @@ static void tell_live(struct job *j)
 		const struct device *d = j->machine.devices[i];
 		struct statvfs fs;
 
-		if (chosen(d) && d->content.mountpoint && statvfs(d->content.mountpoint, &fs) == 0 &&
-		    !(fs.f_flag & ST_RDONLY))
+		if (chosen(d) && !snapshots_find(&j->snapshots, d) && d->content.mountpoint &&
+		    statvfs(d->content.mountpoint, &fs) == 0 && !(fs.f_flag & ST_RDONLY))
 			strlist_add(&live, d->content.mountpoint);
 	}
 	_cleanup_(free) char *names = strlist_join(&live, ", ");
@@ -211,6 +237,27 @@ static int save(struct job *j, struct set_writer *w, const struct device *d, con
 	return set_save_filesystem(w, d->content.stream, d->content.method, &source, &j->c->report, e);
 }
 
+static int save_snapshot(struct job *j, struct set_writer *w, const struct snapshot *s, struct error *e)
+{
+	const bool btrfs = s->of->kind == DEVICE_SUBVOLUME;
+	const struct set_source source = {
+		.folder = s->folder,
+		.shown = place(s->of),
+		.device = s->device,
+		.total = (btrfs ? s->of->parent : s->of)->content.used,
+		.as_of = j->snapshots.as_of,
+		.placeholder = btrfs ? BTRFS_EMPTY_SUBVOL_DIR_OBJECTID : 0,
+	};
+	struct error full;
+	int r = set_save_filesystem(w, s->of->content.stream, s->of->content.method, &source, &j->c->report,
+				    e);
+
+	/* what is read of one that ran full is an error of reading, or nothing that was there */
+	if (snapshots_check(&j->snapshots, &full) < 0)
+		return error_text(e, EIO, "back up %s: %s", place(s->of), full.text);
+	return r;
+}
+
 /* Where it is mounted, or, where it is not or another lies over it, through the top level of its btrfs. */
 static int save_subvolume(struct job *j, struct set_writer *w, const struct device *d, struct error *e)
 {
@@ -243,11 +290,16 @@ static int write_set(struct job *j, struct set_writer *w, char **ret_name, struc
 {
 	int r = add_machine_conf(j, w, e);
 
+	take_snapshots(j);
+	tell_live(j);
 	for (size_t i = 0; r == 0 && i < j->machine.count; i++) {
 		const struct device *d = j->machine.devices[i];
 		const struct content *c = &d->content;
+		const struct snapshot *snapshot = snapshots_find(&j->snapshots, d);
 
-		if (chosen(d) && d->kind == DEVICE_SUBVOLUME)
+		if (snapshot)
+			r = save_snapshot(j, w, snapshot, e);
+		else if (chosen(d) && d->kind == DEVICE_SUBVOLUME)
 			r = save_subvolume(j, w, d, e);
 		else if (chosen(d))
 			r = save(j, w, d, d->content.mountpoint, e);
@@ -328,16 +380,22 @@ static int backup(struct job *j, const char *argument)
 	struct error e;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &j->begun); /* cannot fail with a valid clock */
-	if (recovery_conf_load(j->c->conf_path, &j->conf, &e) < 0 ||
-	    survey(&j->machine, &j->c->report, &e) < 0 || choose(j, &e) < 0 || agree(j, argument, &e) < 0 ||
+	if (recovery_conf_load(j->c->conf_path, &j->conf, &e) < 0)
+		return cmd_failed(j->c, &e);
+	if (j->conf.snapshots && !j->live)
+		snapshots_begin(&j->snapshots, &j->c->report);
+	if (survey(&j->machine, &j->c->report, &e) < 0 || choose(j, &e) < 0 || agree(j, argument, &e) < 0 ||
 	    cmd_target_open(j->c, &j->conf, argument, j->overwrite ? TARGET_OVERWRITE : TARGET_WRITE,
 			    &j->target, &e) < 0 ||
 	    check_targets(j, &e) < 0)
 		return cmd_failed(j->c, &e);
-	tell_live(j);
 	if (set_begin(&j->target, j->machine.hostname, j->level, j->conf.chunk, &w, &j->c->report, &e) < 0 ||
 	    write_set(j, w, &name, &e) < 0)
 		return cmd_failed(j->c, &e);
+	if (snapshots_end(&j->snapshots, &e) < 0) {
+		error_prefix(&e, "the backup is complete");
+		return cmd_failed(j->c, &e);
+	}
 	size_t failed = set_writer_failed(w) + j->target.missing;
 	int exit_code = summarise(j, w, name);
 
@@ -359,9 +417,10 @@ int cmd_backup(int argc, char *argv[])
 						 { "level", required_argument, NULL, OPTION_LEVEL },
 						 { "overwrite", no_argument, NULL, OPTION_OVERWRITE },
 						 { "yes", no_argument, NULL, OPTION_YES },
+						 { "no-snapshots", no_argument, NULL, OPTION_NO_SNAPSHOTS },
 						 CMD_OPTIONS_LONG };
 	_cleanup_(cmd) struct cmd c;
-	_cleanup_(job) struct job j = { .c = &c, .target = { .dirfd = -1 } };
+	_cleanup_(job) struct job j = { .c = &c, .target = { .dirfd = -1 }, .snapshots = SNAPSHOTS_NONE };
 	int option, exit_code;
 
 	cmd_begin(&c, argv[0]);
@@ -375,6 +434,9 @@ int cmd_backup(int argc, char *argv[])
 			break;
 		case OPTION_YES:
 			j.yes = true;
+			break;
+		case OPTION_NO_SNAPSHOTS:
+			j.live = true;
 			break;
 		case OPTION_LEVEL:
 			if (*optarg < '0' || *optarg > '9' || optarg[1])

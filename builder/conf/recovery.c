@@ -255,6 +255,7 @@ static const struct row rows[] = {
 	  KIND_TEXT,
 	  AT(keep),
 	  "all" },
+	{ "backup", { "snapshots", "yes or no", is_bool }, KIND_BOOL, AT(snapshots), "yes" },
 	{ "backup", { "timeout", "seconds, 1 to 3600", is_timeout }, KIND_NUMBER, AT(timeout), "30" },
 	{ "backup", { "max-age", "a number of hours; 0: any", is_hours }, KIND_NUMBER, AT(max_age), "0" },
 	{ "backup", { "retry", "seconds, 0 to 3600", is_number }, KIND_NUMBER, AT(retry), "300" },

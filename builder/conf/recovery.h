@@ -28,6 +28,7 @@ struct recovery_conf {
 	/* [backup] */
 	char *target; /* a URL, or several, see recovery_split_targets(); or NULL */
 	char *credentials; /* a mode 0600 file with username=, password=, domain= lines, or NULL */
+	bool snapshots; /* are read where there can be some */
 	char *keep; /* "all", or for recovery_parse_keep() */
 	unsigned timeout; /* seconds after which a server that is silent counts as dead */
 	unsigned max_age; /* hours that the last backup may be old for `lifeboat check`; 0: any */

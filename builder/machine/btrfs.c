@@ -1,36 +1,22 @@
 #include "machine/btrfs.h"
 
 #include "base/fs.h"
+#include "machine/detached.h"
+#include "machine/snapshot.h"
 
 #include <btrfsutil.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <linux/btrfs_tree.h>
 
-/* The kernel tells why in words, which are not asked for: errno is enough. */
 static int open_top(const char *node, bool writable, int *ret, struct error *e)
 {
-	_cleanup_(fd) int context = fsopen("btrfs", FSOPEN_CLOEXEC);
+	static const struct mount_option top[] = { { "subvolid", "5" }, { NULL, NULL } };
 
-	if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "source", node, 0) < 0 ||
-	    fsconfig(context, FSCONFIG_SET_STRING, "subvolid", "5", 0) < 0 ||
-	    fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return error_errno(e, errno, "mount the top level of the btrfs on %s", node);
-	int fd = fsmount(context, FSMOUNT_CLOEXEC,
-			 MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME |
-				 (writable ? 0 : MOUNT_ATTR_RDONLY));
-
-	if (fd < 0)
-		return error_errno(e, errno, "mount the top level of the btrfs on %s", node);
-	/* what mounting returns can only be used as a path */
-	*ret = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = *ret < 0 ? error_errno(e, errno, "open the top level of the btrfs on %s", node) : 0;
-
-	(void)close(fd); /* the folder keeps what is needed of it */
-	return r;
+	return mount_detached("btrfs", node, writable, top, ret, e);
 }
 
 /* Below the top level: no link leads out of it. */
@@ -81,6 +67,12 @@ static int failed(const char *node, struct error *e)
 	return error_errno(e, errno, "list the subvolumes of %s", node);
 }
 
+/* A snapshot of a backup that is running. */
+static bool is_ours(const char *path)
+{
+	return str_after(path, "." SNAPSHOT_TAG) != NULL;
+}
+
 static int find_all(int top, const char *node, struct found_list *ret, struct error *e)
 {
 	struct btrfs_util_subvolume_iterator *i;
@@ -95,7 +87,8 @@ static int find_all(int top, const char *node, struct found_list *ret, struct er
 	if (code != BTRFS_UTIL_OK)
 		return failed(node, e);
 	while ((code = btrfs_util_subvolume_iterator_next_info(i, &path, &info)) == BTRFS_UTIL_OK) {
-		add(ret, xasprintf("/%s", path), &info);
+		if (!is_ours(path))
+			add(ret, xasprintf("/%s", path), &info);
 		free(path);
 	}
 	int r = code == BTRFS_UTIL_ERROR_STOP_ITERATION ? 0 : failed(node, e);
@@ -229,7 +222,7 @@ int btrfs_survey(struct machine *m, struct device *d, struct report *report, str
 	return r;
 }
 
-/* ---- making ---- */
+/* ---- snapshots for a backup ---- */
 
 static bool is_subvolume(int parent, const char *name)
 {
@@ -237,6 +230,48 @@ static bool is_subvolume(int parent, const char *name)
 
 	return fd >= 0 && btrfs_util_is_subvolume_fd(fd) == BTRFS_UTIL_OK;
 }
+
+int btrfs_snapshot(const struct device *subvolume, unsigned number, int *ret_fd, struct error *e)
+{
+	_cleanup_(free) char *node = device_node(subvolume->parent);
+	_cleanup_(free) char *name = xasprintf(".%s-%u", SNAPSHOT_TAG, number);
+	_cleanup_(fd) int top = -1;
+	_cleanup_(fd) int fd = -1;
+	int r = open_top(node, true, &top, e);
+
+	if (r == 0)
+		r = open_below(top, subvolume->subvolume.path, &fd, e);
+	if (r < 0)
+		return r;
+	if (btrfs_util_create_snapshot_fd2(fd, top, name, BTRFS_UTIL_CREATE_SNAPSHOT_READ_ONLY, NULL, NULL) !=
+	    BTRFS_UTIL_OK)
+		return error_errno(e, errno, "make a snapshot of %s", subvolume->subvolume.path);
+	return open_below(top, name, ret_fd, e);
+}
+
+int btrfs_remove_snapshots(const char *node, struct error *e)
+{
+	_cleanup_(fd) int top = -1;
+	const struct dirent *entry;
+	int r = open_top(node, true, &top, e);
+	DIR *d = r < 0 ? NULL : fdopendir(top);
+
+	if (r < 0)
+		return r;
+	if (!d)
+		return error_errno(e, errno, "read the top level of the btrfs on %s", node);
+	(void)TAKE_FD(top); /* the DIR's */
+	for (errno = 0; r == 0 && (entry = readdir(d)); errno = 0)
+		if (is_ours(entry->d_name) && is_subvolume(dirfd(d), entry->d_name) &&
+		    btrfs_util_delete_subvolume_fd(dirfd(d), entry->d_name, 0) != BTRFS_UTIL_OK)
+			r = error_errno(e, errno, "remove the snapshot %s of %s", entry->d_name, node);
+	if (r == 0 && errno)
+		r = error_errno(e, errno, "read the top level of the btrfs on %s", node);
+	(void)closedir(d); /* read side */
+	return r;
+}
+
+/* ---- making ---- */
 
 static int make_one(int top, const char *path, struct error *e)
 {

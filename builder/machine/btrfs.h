@@ -12,6 +12,12 @@ int btrfs_survey(struct machine *m, struct device *d, struct report *report, str
 /* Opens the folder of a subvolume, mounted by anybody or not. */
 int btrfs_open(const struct device *subvolume, int *ret_fd, struct error *e);
 
+/* Makes a read-only snapshot of it in the top level, with a number that no other has now. `*ret_fd` is its root; for backups,
+ * see machine/snapshot.h. */
+int btrfs_snapshot(const struct device *subvolume, unsigned number, int *ret_fd, struct error *e);
+/* Removes all of them from the mounted btrfs on the node. */
+int btrfs_remove_snapshots(const char *node, struct error *e);
+
 /* Makes all subvolumes that the machine has on `d`, empty, in the fresh btrfs on the node. */
 int btrfs_make_subvolumes(const struct machine *m, const struct device *d, const char *node, struct error *e);
 

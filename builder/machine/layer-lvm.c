@@ -7,6 +7,7 @@
 #include "base/block.h"
 #include "base/fs.h"
 #include "machine/layer.h"
+#include "machine/snapshot.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -44,8 +45,7 @@ static uint64_t number(const json_t *row, const char *name)
 }
 
 /* {"report":[{"vg":[{…}, …]}]} → the inner array. */
-static int report_rows(const char *program, const char *kind, const char *fields, json_t **ret,
-		       struct error *e)
+int lvm_rows(const char *program, const char *kind, const char *fields, json_t **ret, struct error *e)
 {
 	const char *const argv[] = { "lvm", program,      "--reportformat", "json", "--units",
 				     "b",   "--nosuffix", "--options",      fields, NULL };
@@ -70,18 +70,18 @@ static int report_rows(const char *program, const char *kind, const char *fields
 int lvm_load(struct lvm **ret, struct error *e)
 {
 	_cleanup_(lvm) struct lvm *l = xcalloc(1, sizeof(*l));
-	int r = report_rows("vgs", "vg",
-			    "vg_name,vg_uuid,vg_extent_size,vg_missing_pv_count,vg_exported,vg_tags",
-			    &l->groups, e);
+	int r = lvm_rows("vgs", "vg",
+			 "vg_name,vg_uuid,vg_extent_size,vg_missing_pv_count,vg_exported,vg_tags", &l->groups,
+			 e);
 
 	if (r == 0)
-		r = report_rows("pvs", "pv", "pv_name,pv_uuid,pe_start,vg_name", &l->devices, e);
+		r = lvm_rows("pvs", "pv", "pv_name,pv_uuid,pe_start,vg_name", &l->devices, e);
 	if (r == 0)
-		r = report_rows("lvs", "lv",
-				"vg_name,lv_name,lv_uuid,lv_size,segtype,data_stripes,data_copies,stripe_"
-				"size,chunk_size,"
-				"lv_metadata_size,pool_lv,lv_role,lv_layout,lv_tags",
-				&l->volumes, e);
+		r = lvm_rows("lvs", "lv",
+			     "vg_name,lv_name,lv_uuid,lv_size,segtype,data_stripes,data_copies,stripe_"
+			     "size,chunk_size,"
+			     "lv_metadata_size,pool_lv,lv_role,lv_layout,lv_tags",
+			     &l->volumes, e);
 	if (r == 0)
 		*ret = TAKE_PTR(l);
 	return r;
@@ -114,6 +114,8 @@ static int add_volume(struct machine *m, struct device *group, const json_t *row
 	_cleanup_(free) char *full = xasprintf("%s/%s", group->name, name);
 	struct stat st;
 
+	if (strstr(field(row, "lv_tags"), SNAPSHOT_TAG)) /* of a backup that is running */
+		return 0;
 	if (is_snapshot(row)) {
 		report_warn(report, "volume %s is a snapshot: it is left out", full);
 		return 0;
@@ -482,7 +484,7 @@ bool group_is_elsewhere(const struct device *d, const dev_t disks[], size_t coun
 	json_t *rows = NULL;
 	bool elsewhere = false;
 
-	if (report_rows("pvs", "pv", "pv_name,vg_name", &rows, &ignored) < 0)
+	if (lvm_rows("pvs", "pv", "pv_name,vg_name", &rows, &ignored) < 0)
 		return false;
 	for (size_t i = 0; i < json_array_size(rows) && !elsewhere; i++) {
 		const json_t *row = json_array_get(rows, i);

@@ -3,6 +3,8 @@
 #include "base/proc.h"
 #include "machine/layers.h"
 
+#include <jansson.h>
+
 /* A running md or device-mapper device, as /sys/block/NAME shows it; what is below it is in `m`. */
 struct sysfs_layer {
 	struct machine *m;
@@ -44,6 +46,9 @@ int crypt_open(const struct device *d, const struct layer_options *o, struct err
 int crypt_close(const struct device *d, struct error *e);
 bool crypt_is_running(const struct device *d);
 
+/* What one of LVM's reports ("vgs", whose rows are called "vg") says in these fields: an array of objects with
+ * strings; sizes are in bytes. The caller drops it. */
+int lvm_rows(const char *program, const char *kind, const char *fields, json_t **ret, struct error *e);
 /* What LVM knows of its groups, devices and volumes. */
 struct lvm;
 int lvm_load(struct lvm **ret, struct error *e);

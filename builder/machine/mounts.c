@@ -109,6 +109,20 @@ static const char *any_subvolume(const struct mounts *m, dev_t devno)
 	return folder;
 }
 
+void mounts_btrfs(const struct mounts *m, struct strlist *ret)
+{
+	struct libmnt_iter *i = mnt_new_iter(MNT_ITER_FORWARD);
+	struct libmnt_fs *fs;
+
+	while (i && mnt_table_next_fs(m->live, i, &fs) == 0) {
+		const char *type = mnt_fs_get_fstype(fs), *source = mnt_fs_get_srcpath(fs);
+
+		if (type && streq(type, "btrfs") && source && *source == '/')
+			strlist_add_once(ret, source);
+	}
+	mnt_free_iter(i);
+}
+
 /* Is it what one sees there? Another may be mounted over it. btrfs has numbers of its own for each subvolume. */
 static bool is_on_top(struct libmnt_fs *fs)
 {

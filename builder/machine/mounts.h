@@ -18,6 +18,8 @@ const char *mounts_folder(const struct mounts *m, dev_t devno);
 const char *mounts_seen(const struct mounts *m, dev_t devno);
 /* Where the subvolume of the btrfs on the device is mounted; NULL: nowhere by itself. */
 const char *mounts_subvolume(const struct mounts *m, dev_t devno, const char *path);
+/* Appends the node of each btrfs that is mounted. */
+void mounts_btrfs(const struct mounts *m, struct strlist *ret);
 /* The options of fstab's entry that mounts the device at the folder; NULL: it has none. */
 const char *mounts_options(const struct mounts *m, const struct device *d, const char *folder);
 bool mounts_is_swap(const struct mounts *m, dev_t devno);
