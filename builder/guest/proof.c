@@ -1,6 +1,7 @@
 #include "guest/proof.h"
 
 #include "base/fs.h"
+#include "guest/proof_private.h"
 #include "guest/proof_text.h"
 
 #include <fcntl.h>
@@ -276,10 +277,23 @@ int proof_add_log(struct proof *p, const char *path, struct error *e)
 
 /* ---- the verdict ---- */
 
-static uint64_t compared(const struct proof *p, enum proof_kind kind)
+const char *const proof_verdict_names[] = {
+	[PROOF_FAILED] = "failed", [PROOF_SAMPLE] = "sample", [PROOF_PROVEN] = "proven"
+};
+const char *const proof_kind_names[] = {
+	[PROOF_FILES] = "files", [PROOF_IDENTIFIERS] = "identifiers", [PROOF_CHECKS] = "checks"
+};
+const char *const proof_outcome_names[] = {
+	[PROOF_EQUAL] = "equal", [PROOF_EXPLAINED] = "explained", [PROOF_DIFFERENT] = "different"
+};
+
+uint64_t proof_compared(const struct proof *p, enum proof_kind kind)
 {
-	return p->counts[kind][PROOF_EQUAL] + p->counts[kind][PROOF_EXPLAINED] +
-	       p->counts[kind][PROOF_DIFFERENT];
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < PROOF_OUTCOME_COUNT; i++)
+		sum += p->counts[kind][i];
+	return sum;
 }
 
 static const struct proof_difference *first_unexplained(const struct proof *p, enum proof_kind kind)
@@ -290,36 +304,60 @@ static const struct proof_difference *first_unexplained(const struct proof *p, e
 	return NULL;
 }
 
-static void judge_differences(struct proof *p, enum proof_kind kind, const char *things)
+static void judge_differences(const struct proof *p, enum proof_kind kind, struct strlist *reasons)
 {
 	const struct proof_difference *first = first_unexplained(p, kind);
-	uint64_t count = p->counts[kind][PROOF_DIFFERENT];
+	unsigned long long count = p->counts[kind][PROOF_DIFFERENT], of = proof_compared(p, kind);
 
 	if (first)
-		proof_add_reason(p, "%llu of %llu %s differ, first %s: %s", (unsigned long long)count,
-				 (unsigned long long)compared(p, kind), things, first->what,
-				 first->attribute);
+		strlist_addf(reasons, "%llu of %llu %s differ, first %s: %s", count, of,
+			     proof_kind_names[kind], first->what, first->attribute);
 	else if (count)
-		proof_add_reason(p, "%llu of %llu %s differ", (unsigned long long)count,
-				 (unsigned long long)compared(p, kind), things);
+		strlist_addf(reasons, "%llu of %llu %s differ", count, of, proof_kind_names[kind]);
 }
 
-static void judge_amount(struct proof *p)
+static void judge_checks(const struct proof *p, struct strlist *reasons)
 {
+	size_t failed = 0;
+
+	for (size_t i = 0; i < p->check_count; i++)
+		if (!p->checks[i].passed) {
+			strlist_addf(reasons, "the check '%s' failed", p->checks[i].name);
+			failed++;
+		}
+	if (!failed)
+		judge_differences(p, PROOF_CHECKS, reasons);
+}
+
+static void judge_amount(const struct proof *p, struct strlist *reasons)
+{
+	uint64_t files = proof_compared(p, PROOF_FILES);
+
 	if (!*p->medium.sha256)
-		proof_add_reason(p, "the medium has no hash");
+		strlist_add(reasons, "the medium has no hash");
 	if (!*p->set.sha256)
-		proof_add_reason(p, "the set has no hash");
-	if (!compared(p, PROOF_FILES))
-		proof_add_reason(p, "no file was compared");
-	else if (!p->sampled && compared(p, PROOF_FILES) < p->set.files)
-		proof_add_reason(p, "%llu of %llu files were compared",
-				 (unsigned long long)compared(p, PROOF_FILES),
-				 (unsigned long long)p->set.files);
-	if (!compared(p, PROOF_IDENTIFIERS))
-		proof_add_reason(p, "no identifier was compared");
+		strlist_add(reasons, "the set has no hash");
+	if (!files)
+		strlist_add(reasons, "no file was compared");
+	else if (!p->sampled && files < p->set.files)
+		strlist_addf(reasons, "%llu of %llu files were compared", (unsigned long long)files,
+			     (unsigned long long)p->set.files);
+	if (!proof_compared(p, PROOF_IDENTIFIERS))
+		strlist_add(reasons, "no identifier was compared");
 	if (!p->check_count)
-		proof_add_reason(p, "it was not checked whether the recovered system runs");
+		strlist_add(reasons, "it was not checked whether the recovered system runs");
+}
+
+void proof_judge(const struct proof *p, bool whole, struct strlist *reasons)
+{
+	judge_differences(p, PROOF_FILES, reasons);
+	judge_differences(p, PROOF_IDENTIFIERS, reasons);
+	judge_checks(p, reasons);
+	for (size_t i = 0; i < p->phase_count && !reasons->count; i++)
+		if (p->phases[i].failed)
+			strlist_addf(reasons, "it failed in the phase '%s'", p->phases[i].name);
+	if (whole)
+		judge_amount(p, reasons);
 }
 
 void proof_conclude(struct proof *p)
@@ -329,16 +367,7 @@ void proof_conclude(struct proof *p)
 	for (size_t i = 0; i < p->phase_count; i++)
 		stopped |= p->phases[i].failed;
 	proof_phase_end(p, stopped);
-	judge_differences(p, PROOF_FILES, "files");
-	judge_differences(p, PROOF_IDENTIFIERS, "identifiers");
-	for (size_t i = 0; i < p->check_count; i++)
-		if (!p->checks[i].passed)
-			proof_add_reason(p, "the check '%s' failed", p->checks[i].name);
-	for (size_t i = 0; i < p->phase_count; i++)
-		if (p->phases[i].failed && !p->reasons.count)
-			proof_add_reason(p, "it failed in the phase '%s'", p->phases[i].name);
-	if (!stopped)
-		judge_amount(p);
+	proof_judge(p, !stopped, &p->reasons);
 	p->seconds = proof_now(p);
 	p->verdict = p->reasons.count ? PROOF_FAILED : p->sampled ? PROOF_SAMPLE : PROOF_PROVEN;
 }

@@ -177,3 +177,5 @@ int proof_write_html(const struct proof *p, const char *path, struct error *e);
 /* What proof_write_json() wrote. -EBADMSG for anything else, and for one that contradicts itself: proven with
  * differences. -ENOENT when there is none. */
 int proof_read(const char *path, struct proof *ret, struct error *e);
+/* The same of a text. `shown` names it in errors. */
+int proof_parse(const char *shown, const char *text, size_t len, struct proof *ret, struct error *e);

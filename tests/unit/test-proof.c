@@ -2,9 +2,12 @@
 #include "base/fs.h"
 #include "guest/proof.h"
 #include "guest/proof_text.h"
+#include "proof-lab.h"
 #include "tap.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 static struct error e;
 
@@ -315,6 +318,283 @@ TEST(a_screenshot_is_a_png)
 	CHECK_OK(write_file_at(AT_FDCWD, path, 0600, "<svg onload=alert(1)>", 21, &e));
 	CHECK_ERROR(proof_add_screenshot(&p, 1.5, path, "the login", &e), said);
 	CHECK_INT(p.screenshot_count, 1);
+}
+
+/* ---- JSON ---- */
+
+typedef void (*fill)(struct proof *p);
+static const fill lab[] = { lab_proven, lab_sample, lab_failed, proof_begin };
+enum { LAB_COUNT = sizeof(lab) / sizeof(*lab) };
+
+static void json_of(const struct proof *p, struct strbuf *ret)
+{
+	CHECK_OK(proof_format_json(p, ret, &e));
+}
+
+TEST(what_is_written_is_read_as_it_was)
+{
+	for (size_t i = 0; i < LAB_COUNT; i++) {
+		_cleanup_(proof) struct proof p = { 0 }, again = { 0 };
+		_cleanup_(strbuf) struct strbuf first = { 0 }, second = { 0 };
+		_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+		_cleanup_(free) char *path = scratch(&t, "a");
+
+		lab[i](&p);
+		CHECK_OK(write_file_at(AT_FDCWD, path, 0600, "\x89PNG\r\n\x1a\n", 8, &e));
+		CHECK_OK(proof_add_screenshot(&p, 1, path, "a \"caption\"", &e));
+		CHECK_OK(proof_add_log(&p, path, &e));
+		lab_conclude(&p);
+		CHECK_OK(proof_write_json(&p, path, &e));
+		CHECK_OK(proof_read(path, &again, &e));
+		CHECK_INT(again.verdict, p.verdict);
+		CHECK_INT(again.seed, p.seed);
+		json_of(&p, &first);
+		json_of(&again, &second);
+		CHECK_STR(second.data, first.data);
+	}
+}
+
+TEST(a_proof_that_is_proven_says_so_in_its_file)
+{
+	_cleanup_(proof) struct proof p = { 0 };
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+
+	good(&p);
+	proof_conclude(&p);
+	json_of(&p, &text);
+	CHECK(strstr(text.data, "\"verdict\": \"proven\""));
+	CHECK(strstr(text.data, "\"sha256\": \"" ONE "\""));
+	CHECK(strstr(text.data, "\"old_serial\": \"OLD\""));
+	CHECK(!strstr(text.data, "\"sample\""));
+}
+
+TEST(any_bytes_go_into_the_file_and_come_back)
+{
+	_cleanup_(proof) struct proof p = { 0 }, again = { 0 };
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+	static const char name[] = "/\xff\"\\\n\x1b[2J\xe2\x80\xae";
+
+	good(&p);
+	proof_add_difference(&p, PROOF_FILES, name, name, name, "", name);
+	proof_add_check(&p, name, true, "caf\xc3\xa9 \xff\x1b[1m\x01\n");
+	proof_add_event(&p, "%s", name);
+	proof_conclude(&p);
+	json_of(&p, &text);
+	for (size_t i = 0; i < text.len; i++)
+		CHECK(text.data[i] == '\n' || (unsigned char)text.data[i] >= ' ');
+	CHECK_OK(proof_parse("p", text.data, text.len, &again, &e));
+	CHECK_INT(again.verdict, PROOF_PROVEN);
+	CHECK_STR(again.differences[1].what, name);
+	CHECK_STR(again.differences[1].found, "");
+	CHECK_STR(again.checks[1].name, name);
+	CHECK_STR(again.checks[1].said, "caf\xc3\xa9 \xef\xbf\xbd\xef\xbf\xbd\n");
+	CHECK_STR(again.events[0].text, name);
+}
+
+TEST(a_time_that_is_no_number_is_refused)
+{
+	_cleanup_(proof) struct proof p = { 0 };
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+
+	lab_hostile(&p);
+	CHECK_ERROR(proof_format_json(&p, &text, &e), "the proof holds a time that is no number");
+}
+
+/* The file with `from` replaced by `to`. */
+static const char *refused(const char *from, const char *to)
+{
+	_cleanup_(proof) struct proof p = { 0 }, again = { 0 };
+	_cleanup_(strbuf) struct strbuf text = { 0 }, changed = { 0 };
+
+	lab_proven(&p);
+	lab_conclude(&p);
+	CHECK_INT(p.verdict, PROOF_PROVEN);
+	json_of(&p, &text);
+
+	const char *at = strstr(text.data, from);
+
+	CHECK(at);
+	strbuf_add(&changed, text.data, (size_t)(at - text.data));
+	strbuf_puts(&changed, to);
+	strbuf_puts(&changed, at + strlen(from));
+	if (proof_parse("p", changed.data, changed.len, &again, &e) == 0)
+		return "taken";
+	CHECK_INT(e.code, EBADMSG);
+	return e.text;
+}
+
+TEST(what_contradicts_itself_is_no_proof)
+{
+	static const char wrong[] = "p: no proof: its verdict is not what its content says";
+
+	CHECK_STR(refused("\"passed\": true", "\"passed\": true"), "taken");
+	CHECK_STR(refused("\"passed\": true", "\"passed\": false"), wrong);
+	CHECK_STR(refused("\"different\": 0", "\"different\": 1"), wrong);
+	CHECK_STR(refused("\"equal\": 27511", "\"equal\": 27510"), wrong);
+	CHECK_STR(refused("\"reasons\": []", "\"reasons\": [\"a file was lost\"]"), wrong);
+	CHECK_STR(refused("\"failed\": false", "\"failed\": true"), wrong);
+	CHECK_STR(refused("\"verdict\": \"proven\"", "\"verdict\": \"sample\""), wrong);
+	CHECK_STR(refused("\"sha256\": \"" LAB_ONE "\"", "\"sha256\": \"\""), wrong);
+	CHECK_STR(refused(",\n      \"reason\": \"the recovered system was started\"", ""), wrong);
+	CHECK_STR(refused("\"verdict\": \"proven\"", "\"verdict\": \"failed\""),
+		  "p: no proof: failed without a reason");
+}
+
+TEST(what_is_no_proof_is_refused)
+{
+	CHECK_STR(refused("\"lifeboat_proof\": 1", "\"lifeboat_proof\": 2"),
+		  "p: no proof: its format is not the one that this program reads");
+	CHECK_STR(refused("\"lifeboat_proof\": 1,", ""), "p: no proof: it does not begin as one");
+	CHECK(strcmp(refused("\"verdict\": \"proven\"", "\"verdict\": \"Proven\""), "taken") != 0);
+	CHECK(strcmp(refused("\"verdict\": \"proven\"", "\"verdict\": true"), "taken") != 0);
+	CHECK(strcmp(refused("\"reasons\": [],", ""), "taken") != 0);
+	CHECK(strcmp(refused("\"reasons\": [],", "\"reasons\": [], \"reasons\": [],"), "taken") != 0);
+	CHECK(strcmp(refused("\"reasons\": [],", "\"reasons\": [], \"more\": 1,"), "taken") != 0);
+	CHECK(strcmp(refused("\"host\": \"alpha\"", "\"host\": 7"), "taken") != 0);
+	CHECK(strcmp(refused("\"host\": \"alpha\"", "\"host\": \"al\\\\999\""), "taken") != 0);
+	CHECK(strcmp(refused("\"host\": \"alpha\"", "\"host\": \"a\\u0000b\""), "taken") != 0);
+	CHECK(strcmp(refused("\"sha256\": \"4f", "\"sha256\": \"4F"), "taken") != 0);
+	CHECK(strcmp(refused("\"sha256\": \"4f", "\"sha256\": \"4"), "taken") != 0);
+	CHECK(strcmp(refused("\"equal\": 27511", "\"equal\": -1"), "taken") != 0);
+	CHECK(strcmp(refused("\"equal\": 27511", "\"equal\": 27511.0"), "taken") != 0);
+	CHECK(strcmp(refused("\"equal\": 27511", "\"equal\": 99999999999999999999"), "taken") != 0);
+	CHECK(strcmp(refused("\"kind\": \"files\"", "\"kind\": \"file\""), "taken") != 0);
+	CHECK(strcmp(refused("\"checks\": [", "\"checks\": 7, \"x\": ["), "taken") != 0);
+	CHECK(strcmp(refused("\n}", "\n} {"), "taken") != 0);
+}
+
+TEST(a_file_of_something_else_is_no_proof)
+{
+	_cleanup_(proof) struct proof p = { 0 };
+	static const char *const texts[] = { "",
+					     "{}",
+					     "[]",
+					     "null",
+					     "\"proven\"",
+					     "{\"verdict\": \"proven\"}",
+					     "\x7f"
+					     "ELF" };
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		CHECK_INT(proof_parse("p", texts[i], strlen(texts[i]), &p, &e), -EBADMSG);
+	CHECK_INT(proof_read("/nonexistent/proof.json", &p, &e), -ENOENT);
+}
+
+/* ---- the page ---- */
+
+static size_t count_of(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	while ((text = strstr(text, what)) != NULL) {
+		n++;
+		text += strlen(what);
+	}
+	return n;
+}
+
+/* Every tag is one of ours, closed where it must be, and in order. */
+static void check_tags(const char *html)
+{
+	static const char *const alone[] = { "meta", "img", "!DOCTYPE", "line", "circle", "rect", "path" };
+	_cleanup_(strlist) struct strlist open = { 0 };
+
+	for (const char *at = strchr(html, '<'); at; at = strchr(at + 1, '<')) {
+		size_t len = strcspn(at + 1 + (at[1] == '/'), " >/\n");
+		_cleanup_(free) char *tag = xstrndup(at + 1 + (at[1] == '/'), len);
+		const char *end = strchr(at, '>');
+		bool single = end && end[-1] == '/';
+
+		CHECK(end);
+		for (size_t i = 0; i < sizeof(alone) / sizeof(*alone); i++)
+			single |= streq(tag, alone[i]) && (i < 3);
+		if (at[1] == '/') {
+			CHECK(open.count);
+			CHECK_STR(tag, open.items[open.count - 1]);
+			free(open.items[--open.count]);
+		} else if (!single) {
+			strlist_add(&open, tag);
+		}
+		CHECK(!streq(tag, "script"));
+	}
+	CHECK_INT(open.count, 0);
+}
+
+static void page_of(fill f, struct strbuf *ret)
+{
+	_cleanup_(proof) struct proof p = { 0 };
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	_cleanup_(free) char *path = scratch(&t, "<b>.log");
+
+	f(&p);
+	static const char log[] = "</pre><script>\x1b[1m\xff&";
+
+	CHECK_OK(write_file_at(AT_FDCWD, path, 0600, log, sizeof(log) - 1, &e));
+	CHECK_OK(proof_add_log(&p, path, &e));
+	CHECK_OK(write_file_at(AT_FDCWD, path, 0600, "\x89PNG\r\n\x1a\nabc", 11, &e));
+	CHECK_OK(proof_add_screenshot(&p, 1, path, "\"><script>", &e));
+	lab_conclude(&p);
+	proof_format_html(&p, ret);
+}
+
+TEST(the_page_is_whole_whatever_it_holds)
+{
+	static const fill all[] = { lab_proven, lab_sample, lab_failed, proof_begin, lab_hostile };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		_cleanup_(strbuf) struct strbuf page = { 0 };
+
+		page_of(all[i], &page);
+		CHECK_INT(strlen(page.data), page.len);
+		check_tags(page.data);
+		for (size_t n = 0; n < page.len; n++)
+			CHECK(page.data[n] == '\n' || page.data[n] == '\t' ||
+			      (unsigned char)page.data[n] >= ' ');
+		CHECK(strstr(page.data, "src=\"data:image/png;base64,iVBORw0KGgphYmM=\""));
+		/* nothing from elsewhere, and nothing that runs */
+		CHECK_INT(count_of(page.data, "src=\""), 1);
+		CHECK_INT(count_of(page.data, "href=\""), count_of(page.data, "href=\"#differences\""));
+		CHECK(!strstr(page.data, "url(") && !strstr(page.data, " onload=\"") &&
+		      !strstr(page.data, "@import"));
+		CHECK(strstr(page.data, "default-src 'none'"));
+		CHECK(!strstr(page.data, "nan") && !strstr(page.data, "inf\""));
+	}
+}
+
+TEST(the_page_says_what_came_out)
+{
+	_cleanup_(strbuf) struct strbuf proven = { 0 }, failed = { 0 }, sample = { 0 };
+
+	page_of(lab_proven, &proven);
+	CHECK(strstr(proven.data, "<h1>Proven</h1>"));
+	CHECK(strstr(proven.data, "27,514 files"));
+	CHECK(strstr(proven.data, "written at each start"));
+	page_of(lab_sample, &sample);
+	CHECK(!strstr(sample.data, "<h1>Proven</h1>"));
+	CHECK(strstr(sample.data, "That is no proof"));
+	page_of(lab_failed, &failed);
+	CHECK(!strstr(failed.data, "<h1>Proven</h1>"));
+	CHECK(strstr(failed.data, "<h1>Not proven</h1>"));
+	CHECK(strstr(failed.data, "<li>3 of 27514 files differ, first /usr/bin/ping: capabilities</li>"));
+	/* what is not explained comes first */
+	CHECK(strstr(failed.data, "server.key") < strstr(failed.data, "wtmp"));
+}
+
+TEST(the_page_and_the_file_are_for_the_owner_only)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	_cleanup_(free) char *path = scratch(&t, "proof");
+	_cleanup_(proof) struct proof p = { 0 };
+	struct stat st;
+
+	good(&p);
+	proof_conclude(&p);
+	CHECK_OK(proof_write_html(&p, path, &e));
+	CHECK_INT(stat(path, &st), 0);
+	CHECK_INT(st.st_mode & 0777, 0600);
+	CHECK_OK(proof_write_json(&p, path, &e));
+	CHECK_INT(stat(path, &st), 0);
+	CHECK_INT(st.st_mode & 0777, 0600);
 }
 
 TAP_MAIN()
