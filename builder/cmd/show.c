@@ -240,6 +240,7 @@ int show_plan_json(struct cmd *c, const struct plan *p)
 	(void)json_object_set_new(o, "machine", machine_json(&p->machine)); /* same */
 	(void)json_object_set_new(o, "present", machine_json(&p->present)); /* same */
 	(void)json_object_set_new(o, "mapping", mappings); /* same */
+	set_words(o, "left_out", &p->left_out);
 	(void)json_object_set_new(o, "steps", steps); /* same */
 	return print_json(c, o);
 }
@@ -274,6 +275,8 @@ void show_plan(const struct plan *p, FILE *to)
 
 		(void)fprintf(to, "  old %s -> %s: %s\n", from, here, p->mappings[i].reason);
 	}
+	for (size_t i = 0; i < p->left_out.count; i++)
+		(void)fprintf(to, "  CHANGES %s\n", p->left_out.items[i]);
 	(void)fprintf(to, "Steps:\n");
 	for (size_t i = 0; i < p->step_count; i++) {
 		(void)fprintf(to, "  %2zu. %s%s\n", i + 1, p->steps[i].text,

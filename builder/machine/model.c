@@ -100,6 +100,18 @@ void machine_cut(struct machine *m, size_t count)
 		device_free(m->devices[--m->count]);
 }
 
+void machine_remove(struct machine *m, const bool *marks)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < m->count; i++)
+		if (marks[i])
+			device_free(m->devices[i]);
+		else
+			m->devices[kept++] = m->devices[i];
+	m->count = kept;
+}
+
 void machine_free(struct machine *m)
 {
 	machine_cut(m, 0);

@@ -189,6 +189,8 @@ DEFINE_CLEANUP(machine, struct machine, machine_free)
 struct device *machine_add(struct machine *m, enum device_kind kind, const char *name);
 /* Removes all devices but the first `count`. */
 void machine_cut(struct machine *m, size_t count);
+/* Removes those that are marked, by index; nothing that stays may point to them. */
+void machine_remove(struct machine *m, const bool *marks);
 /* Appends a copy. */
 void machine_add_boot_entry(struct machine *m, const char *label, struct device *partition, const char *path);
 struct device *machine_find(const struct machine *m, const char *name);

@@ -4,6 +4,7 @@
 #include "machine/grow.h"
 #include "machine/scale.h"
 #include "machine/steps.h"
+#include "machine/without.h"
 
 #include <errno.h>
 
@@ -20,6 +21,7 @@ void plan_free(struct plan *p)
 	free(p->steps);
 	free(p->mappings);
 	free(p->old_sizes);
+	strlist_free(&p->left_out);
 	machine_free(&p->machine);
 	machine_free(&p->present);
 	*p = (struct plan) { 0 };
@@ -161,6 +163,38 @@ static struct device *find_disk(const struct machine *m, const char *name)
 	return NULL;
 }
 
+static bool is_none(const char *text)
+{
+	const char *equals = strchr(text, '=');
+
+	return equals && streq(equals + 1, "none");
+}
+
+/* "sdb=none": the machine does without it. Also for a recovery that goes on, whose journal names only what is here. */
+static int leave_out(const struct mapper *w)
+{
+	const struct strlist *map = w->o->map;
+	_cleanup_(free) struct device **disks = xcalloc(map ? map->count + 1 : 1, sizeof(struct device *));
+	size_t count = 0;
+
+	for (size_t i = 0; map && i < map->count; i++) {
+		const char *text = map->items[i];
+		_cleanup_(free) char *name = xstrndup(text, strcspn(text, "="));
+
+		if (!is_none(text))
+			continue;
+		disks[count] = find_disk(&w->p->machine, name);
+		if (!disks[count++])
+			return error_text(w->e, ENODEV, "--map %s: the old machine had no disk '%s'", text,
+					  name);
+	}
+	int r = count ? machine_without(&w->p->machine, disks, count, &w->p->left_out, w->e) : 0;
+
+	if (r < 0)
+		error_prefix(w->e, "--map %s=none: the machine cannot do without it", disks[0]->name);
+	return r;
+}
+
 static int map_named(const struct mapper *w, const char *text, const char *reason)
 {
 	const char *equals = strchr(text, '=');
@@ -266,6 +300,9 @@ static int refuse_none(const struct mapper *w, const struct device *old)
 		if (because)
 			strbuf_printf(&b, "%s%s %s", b.len ? "; " : "", shown, because);
 	}
+	if (machine_can_lack(&w->p->machine, old))
+		strbuf_printf(&b, "%s--map %s=none does without it", b.len ? "; " : "there is none; ",
+			      old->name);
 	return error_text(w->e, ENODEV, "no disk can take the place of %s: %s", from,
 			  b.len ? b.data : "there is none");
 }
@@ -366,10 +403,11 @@ static int map_disks(const struct mapper *w)
 {
 	const struct strlist *named = w->o->begun ? w->o->begun : w->o->map;
 	const char *reason = w->o->begun ? "the recovery of it was begun here" : "chosen by --map";
-	int r = 0;
+	int r = leave_out(w);
 
 	for (size_t i = 0; named && i < named->count && r == 0; i++)
-		r = map_named(w, named->items[i], reason);
+		if (!is_none(named->items[i]))
+			r = map_named(w, named->items[i], reason);
 	for (size_t i = 0; i < w->p->machine.count && r == 0; i++)
 		if (w->p->machine.devices[i]->kind == DEVICE_DISK)
 			r = map_same(w, w->p->machine.devices[i]);

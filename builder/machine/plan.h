@@ -46,6 +46,7 @@ struct plan {
 	struct machine machine; /* what will be there: the old machine, scaled to the new disks */
 	struct machine present; /* the disks as they are now */
 	uint64_t *old_sizes; /* of machine.devices, before they were scaled */
+	struct strlist left_out; /* what becomes different without the disks that are left out, for people */
 	struct mapping *mappings;
 	size_t mapping_count;
 	struct step *steps;
@@ -56,7 +57,7 @@ void plan_free(struct plan *p);
 DEFINE_CLEANUP(plan, struct plan, plan_free)
 
 struct plan_options {
-	const struct strlist *map; /* "old=new" by the person; may be empty */
+	const struct strlist *map; /* "old=new", "old=none" by the person; may be empty */
 	const struct strlist *begun; /* "old=new" of a recovery that goes on; NULL: none */
 	const struct strlist
 		*grow; /* mount points or devices that take what larger disks have more; NULL: none */

@@ -4,6 +4,7 @@
 #include "machine/text.h"
 #include "machine/uefi.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -288,41 +289,72 @@ static void add_uefi_steps(struct plan *p)
 	}
 }
 
-/* The kernel takes two btrfs of one UUID for one, and mixes them up. */
-static int check_twins(const struct plan *p, const struct device *d, struct error *e)
+/* Of a UUID in any spelling: 8:8:8:8 of mdadm, 8-4-4-4-12 of libblkid. */
+static bool is_same_uuid(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		a += strspn(a, "-:");
+		b += strspn(b, "-:");
+		if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
+			return false;
+		if (!*a)
+			return true;
+	}
+}
+
+static bool is_wiped(const struct plan *p, const struct device *present)
+{
+	for (size_t i = 0; i < p->mapping_count; i++)
+		if (device_lies_on(present, p->mappings[i].to))
+			return true;
+	return false;
+}
+
+/* What is here, stays, and would be mixed up with what is made: the kernel takes two btrfs of one UUID for one, and puts
+ * an old member of an array beside the new ones, or in their place. */
+static int check_twins(const struct plan *p, const struct device *d, const char *type, const char *uuid,
+		       struct error *e)
 {
 	for (size_t i = 0; i < p->present.count; i++) {
 		const struct device *now = p->present.devices[i];
-		bool goes = false;
+		const struct content *c = &now->content;
 
-		for (size_t k = 0; k < p->mapping_count; k++)
-			goes |= device_lies_on(now, p->mappings[k].to);
-		if (goes || !now->content.type || !streq(now->content.type, "btrfs") || !now->content.uuid ||
-		    strcmp(now->content.uuid, d->content.uuid) != 0)
+		if (!c->type || !streq(c->type, type) || !c->uuid || !is_same_uuid(c->uuid, uuid) ||
+		    is_wiped(p, now))
 			continue;
 		_cleanup_(free) char *node = device_node(now);
 
 		return error_text(e, EEXIST,
-				  "%s holds a btrfs with the UUID that the one of %s had (%s), and there "
+				  "%s holds a %s with the UUID that the one of %s had (%s), and there "
 				  "cannot be two of one "
 				  "UUID: take that disk away, or wipe it",
-				  node ? node : now->name, d->name, d->content.uuid);
+				  node ? node : now->name, type, d->name, uuid);
 	}
 	return 0;
 }
 
-int steps_make(struct plan *p, struct error *e)
+static int check_all_twins(const struct plan *p, struct error *e)
 {
-	for (size_t i = 0; i < p->machine.count; i++) {
+	int r = 0;
+
+	for (size_t i = 0; i < p->machine.count && r == 0; i++) {
 		const struct device *d = p->machine.devices[i];
 		const struct content *c = &d->content;
-		int r = c->kind == CONTENT_FILESYSTEM && c->uuid && streq(c->type, "btrfs")
-				? check_twins(p, d, e)
-				: 0;
 
-		if (r < 0)
-			return r;
+		if (c->kind == CONTENT_FILESYSTEM && c->uuid && streq(c->type, "btrfs"))
+			r = check_twins(p, d, c->type, c->uuid, e);
+		if (r == 0 && d->kind == DEVICE_RAID)
+			r = check_twins(p, d, "linux_raid_member", d->raid.uuid, e);
 	}
+	return r;
+}
+
+int steps_make(struct plan *p, struct error *e)
+{
+	int r = check_all_twins(p, e);
+
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < p->mapping_count; i++)
 		add_disk_steps(p, &p->mappings[i]);
 	add_make_steps(p);

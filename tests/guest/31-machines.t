@@ -16,7 +16,7 @@ set -u
 # shellcheck source=tests/guest/lib/facts.sh
 . "$TOP/tests/guest/lib/facts.sh"
 
-all_stages=(same reversed larger smaller dirty killed grown)
+all_stages=(same reversed larger smaller dirty killed grown fewer)
 
 # tree_archive FILE: the root of every machine as an archive: the folders of a system, links to its programs, files that backups lose.
 tree_archive() {
@@ -40,7 +40,7 @@ stages_of() {
 	elif [ -n "$quick" ]; then
 		echo "$quick"
 	else # any two neighbours, so that each stage comes as often as the others
-		echo "${all_stages[$1 % 7]} ${all_stages[($1 + 1) % 7]}"
+		echo "${all_stages[$1 % 8]} ${all_stages[($1 + 1) % 8]}"
 	fi
 }
 
@@ -89,7 +89,10 @@ judge() {
 		facts_normal "$folder/facts.$stage" >"$folder/normal.$stage"
 		ok "$1: $stage: every file is as it was" \
 			diff <(files_normal "$folder" made) <(files_normal "$folder" "$stage")
-		if [[ $stage == smaller || $stage == grown ]]; then
+		if [ "$stage" = fewer ]; then
+			! grep -q Raid "$folder/facts.$stage" || ok "$1: $stage: its arrays say that they lack a member" \
+				grep -q "State : .*degraded" "$folder/facts.$stage"
+		elif [[ $stage == smaller || $stage == grown ]]; then
 			ok "$1: $stage: identifiers and features are the old ones" \
 				diff <(facts_identifiers <"$folder/normal.made") <(facts_identifiers <"$folder/normal.$stage")
 		else
