@@ -1,6 +1,7 @@
 #include "cmd/commands.h"
 
 #include "enter/enter.h"
+#include "enter/interrupt.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -88,8 +89,12 @@ static int choose(const struct systems *s, size_t *ret, struct error *e)
 	print_text(s);
 	printf("Which one? [1-%zu]: ", s->count);
 	(void)fflush(stdout); /* the prompt; a terminal that is gone answers nothing either */
-	if (!fgets(line, sizeof(line), stdin) || parse_u64(str_strip(line), &number) < 0 || number < 1 ||
-	    number > s->count)
+	bool answered = fgets(line, sizeof(line), stdin) != NULL;
+	int r = interrupt_check(e);
+
+	if (r < 0)
+		return r;
+	if (!answered || parse_u64(str_strip(line), &number) < 0 || number < 1 || number > s->count)
 		return error_text(e, EINVAL, "that is none of them; nothing was done");
 	*ret = (size_t)number - 1;
 	return 0;
@@ -101,6 +106,8 @@ static int enter_one(struct enter *n, const char *folder, int *ret_status, struc
 	size_t which;
 	int r = systems_find(n->device, folder, &systems, &n->cmd.report, e);
 
+	if (r == 0)
+		r = interrupt_check(e);
 	if (r < 0)
 		return r;
 	if (n->list) {
@@ -121,6 +128,7 @@ static int enter(struct enter *n)
 
 	if (enter_prepare(&folder, &e) < 0)
 		return cmd_failed(&n->cmd, &e);
+	interrupt_note();
 	int r = activate(&activated, n->device, n->key, isatty(STDIN_FILENO) && !n->list, &n->cmd.report, &e);
 
 	if (r == 0)

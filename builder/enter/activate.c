@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/proc.h"
 #include "enter/devices.h"
+#include "enter/interrupt.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -99,7 +100,7 @@ static void open_luks(const struct block *b, struct luks *l, struct report *repo
 
 static void open_all_luks(const struct blocks *blocks, struct luks *l, struct report *report)
 {
-	for (size_t i = 0; i < blocks->count; i++)
+	for (size_t i = 0; i < blocks->count && !interrupted(); i++)
 		if (is_type(&blocks->items[i], "crypto_LUKS") &&
 		    !strlist_has(&l->tried, blocks->items[i].node))
 			open_luks(&blocks->items[i], l, report);
@@ -127,8 +128,10 @@ static int start_all(const char *only, struct luks *luks, struct report *report,
 	for (int round = 0; round < max_rounds; round++) {
 		_cleanup_(strlist) struct strlist built = { 0 };
 		_cleanup_(blocks) struct blocks all = { 0 }, wanted = { 0 };
-		int r = list_built(&built, e);
+		int r = interrupt_check(e);
 
+		if (r == 0)
+			r = list_built(&built, e);
 		if (r < 0)
 			return r;
 		if (round > 0 && built.count == before)
@@ -142,7 +145,8 @@ static int start_all(const char *only, struct luks *luks, struct report *report,
 			return r;
 		start_arrays(&all, report);
 		open_all_luks(&wanted, luks, report);
-		start_volumes(&all, report);
+		if (!interrupted())
+			start_volumes(&all, report);
 	}
 	return 0;
 }
@@ -157,8 +161,11 @@ int activate(struct activated *ret, const char *only, const char *key, bool inte
 	if (r == 0)
 		r = start_all(only, &luks, report, e);
 	strlist_free(&luks.tried);
+	/* also what came before it failed has to be stopped */
+	int listed = list_built(&now, r == 0 ? e : NULL);
+
 	if (r == 0)
-		r = list_built(&now, e);
+		r = listed;
 	for (size_t i = 0; i < now.count; i++)
 		if (!strlist_has(&before, now.items[i]))
 			strlist_add(&ret->nodes, now.items[i]);

@@ -4,6 +4,7 @@
 #include "base/in_root.h"
 #include "enter/container.h"
 #include "enter/inside.h"
+#include "enter/interrupt.h"
 #include "enter/relay.h"
 #include "enter/rootfs.h"
 
@@ -343,8 +344,10 @@ int enter_system(const struct installed *system, const struct enter_options *opt
 	if (signal_fd < 0 || o == MAP_FAILED)
 		return error_errno(e, errno, "enter %s", system->node);
 	w.signal_fd = signal_fd;
-	int r = run_warden(&w, o, e);
+	int r = interrupt_check(e); /* one that came before they were blocked */
 
+	if (r == 0)
+		r = run_warden(&w, o, e);
 	if (r == 0 && o->result < 0)
 		*e = o->error;
 	r = r < 0 ? r : o->result;

@@ -143,6 +143,18 @@ static const char *spec_of(struct libmnt_fs *fs)
 	return source ? source : "none";
 }
 
+/* What is mounted at every boot, but is no disk's: "/srv/share (nfs)"; NULL: it is none of these. The caller frees. */
+static char *other_kind(struct libmnt_fs *fs)
+{
+	const char *folder = mnt_fs_get_target(fs), *type = mnt_fs_get_fstype(fs);
+	bool bound = !mnt_fs_match_options(fs, "nobind,norbind");
+	bool distant = mnt_fs_is_netfs(fs) || !mnt_fs_match_options(fs, "no_netdev");
+
+	if (!folder || *folder != '/' || !mnt_fs_match_options(fs, "nonoauto") || (!bound && !distant))
+		return NULL;
+	return xasprintf("%s (%s)", folder, bound ? "bind" : type && !streq(type, "auto") ? type : "network");
+}
+
 /* True: one of the file systems of disks, and wanted at every boot. */
 static bool wanted(struct libmnt_fs *fs)
 {
@@ -181,12 +193,23 @@ static void mount_entry(const struct filling *f, struct libmnt_fs *fs)
 static void mount_rest(const struct filling *f)
 {
 	struct libmnt_iter *i = mnt_new_iter(MNT_ITER_FORWARD);
+	_cleanup_(strlist) struct strlist others = { 0 };
+	_cleanup_(free) char *all = NULL;
 	struct libmnt_fs *fs;
 
-	while (i && f->fstab && mnt_table_next_fs(f->fstab, i, &fs) == 0)
+	while (i && f->fstab && mnt_table_next_fs(f->fstab, i, &fs) == 0) {
+		char *other = other_kind(fs);
+
 		if (wanted(fs))
 			mount_entry(f, fs);
+		else if (other)
+			strlist_take(&others, TAKE_PTR(other));
+		free(other);
+	}
 	mnt_free_iter(i);
+	all = strlist_join(&others, ", ");
+	if (others.count)
+		report_info(f->report, "not mounted, as they are no disks: %s", all);
 }
 
 /* ---- the root ---- */

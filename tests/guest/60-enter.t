@@ -31,8 +31,15 @@ loop() {
 
 tiny tiny one
 home_uuid=7a0f6b52-9f0e-4c0a-9df4-6f9c7a3c1e11
-printf 'UUID=%s /home ext4 defaults 0 2\nUUID=%s /gone ext4 defaults 0 2\n/dev/zz9 /srv ext4 defaults 0 2\n' \
-	"$home_uuid" 00000000-0000-4000-8000-000000000000 >tiny/etc/fstab
+cat >tiny/etc/fstab <<-EOF
+	UUID=$home_uuid /home ext4 defaults 0 2
+	UUID=00000000-0000-4000-8000-000000000000 /gone ext4 defaults 0 2
+	/dev/zz9 /srv ext4 defaults 0 2
+	proc /proc proc defaults 0 0
+	box:/share /share nfs defaults 0 0
+	/home /export none bind 0 0
+	//box/late /late cifs noauto 0 0
+EOF
 truncate -s 64M root.img home.img
 mke2fs -q -t ext4 -O ^extent,^64bit -d tiny root.img || bail "no file system"
 mke2fs -q -t ext4 -U "$home_uuid" home.img || bail "no file system"
@@ -46,6 +53,8 @@ is "--run: its output and input" "$(cat out)" "in /root
 from stdin"
 like "a file system of fstab that is not here is told" "$(cat err)" '/gone is not mounted: UUID=0+-.* is not here'
 like "one whose name may mean another disk is not guessed" "$(cat err)" '/srv is not mounted: /dev/zz9 may be another disk'
+is "what is no disk's is left out, and told in a line" "$(grep -c share err) $(grep -o 'not mounted, as .*' err)" \
+	"1 not mounted, as they are no disks: /share (nfs), /export (bind)"
 "$LIFEBOAT" enter -q --chroot --run 'kill -9 $$' "$root" 2>/dev/null
 is "--run: that of a command that was killed" $? 137
 is "what fstab names was mounted, and is written" "$(debugfs -R 'cat file' home.img 2>/dev/null)" kept

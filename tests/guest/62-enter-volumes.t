@@ -8,7 +8,7 @@
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
 need_image enter-volumes -p minimal -p raid -p lvm -p luks
-plan 9
+plan 13
 
 mkdir extra
 cat >extra/make-machine <<'END'
@@ -82,6 +82,22 @@ run 'cat /proc/mounts | grep -c "vg\|vdc"; ls /sys/block | grep "md\|dm"'
 is "nothing stays mounted or active" "$ANSWER" 0
 run 'lifeboat enter --chroot --run true /dev/vda </dev/null; echo $?'
 like "without a terminal nobody is asked for a passphrase" "$ANSWER" 'is encrypted and stays closed: nobody is there'
+console_type 'lifeboat enter --chroot'
+console_wait 'Enter passphrase for /dev/md' 120
+printf '\003' >&"$console_in"
+console_wait 'ended by a signal' 60
+result $? "Ctrl-C at the passphrase ends it"
+console_wait vm: 60
+run 'ls /sys/block | grep -c "md\|dm"'
+is "and the array that was started for it is stopped" "$ANSWER" 0
+console_type 'lifeboat enter --chroot --key /tmp/key'
+console_wait 'Which one? [1-2]: ' 120
+printf '\003' >&"$console_in"
+console_wait 'ended by a signal' 60
+result $? "so does Ctrl-C at the list"
+console_wait vm: 60
+run 'ls /sys/block | grep -c "md\|dm"'
+is "and volumes, encrypted disk and array are stopped" "$ANSWER" 0
 console_type 'lifeboat enter --chroot'
 console_wait 'Enter passphrase for /dev/md' 120
 result $? "the passphrase is asked for"
