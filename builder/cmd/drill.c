@@ -20,7 +20,7 @@ struct drills {
 	char *folder; /* of the drills that come with Lifeboat */
 	const char *logs;
 	struct tempdir rescue; /* the rescue image */
-	bool rescue_made;
+	char *rescue_kernel; /* which it was made with; NULL: not yet */
 	json_t *results; /* NULL: not as JSON */
 	unsigned failed;
 	bool interrupted;
@@ -30,24 +30,29 @@ static void drills_free(struct drills *d)
 {
 	cmd_free(&d->cmd);
 	free(d->folder);
+	free(d->rescue_kernel);
 	tempdir_remove(&d->rescue);
 	json_decref(d->results);
 }
 DEFINE_CLEANUP(drills, struct drills, drills_free)
 
-/* The rescue image as it is on a stick, but for the kernel of User-Mode Linux: once for all drills. */
-static int make_rescue(struct drills *d, struct error *e)
+/* The rescue image as it is on a stick, but for the kernel, which fits the kind of guest: once for all drills in a row that
+ * take the same. */
+static int make_rescue(struct drills *d, const char *kernel, struct error *e)
 {
 	_cleanup_(recovery_conf) struct recovery_conf conf = { 0 };
 	_cleanup_(strlist) struct strlist profiles = { 0 };
 	_cleanup_(image_result) struct image_result result = { 0 };
 	struct report quiet = d->cmd.report;
 	const struct image_request request = {
-		.conf = &conf, .profiles = &profiles, .kernel = "uml", .root = "/"
+		.conf = &conf, .profiles = &profiles, .kernel = kernel, .root = "/"
 	};
 
-	if (d->rescue_made)
+	if (d->rescue_kernel && streq(d->rescue_kernel, kernel))
 		return 0;
+	free(d->rescue_kernel);
+	d->rescue_kernel = NULL;
+	tempdir_remove(&d->rescue);
 	if (quiet.verbosity == VERBOSITY_NORMAL)
 		quiet.verbosity = VERBOSITY_QUIET;
 	strlist_add(&profiles, "drill");
@@ -61,7 +66,7 @@ static int make_rescue(struct drills *d, struct error *e)
 		error_prefix(e, "make the rescue image of the drills");
 		return r;
 	}
-	d->rescue_made = true;
+	d->rescue_kernel = xstrdup(kernel);
 	return 0;
 }
 
@@ -121,7 +126,7 @@ static void print_verdict(struct drills *d, const struct drill *drill, const str
 }
 
 /* What every drill begins with. */
-static int set_up(struct drills *d, const char *name, struct drill *drill, char **machine,
+static int set_up(struct drills *d, const char *name, struct drill *drill, struct drill_machine *machine,
 		  struct drill_run **run, struct error *e)
 {
 	int r = drill_load(d->folder, name, drill, e);
@@ -129,10 +134,10 @@ static int set_up(struct drills *d, const char *name, struct drill *drill, char 
 	if (r == 0)
 		r = drill_machine(d->folder, drill->machine, machine, &d->cmd.report, e);
 	if (r == 0)
-		r = make_rescue(d, e);
+		r = make_rescue(d, machine->kernel, e);
 	if (r < 0)
 		return r;
-	const struct drill_setup setup = { .machine = *machine,
+	const struct drill_setup setup = { .machine = machine,
 					   .rescue = d->rescue.path,
 					   .logs = d->logs,
 					   .show_fd = d->cmd.report.verbosity == VERBOSITY_VERBOSE
@@ -145,7 +150,7 @@ static int set_up(struct drills *d, const char *name, struct drill *drill, char 
 static int unattended(struct drills *d, const char *name)
 {
 	_cleanup_(drill) struct drill drill = { 0 };
-	_cleanup_(free) char *machine = NULL;
+	_cleanup_(drill_machine) struct drill_machine machine = { 0 };
 	_cleanup_(drill_run) struct drill_run *run = NULL;
 	struct verdict v = { NULL };
 	struct error e = { 0 };
@@ -158,7 +163,7 @@ static int unattended(struct drills *d, const char *name)
 		d->failed++;
 		return cmd_failed(&d->cmd, &e);
 	}
-	if (r == 0 && drill_machine_check(machine, &e) < 0)
+	if (r == 0 && drill_machine_check(&machine, &e) < 0)
 		v.phase = "clean";
 	d->failed += v.phase != NULL;
 	print_verdict(d, &drill, &v, &e);
@@ -219,18 +224,22 @@ static int list(struct drills *d)
 static int practise(struct drills *d, const char *name)
 {
 	_cleanup_(drill) struct drill drill = { 0 };
-	_cleanup_(free) char *machine = NULL;
+	_cleanup_(drill_machine) struct drill_machine machine = { 0 };
 	_cleanup_(drill_run) struct drill_run *run = NULL;
 	struct error e;
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return cmd_usage(&d->cmd, "--practise needs a terminal");
-	printf("The machine is being broken; that takes about 20 seconds.\n");
-	if (set_up(d, name, &drill, &machine, &run, &e) < 0 || drill_break(run, &d->cmd.report, &e) < 0)
+	if (set_up(d, name, &drill, &machine, &run, &e) < 0)
+		return cmd_failed(&d->cmd, &e);
+	printf("The machine is being broken; that takes %s.\n",
+	       machine.qemu ? "a minute or two" : "about 20 seconds");
+	(void)fflush(stdout); /* cmd_done() looks at what became of it */
+	if (drill_break(run, &d->cmd.report, &e) < 0)
 		return cmd_failed(&d->cmd, &e);
 	int exit_code = practise_drill(&d->cmd, &drill, run);
 
-	if (drill_machine_check(machine, &e) < 0)
+	if (drill_machine_check(&machine, &e) < 0)
 		return cmd_failed(&d->cmd, &e);
 	return exit_code;
 }

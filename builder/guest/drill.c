@@ -42,9 +42,15 @@ static int check_yes(const char *value)
 	return streq(value, "yes") ? 0 : -EINVAL;
 }
 
+static int check_firmware(const char *value)
+{
+	return streq(value, "bios") || streq(value, "uefi") ? 0 : -EINVAL;
+}
+
 static const struct ini_key drill_keys[] = {
 	{ "title", "a line", check_text },
 	{ "machine", "a name of lower-case letters, digits and '-'", check_name },
+	{ "firmware", "bios or uefi", check_firmware },
 	{ "disks", "up to eight sizes, such as 64M", check_disks },
 	{ "symptom", "a text that the console shows while the machine is broken", check_text, true },
 	{ "exercise", "what is to be done, a paragraph", check_text, true },
@@ -92,6 +98,8 @@ static int take_phase(const struct ini *ini, const char *kind, struct drill_phas
 	if (boot && streq(boot, "rescue")) /* its menu is not what is practised */
 		script_add(&ret->script, "rescue", "shell", s->line);
 	script_from_section(ini, s, &ret->script);
+	if (boot && streq(boot, "rescue")) /* a guest of qemu is ended as by a cut of power */
+		script_add(&ret->script, "run", "sync", s->line);
 	if (boot)
 		ret->boot = streq(boot, "rescue") ? DRILL_BOOT_RESCUE : DRILL_BOOT_MACHINE;
 	else if (!ret->clean || ret->script.count)
@@ -117,6 +125,7 @@ static int take_drill(const struct ini *ini, struct drill *d, struct error *e)
 		return error_text(e, EINVAL, "%s: [drill] needs title, symptom and exercise", ini->file);
 	d->title = xstrdup(ini_get(s, "title"));
 	d->machine = xstrdup(machine ? machine : "debian");
+	d->uefi = ini_get(s, "firmware") && streq(ini_get(s, "firmware"), "uefi");
 	if (ini_get(s, "disks"))
 		strlist_add_words(&d->disks, ini_get(s, "disks"));
 	take_texts(s, "symptom", &d->symptoms);

@@ -25,6 +25,7 @@ struct drill {
 	struct strlist disks; /* sizes of further, blank disks: parse_size() takes them */
 	struct strlist symptoms; /* what the console shows while the machine is broken */
 	struct strlist exercise, hints; /* paragraphs */
+	bool uefi; /* machines of qemu: its firmware */
 	struct drill_phase breaking, cure, check;
 };
 void drill_free(struct drill *d);
@@ -38,16 +39,25 @@ int drill_load(const char *folder, const char *name, struct drill *ret, struct e
 /* The names of all drills there are, sorted. */
 void drill_names(const char *folder, struct strlist *ret);
 
-/* The machine "NAME" as drill disks: made once by the program machine-NAME of the same folders, into the cache. `*ret`
- * is its folder. -EOPNOTSUPP for what cannot be had yet. */
-int drill_machine(const char *folder, const char *name, char **ret, struct report *report, struct error *e);
+struct drill_machine {
+	char *folder; /* of its disks, which nobody writes to */
+	bool qemu; /* a guest with firmware; else User-Mode Linux */
+	char *kernel; /* of the rescue system that starts in such a guest, as kernel_find() takes it */
+};
+void drill_machine_free(struct drill_machine *m);
+DEFINE_CLEANUP(drill_machine, struct drill_machine, drill_machine_free)
+
+/* The machine "NAME" as drill disks: made once by the program machine-NAME of the same folders, into the cache.
+ * -EOPNOTSUPP for what cannot be had yet. */
+int drill_machine(const char *folder, const char *name, struct drill_machine *ret, struct report *report,
+		  struct error *e);
 /* Are its disks what they were when they were made? */
-int drill_machine_check(const char *machine, struct error *e);
+int drill_machine_check(const struct drill_machine *machine, struct error *e);
 
 /* A drill that is going on: its disks are copy-on-write files in a temporary folder. */
 struct drill_run;
 struct drill_setup {
-	const char *machine; /* the machine's folder */
+	const struct drill_machine *machine;
 	const char *rescue; /* the rescue image's folder */
 	const char *logs; /* a folder for the consoles' logs; NULL: none are kept */
 	int show_fd; /* the consoles are copied here; 0: nowhere */

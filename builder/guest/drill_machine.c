@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/proc.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -33,17 +34,17 @@ static int sums_text(const char *machine, char **ret, struct error *e)
 	return r;
 }
 
-int drill_machine_check(const char *machine, struct error *e)
+int drill_machine_check(const struct drill_machine *m, struct error *e)
 {
-	_cleanup_(free) char *path = xasprintf("%s/%s", machine, sums_name);
+	_cleanup_(free) char *path = xasprintf("%s/%s", m->folder, sums_name);
 	_cleanup_(free) char *was = NULL, *is = NULL;
 	int r = read_file_at(AT_FDCWD, path, 4096, &was, NULL, e);
 
 	if (r == 0)
-		r = sums_text(machine, &is, e);
+		r = sums_text(m->folder, &is, e);
 	if (r == 0 && !streq(was, is))
 		r = error_text(e, EUCLEAN, "the clean machine %s/%s has changed since it was made; remove %s",
-			       machine, disk_name, machine);
+			       m->folder, disk_name, m->folder);
 	return r;
 }
 
@@ -93,9 +94,74 @@ static int find_maker(const char *folder, const char *name, char **ret_path, cha
 			  DRILL_FOLDER_SITE, folder);
 }
 
-int drill_machine(const char *folder, const char *name, char **ret, struct report *report, struct error *e)
+void drill_machine_free(struct drill_machine *m)
 {
-	_cleanup_(free) char *cache = NULL, *maker = NULL, *key = NULL;
+	free(m->folder);
+	free(m->kernel);
+	*m = (struct drill_machine) { 0 };
+}
+
+/* The kernel that the machine keeps for the rescue system: boot/vmlinuz-VERSION, beside its lib/modules. The caller
+ * frees. */
+static int find_kernel(const char *machine, char **ret, struct error *e)
+{
+	_cleanup_(free) char *folder = xasprintf("%s/boot", machine);
+	DIR *d = opendir(folder);
+
+	for (const struct dirent *entry; d && !*ret && (entry = readdir(d));)
+		if (str_after(entry->d_name, "vmlinuz-"))
+			*ret = xasprintf("%s/%s", folder, entry->d_name);
+	if (d)
+		(void)closedir(d); /* read side */
+	return *ret ? 0 : error_text(e, ENOENT, "the drill's machine %s: no kernel boot/vmlinuz-*", machine);
+}
+
+/* The file "guest" of its folder says which kind of guest it is; none: uml. */
+static int look_at(const char *machine, struct drill_machine *ret, struct error *e)
+{
+	_cleanup_(drill_machine) struct drill_machine m = { .folder = xstrdup(machine) };
+	_cleanup_(free) char *path = xasprintf("%s/guest", machine), *text = NULL;
+	int r = access(path, F_OK) == 0 ? read_file_at(AT_FDCWD, path, 4096, &text, NULL, e) : 0;
+	const char *kind = text ? str_strip(text) : "uml";
+
+	if (r < 0)
+		return r;
+	m.qemu = streq(kind, "qemu");
+	if (!m.qemu && !streq(kind, "uml"))
+		return error_text(e, EINVAL, "%s: bad value '%s'; expected uml or qemu", path, kind);
+	if (!m.qemu)
+		m.kernel = xstrdup("uml");
+	else if ((r = find_kernel(machine, &m.kernel, e)) < 0)
+		return r;
+	*ret = m;
+	m = (struct drill_machine) { 0 };
+	return 0;
+}
+
+/* Once for all: who comes while it is being made waits. */
+static int make_once(const char *maker, const char *cache, const char *machine, const char *name,
+		     struct report *report, struct error *e)
+{
+	_cleanup_(free) char *partial = xasprintf("%s/partial", cache);
+	_cleanup_(free) char *lock_path = xasprintf("%s/lock", cache);
+	_cleanup_(fd) int lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+	if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		report_info(report, "waiting for another drill that makes its machine in %s", cache);
+	if (lock < 0 || flock(lock, LOCK_EX) < 0)
+		return error_errno(e, errno, "lock %s", lock_path);
+	if (access(machine, F_OK) == 0)
+		return 0; /* just made by the other */
+	report_info(report, "making the machine '%s' in %s (once, some minutes)", name, cache);
+	int r = make(maker, partial, e);
+
+	return r == 0 && rename(partial, machine) < 0 ? error_errno(e, errno, "make %s", machine) : r;
+}
+
+int drill_machine(const char *folder, const char *name, struct drill_machine *ret, struct report *report,
+		  struct error *e)
+{
+	_cleanup_(free) char *cache = NULL, *maker = NULL, *key = NULL, *machine = NULL;
 
 	if (streq(name, "this"))
 		return error_text(e, EOPNOTSUPP,
@@ -106,21 +172,8 @@ int drill_machine(const char *folder, const char *name, char **ret, struct repor
 		r = cache_folder("drills", &cache, e);
 	if (r < 0)
 		return r;
-	_cleanup_(free) char *machine = xasprintf("%s/%s", cache, key);
-	_cleanup_(free) char *partial = xasprintf("%s/partial", cache);
-	_cleanup_(free) char *lock_path = xasprintf("%s/lock", cache);
-	_cleanup_(fd) int lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-
-	if (lock < 0 || flock(lock, LOCK_EX) < 0)
-		return error_errno(e, errno, "lock %s", lock_path);
-	if (access(machine, F_OK) < 0) {
-		report_info(report, "making the machine '%s' in %s (once, about a minute)", name, cache);
-		r = make(maker, partial, e);
-		if (r < 0)
-			return r;
-		if (rename(partial, machine) < 0)
-			return error_errno(e, errno, "make %s", machine);
-	}
-	*ret = TAKE_PTR(machine);
-	return 0;
+	machine = xasprintf("%s/%s", cache, key);
+	if (access(machine, F_OK) < 0)
+		r = make_once(maker, cache, machine, name, report, e);
+	return r < 0 ? r : look_at(machine, ret, e);
 }

@@ -8,6 +8,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+/* An emulated processor needs ten times as long. */
+enum { emulated_seconds = 900 };
+
 struct drill_run {
 	const struct drill *drill;
 	struct drill_setup setup;
@@ -38,13 +41,31 @@ int drill_clean(struct drill_run *run, struct error *e)
 	return make_blank_disks(run, e);
 }
 
+/* Firmware and its boot loader have their own words for the kernel. */
+static int check_fits(const struct drill_run *run, struct error *e)
+{
+	const struct drill *d = run->drill;
+
+	if (d->uefi && !run->setup.machine->qemu)
+		return error_text(e, EINVAL, "%s: machine %s is User-Mode Linux, which has no firmware",
+				  d->file, d->machine);
+	if (d->check.append && run->setup.machine->qemu && d->check.boot == DRILL_BOOT_MACHINE)
+		return error_text(e, EINVAL,
+				  "%s: 'append' in [check]: the boot loader of machine %s has its own",
+				  d->file, d->machine);
+	return 0;
+}
+
 int drill_begin(const struct drill *d, const struct drill_setup *setup, struct drill_run **ret,
 		struct error *e)
 {
 	_cleanup_(drill_run) struct drill_run *run = xcalloc(1, sizeof(*run));
 
 	*run = (struct drill_run) { .drill = d, .setup = *setup, .temp = TEMPDIR_NONE };
-	int r = tempdir_make(&run->temp, e);
+	int r = check_fits(run, e);
+
+	if (r == 0)
+		r = tempdir_make(&run->temp, e);
 
 	if (r == 0)
 		r = make_blank_disks(run, e);
@@ -64,7 +85,7 @@ void drill_end(struct drill_run **run)
 
 static void add_disks(const struct drill_run *run, struct strlist *ret)
 {
-	strlist_addf(ret, "%s/disk0.img,cow=%s/disk0.cow", run->setup.machine, run->temp.path);
+	strlist_addf(ret, "%s/disk0.img,cow=%s/disk0.cow", run->setup.machine->folder, run->temp.path);
 	for (size_t i = 0; i < run->drill->disks.count; i++)
 		strlist_addf(ret, "%s/blank%zu.img,rw", run->temp.path, i);
 }
@@ -72,7 +93,7 @@ static void add_disks(const struct drill_run *run, struct strlist *ret)
 /* Words that the machine's kernel needs: the file "append" of its folder, if there is one. */
 static int machine_words(const struct drill_run *run, char **ret, struct error *e)
 {
-	_cleanup_(free) char *path = xasprintf("%s/append", run->setup.machine);
+	_cleanup_(free) char *path = xasprintf("%s/append", run->setup.machine->folder);
 
 	if (access(path, F_OK) < 0) {
 		*ret = xstrdup("");
@@ -93,6 +114,7 @@ static int start(const struct drill_run *run, enum drill_boot boot, const char *
 	_cleanup_(free) char *initrd = xasprintf("%s/initrd.img", run->setup.rescue);
 	_cleanup_(free) char *words = NULL, *machine = NULL;
 	bool rescue = boot == DRILL_BOOT_RESCUE;
+	bool qemu = run->setup.machine->qemu;
 	int r = rescue ? 0 : machine_words(run, &machine, e);
 
 	if (r < 0)
@@ -102,9 +124,12 @@ static int start(const struct drill_run *run, enum drill_boot boot, const char *
 	request->initrd = rescue ? initrd : NULL;
 	request->append = words;
 	request->settle = true;
-	request->memory_mib = 512;
+	request->uefi = run->drill->uefi;
+	request->firmware_shown = true;
+	request->memory_mib = qemu ? 1024 : 512;
+	request->step_limit = qemu ? emulated_seconds : 0;
 	add_disks(run, &request->disks);
-	r = uml_run(request, report, e);
+	r = qemu ? qemu_run(request, report, e) : uml_run(request, report, e);
 	strlist_free(&request->disks);
 	return r;
 }

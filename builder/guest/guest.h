@@ -13,6 +13,7 @@ struct guest_request {
 	bool medium_is_cd;
 	const char *kernel, *initrd, *append; /* direct boot; NULL when a medium boots */
 	bool uefi; /* qemu: OVMF instead of SeaBIOS */
+	bool firmware_shown; /* qemu: what the BIOS and a boot loader print is on the console as well; UEFI's always is */
 	const char *accel; /* qemu: "tcg" or "kvm"; NULL: kvm if qemu_kvm_works() */
 	struct strlist
 		disks; /* "FILE[,if=virtio|sata|nvme|usb][,serial=S][,rw|,cow=FILE]": snapshot but for these */
@@ -22,6 +23,7 @@ struct guest_request {
 	unsigned memory_mib; /* 0: a default that fits */
 	const char *until; /* end when this text appears on the console; NULL: run until it powers off */
 	const struct script *script; /* what is done at the console; then the guest is ended; NULL: nothing */
+	unsigned step_limit; /* seconds for each step of the script; 0: 120 */
 	const struct strlist *alarms; /* texts that end it with -ECANCELED; NULL: none */
 	bool settle; /* UML: what it has not written yet is written before it is ended */
 	unsigned timeout; /* seconds it may take; 0: 300 for `until`, else no limit */

@@ -75,7 +75,7 @@ static int run_probe(const char *accel, struct error *e)
 	return proc_wait_within(&p, probe_seconds, e);
 }
 
-bool qemu_kvm_works(struct report *report)
+static bool try_kvm(struct report *report)
 {
 	struct error e;
 
@@ -88,4 +88,13 @@ bool qemu_kvm_works(struct report *report)
 		return false;
 	}
 	return true;
+}
+
+bool qemu_kvm_works(struct report *report)
+{
+	static enum { UNKNOWN, NO, YES } known; /* this machine stays what it is while the program runs */
+
+	if (known == UNKNOWN)
+		known = try_kvm(report) ? YES : NO;
+	return known == YES;
 }

@@ -15,10 +15,14 @@ static char *value_of(const char *path)
 	return TAKE_PTR(b.data);
 }
 
-static void add_machine(const struct qemu_setup *setup, struct strlist *ret)
+static void add_machine(const struct guest_request *request, const struct qemu_setup *setup,
+			struct strlist *ret)
 {
 	strlist_add(ret, "qemu-system-x86_64");
-	strlist_add_words(ret, "-machine q35 -nodefaults -no-user-config -no-reboot -smp 2 -accel");
+	strlist_add(ret, "-machine");
+	/* told so, SeaBIOS copies what programs print by its calls to the serial line (its docs: etc/sercon-port) */
+	strlist_add(ret, request->firmware_shown && !setup->ovmf_code ? "q35,graphics=off" : "q35");
+	strlist_add_words(ret, "-nodefaults -no-user-config -no-reboot -smp 2 -accel");
 	strlist_add(ret, streq(setup->accel, "tcg") ? "tcg,thread=multi" : setup->accel);
 	strlist_add(ret, "-m");
 	strlist_addf(ret, "%u", setup->memory_mib);
@@ -104,7 +108,7 @@ int qemu_args(const struct guest_request *request, const struct guest_disks *dis
 	_cleanup_(strlist) struct strlist args = { 0 };
 	unsigned sata_used = 0;
 
-	add_machine(setup, &args);
+	add_machine(request, setup, &args);
 	add_boot(request, &args);
 	for (size_t i = 0; i < disks->count; i++) {
 		int r = add_disk(&disks->items[i], i, &sata_used, &args, e);

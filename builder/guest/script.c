@@ -316,9 +316,10 @@ static int step_login(struct runner *r, const char *value, struct error *e)
 	return result < 0 ? result : marked(r, ":", &said, &status, e);
 }
 
-/* The rescue system's menu, and its shell. */
+/* The rescue system's menu, and its shell, once the drivers and disks have come for which the menu does not wait. */
 static int step_rescue(struct runner *r, const char *value, struct error *e)
 {
+	static const char settled[] = "until [ -e /run/lifeboat/settled ]; do sleep 0.2; done";
 	_cleanup_(free) char *said = NULL;
 	struct console *c = r->guest->console;
 	int status, result = wait_for(r, "LIFEBOAT READY", e);
@@ -334,7 +335,7 @@ static int step_rescue(struct runner *r, const char *value, struct error *e)
 		result = wait_for(r, "come back to the menu.", e);
 	if (result == 0)
 		result = wait_for(r, "# ", e);
-	return result < 0 ? result : marked(r, ":", &said, &status, e);
+	return result < 0 ? result : marked(r, settled, &said, &status, e);
 }
 
 static int step_ends(struct runner *r, const char *value, struct error *e)
@@ -421,7 +422,8 @@ int script_load(const char *path, struct script *ret, struct error *e)
 
 int script_run(const struct script *s, const struct script_guest *guest, bool *ret_ended, struct error *e)
 {
-	_cleanup_(runner) struct runner r = { .guest = guest, .limit = default_limit };
+	_cleanup_(runner) struct runner r = { .guest = guest,
+					      .limit = guest->limit ? guest->limit : default_limit };
 
 	for (size_t i = 0; i < s->count; i++) {
 		const struct script_step *step = &s->steps[i];

@@ -35,6 +35,7 @@ struct script_guest {
 	/* Tells the guest's management console something; NULL: it has none. As mconsole_send(). */
 	int (*control)(void *user, const char *command, unsigned seconds, char **ret_answer, struct error *e);
 	void *user;
+	unsigned limit; /* seconds that each step may take, until the script says otherwise; 0: 120 */
 };
 
 /* Does the steps. The first that fails is the error, "FILE:LINE: …". -EPIPE: the guest ended before its end was

@@ -174,7 +174,8 @@ static int follow_script(struct session *s, const struct guest_request *request,
 {
 	const struct script_guest guest = { .console = &s->console,
 					    .control = s->managed ? control : NULL,
-					    .user = s };
+					    .user = s,
+					    .limit = request->step_limit };
 	bool ended = false;
 	struct error why;
 	int r = script_run(request->script, &guest, &ended, e);

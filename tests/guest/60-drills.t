@@ -7,8 +7,9 @@
 . "$TOP/tests/guest/lib/guest.sh"
 
 # Quick ones of each kind in every run, all of them in MATRIX=all.
-drills="fstab-typo lost-lvm"
-[ "${MATRIX:-}" != all ] || drills=$(LIFEBOAT_DATADIR=$TOP "$LIFEBOAT" drill --list | cut -d ' ' -f 1)
+drills="fstab-typo lost-lvm hanging-service"
+[ "${MATRIX:-}" != all ] || drills=$(LIFEBOAT_DATADIR=$TOP "$LIFEBOAT" drill --list --json |
+	jq -r '.[] | select(.machine == "debian").drill')
 plan $((14 + $(wc -w <<<"$drills")))
 
 # The machine is made once a fortnight for all runs on this host, as other tests' machines are.

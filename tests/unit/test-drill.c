@@ -28,18 +28,21 @@ TEST(a_drill)
 
 	CHECK_OK(load(&temp,
 		      "[drill]\ntitle = t\nsymptom = s\nsymptom = u\nexercise = one\n  line\nexercise = two\n"
-		      "hint = h\ndisks = 64M 1G\nmachine = debian-x\n" BREAK "[cure]\nclean = yes\n" CHECK_,
+		      "hint = h\nfirmware = uefi\ndisks = 64M 1G\nmachine = debian-x\n" BREAK
+		      "[cure]\nclean = yes\n" CHECK_,
 		      &d));
 	CHECK_STR(d.name, "d");
 	CHECK_STR(d.title, "t");
 	CHECK_STR(d.machine, "debian-x");
+	CHECK(d.uefi);
 	CHECK_INT(d.symptoms.count, 2);
 	CHECK_INT(d.exercise.count, 2);
 	CHECK_STR(d.exercise.items[0], "one line");
 	CHECK_INT(d.hints.count, 1);
 	CHECK_INT(d.disks.count, 2);
 	CHECK_INT(d.breaking.boot, DRILL_BOOT_RESCUE);
-	CHECK_INT(d.breaking.script.count, 2); /* the way to the rescue system's shell comes first */
+	CHECK_INT(d.breaking.script.count,
+		  3); /* the way to the rescue system's shell comes first, sync last */
 	CHECK(d.cure.clean && d.cure.boot == DRILL_BOOT_NOTHING);
 	CHECK_INT(d.check.boot, DRILL_BOOT_MACHINE);
 	CHECK_INT(d.check.script.count, 1);
@@ -64,6 +67,8 @@ TEST(bad_drills)
 		{ DRILL "machine = ../x\n" BREAK CURE CHECK_,
 		  "./d.conf:5: bad value '../x' for 'machine'; expected a name of lower-case letters, digits "
 		  "and '-'" },
+		{ DRILL "firmware = efi\n" BREAK CURE CHECK_,
+		  "./d.conf:5: bad value 'efi' for 'firmware'; expected bios or uefi" },
 		{ DRILL "title = again\n" BREAK CURE CHECK_,
 		  "./d.conf:5: 'title' is set twice; first on line 2" },
 		{ DRILL BREAK BREAK CURE CHECK_,
