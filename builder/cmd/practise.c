@@ -44,7 +44,7 @@ static void show_exercise(const struct practice *p)
 
 static void show_commands(void)
 {
-	printf("  machine   start the broken machine on this terminal (poweroff ends it, or Ctrl-] x)\n"
+	printf("  machine   start the broken machine here (poweroff ends it, or Ctrl-] x)\n"
 	       "  rescue    start the rescue system with its disks\n"
 	       "  exercise  what is to be done\n"
 	       "  hint      the next hint\n"
