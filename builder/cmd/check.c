@@ -1,8 +1,10 @@
-/* lifeboat check: is the stick still the one that this machine needs, and is there a backup that is young enough? */
+/* lifeboat check: is the stick still the one that this machine needs, is there a backup that is young enough, and are both
+ * proven? */
 #include "cmd/commands.h"
 
 #include "backup/set.h"
 #include "cmd/differences.h"
+#include "cmd/proofs.h"
 #include "cmd/record.h"
 #include "cmd/target_arg.h"
 #include "image/manifest.h"
@@ -76,33 +78,49 @@ static bool set_time(const char *name, time_t *ret)
 	return end != NULL;
 }
 
-static int check_age(struct cmd *c, const struct recovery_conf *conf, struct strlist *ret, struct error *e)
+static void check_age(const struct recovery_conf *conf, const struct target *target,
+		      const struct set_list *sets, const char *host, struct strlist *ret)
+{
+	time_t newest = 0, one, now = time(NULL);
+
+	for (size_t i = 0; i < sets->count; i++)
+		if (sets->items[i].complete && streq(sets->items[i].host, host) &&
+		    set_time(sets->items[i].name, &one) && one > newest)
+			newest = one;
+	if (!newest)
+		strlist_addf(ret, "%s holds no complete backup of %s", target->shown, host);
+	else if ((uint64_t)(now - newest) > (uint64_t)conf->max_age * 3600 && now > newest)
+		strlist_addf(ret, "the last backup is %lld hours old, more than max-age = %u",
+			     (long long)((now - newest) / 3600), conf->max_age);
+}
+
+static int check_backups(struct cmd *c, const struct recovery_conf *conf, const struct record *r,
+			 struct strlist *ret, struct error *e)
 {
 	_cleanup_(target) struct target target = { .dirfd = -1 };
 	_cleanup_(set_list) struct set_list sets = { 0 };
 	struct utsname host;
-	time_t newest = 0, one, now = time(NULL);
+	int code = 0;
 
-	if (!conf->max_age)
-		return 0;
 	if (uname(&host) < 0)
 		return error_errno(e, errno, "find this machine's name");
-	int code = cmd_target_open(c, conf, NULL, false, &target, e);
-
-	if (code == 0)
-		code = set_list(&target, &sets, e);
+	if (conf->max_age || conf->prove_every) {
+		code = cmd_target_open(c, conf, NULL, false, &target, e);
+		if (code == 0)
+			code = set_list(&target, &sets, e);
+	}
 	if (code < 0)
 		return code;
-	for (size_t i = 0; i < sets.count; i++)
-		if (sets.items[i].complete && streq(sets.items[i].host, host.nodename) &&
-		    set_time(sets.items[i].name, &one) && one > newest)
-			newest = one;
-	if (!newest)
-		strlist_addf(ret, "%s holds no complete backup of %s", target.shown, host.nodename);
-	else if ((uint64_t)(now - newest) > (uint64_t)conf->max_age * 3600 && now > newest)
-		strlist_addf(ret, "the last backup is %lld hours old, more than max-age = %u",
-			     (long long)((now - newest) / 3600), conf->max_age);
-	return 0;
+	if (conf->max_age)
+		check_age(conf, &target, &sets, host.nodename, ret);
+	const struct proofs_question question = { .folder = record_folder(),
+						  .host = host.nodename,
+						  .every = conf->prove_every,
+						  .now = time(NULL),
+						  .medium = r->medium,
+						  .medium_created = r->created,
+						  .sets = &sets };
+	return proofs_check(&question, ret, e);
 }
 
 static int print_json(struct cmd *c, const struct record *r, const struct strlist *differences)
@@ -137,7 +155,8 @@ static int check(struct cmd *c)
 
 	if (recovery_conf_load(c->conf_path, &conf, &e) < 0 || record_load(&record, &e) < 0 ||
 	    check_image(c, &conf, &record, &differences, &e) < 0 ||
-	    check_machine(c, &record, &differences, &e) < 0 || check_age(c, &conf, &differences, &e) < 0)
+	    check_machine(c, &record, &differences, &e) < 0 ||
+	    check_backups(c, &conf, &record, &differences, &e) < 0)
 		return cmd_failed(c, &e);
 	int exit_code;
 

@@ -25,7 +25,7 @@ void record_free(struct record *r)
 	*r = (struct record) { 0 };
 }
 
-static const char *state_folder(void)
+const char *record_folder(void)
 {
 	const char *given = getenv("LIFEBOAT_STATE");
 
@@ -85,10 +85,10 @@ static int describe_medium(const struct cmd *c, const struct medium *m, const ch
 static int write_files(const struct strbuf texts[FILE_COUNT], struct error *e)
 {
 	struct outfile files[FILE_COUNT] = { OUTFILE_NONE, OUTFILE_NONE, OUTFILE_NONE };
-	int r = mkdir_parents_at(AT_FDCWD, state_folder(), 0755, e);
+	int r = mkdir_parents_at(AT_FDCWD, record_folder(), 0755, e);
 
 	for (size_t i = 0; r == 0 && i < FILE_COUNT; i++) {
-		_cleanup_(free) char *path = xasprintf("%s/%s", state_folder(), names[i]);
+		_cleanup_(free) char *path = xasprintf("%s/%s", record_folder(), names[i]);
 
 		r = outfile_open(AT_FDCWD, path, 0644, &files[i], e);
 		if (r < 0)
@@ -106,7 +106,7 @@ static int write_files(const struct strbuf texts[FILE_COUNT], struct error *e)
 
 static void forget(struct cmd *c)
 {
-	_cleanup_(free) char *path = xasprintf("%s/%s", state_folder(), names[FILE_CONF]);
+	_cleanup_(free) char *path = xasprintf("%s/%s", record_folder(), names[FILE_CONF]);
 
 	if (unlink(path) < 0 && errno != ENOENT)
 		report_warn(&c->report, "lifeboat check still knows another stick: remove %s: %s", path,
@@ -139,7 +139,7 @@ void record_save(struct cmd *c, const struct medium *m, const char *kernel, cons
 
 static int read_state(size_t which, char **ret, struct error *e)
 {
-	_cleanup_(free) char *path = xasprintf("%s/%s", state_folder(), names[which]);
+	_cleanup_(free) char *path = xasprintf("%s/%s", record_folder(), names[which]);
 
 	return read_file_at(AT_FDCWD, path, max_text, ret, NULL, e);
 }
@@ -162,7 +162,7 @@ static int take_conf(const char *text, struct record *r, struct error *e)
 					       { NULL, NULL, NULL, false } };
 	static const struct ini_schema schemas[] = { { "stick", false, keys }, { NULL, false, NULL } };
 	_cleanup_(ini) struct ini ini = INI_NONE;
-	_cleanup_(free) char *shown = xasprintf("%s/%s", state_folder(), names[FILE_CONF]);
+	_cleanup_(free) char *shown = xasprintf("%s/%s", record_folder(), names[FILE_CONF]);
 	uint64_t created;
 	int code = ini_parse_text(shown, text, &ini, e);
 
@@ -193,7 +193,7 @@ int record_load(struct record *ret, struct error *e)
 		return error_text(
 			e, ENOENT,
 			"no medium is recorded in %s: 'lifeboat usb' and 'lifeboat iso' do, as root",
-			state_folder());
+			record_folder());
 	if (code == 0)
 		code = take_conf(text, &r, e);
 	if (code == 0)

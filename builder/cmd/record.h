@@ -22,6 +22,9 @@ DEFINE_CLEANUP(record, struct record, record_free)
  * all the same; an ordinary user's media are not recorded. */
 void record_save(struct cmd *c, const struct medium *m, const char *kernel, const char *path);
 
+/* The folder that the machine keeps what it knows in. */
+const char *record_folder(void);
+
 int record_load(struct record *ret, struct error *e);
 
 /* The SHA-256 of the configuration that is used now, or "none". */

@@ -32,6 +32,7 @@ struct recovery_conf {
 	char *keep; /* "all", or for recovery_parse_keep() */
 	unsigned timeout; /* seconds after which a server that is silent counts as dead */
 	unsigned max_age; /* hours that the last backup may be old for `lifeboat check`; 0: any */
+	unsigned prove_every; /* hours that the last proof may be old for it; 0: none is wanted */
 	unsigned retry; /* seconds for which a server that went away is tried again */
 	uint64_t chunk; /* bytes of a chunk of a stream */
 	/* [console] */

@@ -1,12 +1,12 @@
 #!/bin/bash
 # `lifeboat check` sees what has changed since the last medium was made: files, the kernel, the configuration, the age
-# of the last backup.
+# of the last backup, and of the proof.
 # needs: root kernel linux.uml
 # limit: 120
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
 need_kernel
-plan 14
+plan 20
 
 mkdir -p site/etc sets
 echo one >site/etc/site.conf
@@ -51,3 +51,28 @@ touch "sets/$(uname -n)/$set/SHA256SUMS"
 like "a backup that is too old" "$(check)" '^the last backup is 48 hours old, more than max-age = 26$'
 mv "sets/$(uname -n)/$set" "sets/$(uname -n)/$(date -u +%Y%m%dT%H%M%SZ)-0"
 is "and one that is not" "$(check | grep -c backup)" 0
+
+conf "$KERNEL_DEB" '[backup]' "target = file://$SCRATCH/sets" 'prove-every = 24'
+# proof KIND WHEN FILTER: what a run of `lifeboat prove` of this machine's newest backup and medium left, but for the FILTER of jq
+proof() {
+	local folder
+	folder=state/proofs/$(date -u -d "$2" +%Y%m%dT%H%M%SZ)
+	mkdir -p "$folder" made
+	"$BUILD/tests/tools/proof-page" "$1" made
+	jq --arg set "$(cd sets && echo "$(uname -n)"/*)" --arg sum "$(sha256sum cd.iso | cut -d ' ' -f 1)" --argjson when "$(date -d "$2" +%s)" \
+		".set.name = \$set | .created = \$when | .medium.path = \"cd.iso\" | .medium.sha256 = \$sum | $3" made/proof.json >"$folder/proof.json"
+}
+"$LIFEBOAT" iso -q -c recovery.conf cd.iso >/dev/null || exit 1
+like "no proof at all" "$(check)" '^nothing is proven: no proof of .* in .*/state/proofs$'
+proof proven 'now' .
+ok "the medium and the backup are proven" check
+echo >>cd.iso
+like "a medium that was changed afterwards" "$(check)" '^the last proof is of another medium than .*cd.iso$'
+truncate -s -1 cd.iso
+proof proven '2 minutes' '.medium.sha256 = "'"$(printf '%064d' 1)"'"'
+refuses "a proof of another medium is exit status 1" 1 '' check
+proof failed '3 minutes' .
+like "one that failed" "$(check)" '^the last proof failed: 3 of 27514 files differ, first /usr/bin/ping: capabilities \('
+rm -r state/proofs
+proof proven '2 days ago' .
+like "one that is too old" "$(check)" '^the last proof is 48 hours old, more than prove-every = 24$'
