@@ -10,6 +10,7 @@ static void record_free(struct stream_record *r)
 	free(r->name);
 	free(r->method);
 	free(r->identity);
+	free(r->exclude);
 }
 
 void levels_free(struct levels *l)
@@ -36,6 +37,18 @@ const struct stream_record *levels_find(const struct levels *l, const char *name
 	return NULL;
 }
 
+void levels_exclusions(const struct levels *l, struct strlist *ret)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		_cleanup_(strlist) struct strlist words = { 0 };
+
+		if (l->streams[i].exclude)
+			strlist_add_words(&words, l->streams[i].exclude);
+		for (size_t k = 0; k < words.count; k++)
+			strlist_add_once(ret, words.items[k]);
+	}
+}
+
 int levels_format(const struct levels *l, struct strbuf *ret, struct error *e)
 {
 	_cleanup_(ini) struct ini ini = INI_NONE;
@@ -56,6 +69,8 @@ int levels_format(const struct levels *l, struct strbuf *ret, struct error *e)
 			ini_setf(s, "since", "%lld", (long long)r->since);
 		if (r->identity)
 			ini_set(s, "identity", r->identity);
+		if (r->exclude)
+			ini_set(s, "exclude", r->exclude);
 	}
 	return ini_format(&ini, ret, e);
 }
@@ -97,6 +112,7 @@ static const struct ini_key stream_keys[] = { { "method", "a backup method", NUL
 					      { "date", "seconds since 1970", check_date },
 					      { "since", "seconds since 1970", check_date },
 					      { "identity", NULL, NULL },
+					      { "exclude", NULL, NULL },
 					      { NULL, NULL, NULL } };
 static const struct ini_schema schemas[] = { { "set", false, set_keys },
 					     { "stream", true, stream_keys },
@@ -127,6 +143,7 @@ static int take_section(const struct ini *ini, const struct ini_section *s, stru
 		r.name = xstrdup(s->name);
 		r.method = xstrdup(ini_get(s, "method"));
 		r.identity = copy_of(ini_get(s, "identity"));
+		r.exclude = copy_of(ini_get(s, "exclude"));
 		levels_add(l, &r);
 		return 0;
 	}

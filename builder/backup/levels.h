@@ -10,7 +10,8 @@
  *     method = dump
  *     date = 1700000000                seconds; what changed since is not in it for sure
  *     since = 1690000000               the date of this stream in the base; none: this stream is whole
- *     identity = ...                   of the file system, by the method */
+ *     identity = ...                   of the file system, by the method
+ *     exclude = /var/cache .ccache     patterns of what was left out; none: nothing was */
 #pragma once
 #include "base/digest.h"
 #include "base/error.h"
@@ -21,7 +22,7 @@
 #define LEVELS_FILE "set.conf"
 
 struct stream_record {
-	char *name, *method, *identity; /* identity may be NULL */
+	char *name, *method, *identity, *exclude; /* the last two may be NULL */
 	int64_t date, since; /* seconds; since 0: whole */
 };
 struct levels {
@@ -36,5 +37,7 @@ DEFINE_CLEANUP(levels, struct levels, levels_free)
 /* Owns what is in `*r` from here on. */
 void levels_add(struct levels *l, struct stream_record *r);
 const struct stream_record *levels_find(const struct levels *l, const char *name); /* NULL: none */
+/* What was left out of all its streams. */
+void levels_exclusions(const struct levels *l, struct strlist *ret);
 int levels_format(const struct levels *l, struct strbuf *ret, struct error *e);
 int levels_parse(const char *shown, const char *text, struct levels *ret, struct error *e);

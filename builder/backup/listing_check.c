@@ -1,4 +1,5 @@
 /* Do a stream and its listing agree. */
+#include "backup/age.h"
 #include "backup/dump_tree.h"
 #include "backup/listing_stream.h"
 #include "backup/method.h"
@@ -8,6 +9,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+
+/* What an encrypted chunk has to be as a file, to hold that many bytes. */
+static int sealed_size(struct set *s, const struct sum *chunk, uint64_t plain, uint64_t *ret,
+		       struct report *report, struct error *e)
+{
+	enum { header_max = 64 << 10 };
+	_cleanup_(free) char *begin = xmalloc(header_max);
+	_cleanup_(set_file) struct set_file file = SET_FILE_NONE;
+	int r = set_file_open(s, set_copy_of(s, chunk), chunk->name, 0, &file, report, e);
+	ssize_t n = r < 0 ? r : set_file_read(&file, begin, header_max, report, e);
+	size_t header = n < 0 ? 0 : age_header_len(begin, (size_t)n);
+
+	if (n < 0)
+		return (int)n;
+	if (!header)
+		return error_text(e, EBADMSG, "%s/%s: it is no file of age", s->shown, chunk->name);
+	*ret = age_file_size(header, plain);
+	return 0;
+}
 
 /* Frames fill their chunks from begin to end, one after the other. */
 static int check_frames(struct set *s, const char *name, const char *method, const struct frames *frames,
@@ -27,6 +47,8 @@ static int check_frames(struct set *s, const char *name, const char *method, con
 			at += frames->items[next].len;
 		}
 		r = set_chunk_size(s, chunks[i], &size, report, e);
+		if (r == 0 && chunk_is_sealed(chunks[i]->name))
+			r = sealed_size(s, chunks[i], at, &at, report, e);
 		if (r == 0 && size != at)
 			r = error_text(e, EBADMSG, "%s/%s: the index of %s knows another file", s->shown,
 				       chunks[i]->name, name);
@@ -155,6 +177,8 @@ int set_check_listings(struct set *s, bool deep, struct report *report, struct e
 			_cleanup_(free) char *name = xstrdup(s->sums.items[i].name);
 			_cleanup_(free) char *end = xasprintf(".%s.zst.000", methods[m]);
 
+			if (chunk_is_sealed(name))
+				name[strlen(name) - strlen(AGE_SUFFIX)] = '\0';
 			if (!str_ends(name, end))
 				continue;
 			name[strlen(name) - strlen(end)] = '\0';

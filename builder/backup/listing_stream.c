@@ -229,9 +229,7 @@ static int consume_index(void *user, int fd, struct error *e)
 
 bool listing_there(const struct set *s, const char *name)
 {
-	_cleanup_(free) char *first = xasprintf("%s." LISTING_METHOD ".zst.000", name);
-
-	return sums_find(&s->sums, first) != NULL;
+	return chunk_find(&s->sums, name, LISTING_METHOD, 0) != NULL;
 }
 
 int listing_load(struct set *s, const char *name, struct listing *ret, struct frames *ret_frames,
@@ -263,26 +261,42 @@ int listing_load(struct set *s, const char *name, struct listing *ret, struct fr
 	return 0;
 }
 
-/* ---- what changed ---- */
+/* ---- what changed, what was left out ---- */
+
+static int paths_save(struct set_writer *w, const char *name, const char *method, const struct strlist *paths,
+		      struct error *e)
+{
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+
+	for (size_t i = 0; i < paths->count; i++) {
+		strbuf_puts(&text, "./");
+		listing_quote(&text, paths->items[i]);
+		strbuf_puts(&text, "\n");
+	}
+	return stream_add_text(w, name, method, &text, e);
+}
+
+int excluded_save(struct set_writer *w, const char *name, const char *mountpoint, const struct strlist *paths,
+		  struct report *report, struct error *e)
+{
+	if (paths->count)
+		report_info(report, "%s: left out: %zu files and contents of folders", mountpoint,
+			    paths->count);
+	return paths_save(w, name, EXCLUDED_METHOD, paths, e);
+}
 
 int changed_save(struct set_writer *w, const char *name, const char *mountpoint, const struct strlist *paths,
 		 struct report *report, struct error *e)
 {
 	_cleanup_(strlist) struct strlist some = { 0 };
-	_cleanup_(strbuf) struct strbuf text = { 0 };
 
 	if (paths->count == 0)
 		return 0;
-	for (size_t i = 0; i < paths->count; i++) {
-		if (i < shown_changed)
-			strlist_add(&some, paths->items[i]);
-		strbuf_puts(&text, "./");
-		listing_quote(&text, paths->items[i]);
-		strbuf_puts(&text, "\n");
-	}
+	for (size_t i = 0; i < paths->count && i < shown_changed; i++)
+		strlist_add(&some, paths->items[i]);
 	_cleanup_(free) char *names = strlist_join(&some, ", ");
 
 	report_warn(report, "%s: %zu files changed while they were read: %s%s", mountpoint, paths->count,
 		    names, paths->count > shown_changed ? " …" : "");
-	return stream_add_text(w, name, CHANGED_METHOD, &text, e);
+	return paths_save(w, name, CHANGED_METHOD, paths, e);
 }

@@ -13,6 +13,7 @@
 
 #define INDEX_METHOD "index"
 #define CHANGED_METHOD "changed"
+#define EXCLUDED_METHOD "excluded"
 
 /* Whatever can go through a listing in its order, again and again. */
 struct listing_source {
@@ -34,3 +35,7 @@ bool listing_there(const struct set *s, const char *name);
  * as in a listing; and a warning that names some. None: neither. */
 int changed_save(struct set_writer *w, const char *name, const char *mountpoint, const struct strlist *paths,
 		 struct report *report, struct error *e);
+
+/* The same for what was left out by patterns, as NAME.excluded, and how many these are. */
+int excluded_save(struct set_writer *w, const char *name, const char *mountpoint, const struct strlist *paths,
+		  struct report *report, struct error *e);

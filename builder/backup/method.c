@@ -30,6 +30,13 @@ static const struct stream_record *find_base(const struct set_writer *w, const c
 	return r && streq(r->method, method) && listing_there(w->base, name) ? r : NULL;
 }
 
+bool set_method_excludes(const char *method)
+{
+	const struct method *m = find(method, NULL);
+
+	return m && m->by_file;
+}
+
 int set_save_filesystem(struct set_writer *w, const char *name, const char *method,
 			const struct set_source *source, struct report *report, struct error *e)
 {
@@ -50,6 +57,10 @@ int set_save_filesystem(struct set_writer *w, const char *name, const char *meth
 
 	if (!shown.shown)
 		shown.shown = shown.folder;
+	if (shown.exclude && !shown.exclude->count)
+		shown.exclude = NULL;
+	if (shown.exclude && !m->by_file)
+		return error_text(e, EINVAL, "%s: method %s can leave nothing out", shown.shown, method);
 	job.base = job.base_record ? w->base : NULL;
 	int r = m->save(&job, e);
 
@@ -61,6 +72,8 @@ int set_save_filesystem(struct set_writer *w, const char *name, const char *meth
 		record.date = shown.as_of;
 	record.name = xstrdup(name);
 	record.method = xstrdup(method);
+	if (shown.exclude)
+		record.exclude = strlist_join(shown.exclude, " ");
 	levels_add(&w->levels, &record);
 	if (w->levels.level && !w->levels.streams[w->levels.count - 1].since)
 		report_info(report, "%s: saved in full: the set below holds no state of it to go on from",

@@ -20,6 +20,7 @@ struct save_job {
 
 struct method {
 	const char *name; /* METHOD in NAME.METHOD.zst.NNN */
+	bool by_file; /* can leave out single files */
 	bool image; /* of a device: set_save_image() and raw_restore() instead of what follows; has no listing */
 	/* Saves the file system as NAME.METHOD, and beside it its listing and whatever the method itself drops. */
 	int (*save)(const struct save_job *job, struct error *e);

@@ -4,6 +4,7 @@
  * in use: a file that changes meanwhile is as it was at several moments, and is told. */
 #include "backup/method.h"
 
+#include "backup/exclude.h"
 #include "backup/listing_stream.h"
 #include "backup/inside.h"
 #include "backup/set_private.h"
@@ -29,6 +30,7 @@ enum { block = 1 << 20 };
 
 struct saving {
 	const struct set_source *source;
+	struct strlist excluded; /* what matched */
 	struct archive *out, *disk;
 	struct archive_entry *header;
 	struct archive_entry_linkresolver *links;
@@ -49,6 +51,7 @@ static void saving_free(struct saving *s)
 	(void)archive_read_free(s->disk); /* it holds no file */
 	(void)archive_write_free(s->out); /* closed by hand where it matters */
 	strlist_free(&s->changed);
+	strlist_free(&s->excluded);
 	listing_free(&s->listing);
 	listing_free(&s->base);
 	free(s->kept);
@@ -286,9 +289,23 @@ static void resolve_links(struct listing *l)
 	}
 }
 
-static int save_file(void *user, const struct walked *walked, struct error *e)
+/* Is it left out: a file at all, a folder but for its name. What lies below one is not asked for; of the root, what
+ * lies above it counts. */
+static bool left_out(struct saving *s, const struct walked *file)
 {
-	struct saving *s = user;
+	const struct strlist *patterns = s->source->exclude;
+	const char *place = *s->source->shown == '/' && s->source->shown[1] ? s->source->shown : "";
+	bool root = streq(file->path, ".");
+	_cleanup_(free) char *path = root ? xstrdup(place) : xasprintf("%s/%s", place, file->path);
+
+	if (!(root ? exclude_covers(patterns, path) : exclude_matches(patterns, path)))
+		return false;
+	strlist_add(&s->excluded, file->path);
+	return true;
+}
+
+static int put_file(struct saving *s, const struct walked *walked, struct error *e)
+{
 	_cleanup_(free) char *at = xasprintf("/proc/self/fd/%d/%s", walked->dirfd, walked->name);
 	_cleanup_(free) char *path =
 		xasprintf("%s/%s", streq(s->source->shown, "/") ? "" : s->source->shown, walked->path);
@@ -324,6 +341,18 @@ static int save_file(void *user, const struct walked *walked, struct error *e)
 	    (fstat(fd, &after) < 0 || !is_same(&file.st, &after)))
 		strlist_add(&s->changed, file.path);
 	return r;
+}
+
+static int save_file(void *user, const struct walked *walked, struct error *e)
+{
+	struct saving *s = user;
+	bool out = s->source->exclude && left_out(s, walked), folder = S_ISDIR(walked->st.st_mode);
+	size_t before = s->listing.count;
+	int r = out && !folder ? 0 : put_file(s, walked, e);
+
+	if (out && s->listing.count > before && s->listing.items[before].nlink > 2)
+		s->listing.items[before].nlink = 2; /* there will be no folders in it */
+	return r == 0 && out ? 1 : r;
 }
 
 static int save_all(void *user, int fd, struct error *e)
@@ -390,6 +419,8 @@ static int save_beside(const struct save_job *job, struct saving *s, const struc
 		r = listing_save(job->w, job->name, frames, &source, e);
 	if (r == 0)
 		r = save_deleted(job, s, e);
+	if (r == 0)
+		r = excluded_save(job->w, job->name, job->source->shown, &s->excluded, job->report, e);
 	return r < 0 ? r : changed_save(job->w, job->name, job->source->shown, &s->changed, job->report, e);
 }
 
@@ -611,11 +642,11 @@ static int set_folder_times(struct set *s, const char *name, const char *folder,
 /* What was deleted since the set below. */
 static int remove_deleted(struct set *s, const char *name, const char *folder, struct error *e)
 {
-	_cleanup_(free) char *first = xasprintf("%s." DELETED_METHOD ".zst.000", name), *paths = NULL;
+	_cleanup_(free) char *paths = NULL;
 	_cleanup_(fd) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	size_t len = 0;
 
-	if (!sums_find(&s->sums, first))
+	if (!chunk_find(&s->sums, name, DELETED_METHOD, 0))
 		return 0;
 	if (fd < 0)
 		return error_errno(e, errno, "open %s", folder);
@@ -669,4 +700,4 @@ static int restore(struct set *s, const char *name, const char *folder, bool las
 	return code < 0 ? code : times_restore(s, name, folder, e);
 }
 
-const struct method method_archive = { .name = "archive", .save = save, .restore = restore };
+const struct method method_archive = { .name = "archive", .by_file = true, .save = save, .restore = restore };

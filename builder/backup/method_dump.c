@@ -226,15 +226,18 @@ static int dump_device(const struct save_job *job, const char *device, struct sa
 	_cleanup_(fd) int out = fds[0];
 	_cleanup_(fd) int in = fds[1];
 	/* -b 1024: eight times as fast as the default. -I 1: of read errors, it gives up at the second
-	 * (0 would mean that it ignores all of them); check_said() sees the first. */
-	const char *argv[] = { "dump", level, "-b", "1024", "-I", "1", "-f", "-", device, NULL, NULL, NULL };
+	 * (0 would mean that it ignores all of them); check_said() sees the first. -h 10: above any level, as
+	 * what chattr +d marks would be left out, by its own default of level 1 and above. */
+	const char *argv[] = { "dump", level, "-b", "1024", "-I", "1",  "-h",
+			       "10",   "-f",  "-",  device, NULL, NULL, NULL };
+	enum { at_device = 10 };
 	const struct proc_options o = { .stdout_fd = in, .stderr_fd = said_fd };
 
 	if (job->record->since) {
 		r = format_date(job->record->since, date, sizeof(date), e);
-		argv[8] = "-T";
-		argv[9] = date;
-		argv[10] = device;
+		argv[at_device] = "-T";
+		argv[at_device + 1] = date;
+		argv[at_device + 2] = device;
 	}
 	if (r == 0)
 		r = proc_spawn(argv, &o, &dump, e);

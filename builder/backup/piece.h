@@ -2,6 +2,7 @@
 #pragma once
 #include "backup/pull.h"
 #include "backup/stream_watch.h"
+#include "backup/unseal.h"
 
 struct piece {
 	/* the caller's: */
@@ -13,6 +14,11 @@ struct piece {
 	/* the frame that was unpacked last is kept, for the next piece: */
 	char *packed, *plain;
 	size_t packed_size, plain_size, plain_len, frame;
+	struct unseal
+		*sealed; /* encrypted chunk `sealed_chunk` of that method, read up to byte `sealed_at` */
+	const struct frames *sealed_of;
+	unsigned sealed_chunk;
+	uint64_t sealed_at;
 	const struct frames *unpacked; /* whose `frame` is in `plain`; NULL: nothing */
 };
 void piece_free(struct piece *p);

@@ -1,7 +1,8 @@
 /* One backup: HOST/YYYYMMDDTHHMMSSZ-LEVEL/ with machine.conf, streams cut into chunks
- * (NAME.METHOD.zst.NNN, each whole zstd frames), RECOVER.txt and SHA256SUMS. Until it is complete
+ * (NAME.METHOD.zst.NNN, each whole zstd frames, or NAME.METHOD.zst.NNN.age, that encrypted), RECOVER.txt and SHA256SUMS. Until it is complete
  * its folder's name ends in `.partial`. */
 #pragma once
+#include "backup/age.h"
 #include "backup/target.h"
 #include "base/error.h"
 #include "base/report.h"
@@ -15,6 +16,8 @@ struct set_info {
 	char *host, *name; /* folder names */
 	unsigned level;
 	char *base; /* the name of the set that it goes on from; NULL: it stands alone */
+	char *exclude; /* patterns of what was left out of it, with blanks between; NULL: none */
+	bool encrypted; /* files of it are */
 	bool complete; /* not .partial */
 	uint64_t size; /* bytes of all its files */
 };
@@ -45,6 +48,8 @@ const char *set_shown(const struct set *s); /* "HOST/NAME" */
 /* "HOST/NAME" and the hash of its SHA256SUMS: no other set has the same. The caller frees. */
 char *set_identity(const struct set *s);
 unsigned set_level(const struct set *s);
+/* The patterns of what was left out of any of its streams. */
+void set_exclusions(const struct set *s, struct strlist *ret);
 struct set *set_base(const struct set *s); /* that it goes on from, open as long as it is; NULL: none */
 
 /* Is every byte what was written: every file listed in SHA256SUMS is there, whole and equal, and
@@ -54,6 +59,14 @@ int set_verify(struct set *s, struct report *report, struct error *e);
 /* Do the listings of its streams agree with them: each frame where the index says; `deep`: every stream is unpacked and read, and
  * every file in it is what was listed, by its SHA-256. For a set that set_verify() found good. */
 int set_check_listings(struct set *s, bool deep, struct report *report, struct error *e);
+
+/* Are streams of the set, or of one that it goes on from, encrypted (age.h)? Its machine.conf, set.conf and RECOVER.txt never are. */
+bool set_encrypted(const struct set *s);
+/* The key that opens them, for the set and those that it goes on from; it stays the caller's. */
+void set_use_key(struct set *s, const struct age_key *key);
+/* Does the key open every encrypted stream: the beginning of each is decrypted. For before a disk is touched; the rest
+ * is set_verify()'s, and age's while it is read. */
+int set_check_key(struct set *s, struct report *report, struct error *e);
 
 /* machine.conf of the set, checked against its sum. The caller frees. */
 int set_machine_conf(struct set *s, char **ret_text, struct report *report, struct error *e);
@@ -96,6 +109,10 @@ struct set_writer;
  * warning, the last one's failure is the error. `report` is kept. `chunk_size`: bytes of a chunk at most, 4096 or more. */
 int set_begin(struct target *target, const char *host, unsigned level, uint64_t chunk_size,
 	      struct set_writer **ret, struct report *report, struct error *e);
+/* All streams are encrypted to these public keys from here on (age.h); they stay the caller's. `key`: opens the set that it goes
+ * on from, whose listings are needed; may be NULL when that is in the clear. */
+int set_writer_encrypt(struct set_writer *w, const struct strlist *recipients, const struct age_key *key,
+		       struct error *e);
 /* In how many replicas it failed, which has been said; the set is whole in the others. */
 size_t set_writer_failed(const struct set_writer *w);
 /* The name that it will have, and the files that it has so far; those of the sets below as "../SET/FILE". */
@@ -117,12 +134,17 @@ struct set_source {
 	const char *shown; /* what people call it; NULL: the folder */
 	dev_t device; /* its own number; another one at the folder is an error */
 	uint64_t total; /* bytes that it holds, about */
+	const struct strlist
+		*exclude; /* patterns of what is left out (exclude.h), without blanks; `shown` is what they
+					* begin with. set_method_excludes() has to allow it. NULL: nothing */
 	int64_t as_of; /* of a snapshot: when it was taken, in seconds since 1970; 0: it lives */
 	ino_t placeholder; /* of a snapshot: the number of folders that stand for others in it; 0: there are none */
 };
 /* The file system as the stream NAME.METHOD, with what the method drops (NAME.times). */
 int set_save_filesystem(struct set_writer *w, const char *name, const char *method,
 			const struct set_source *source, struct report *report, struct error *e);
+/* Can a method leave out single files? */
+bool set_method_excludes(const char *method);
 /* The first `size` bytes of the device as the stream NAME.raw. */
 int set_save_image(struct set_writer *w, const char *name, const char *node, uint64_t size,
 		   struct report *report, struct error *e);

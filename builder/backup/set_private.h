@@ -36,8 +36,12 @@ int set_read_folder(int dirfd, const char *name, const char *shown, struct strli
 /* "YYYYMMDDTHHMMSSZ-LEVEL", with or without ".partial". `ret_*` may be NULL. */
 bool set_folder_name(const char *name, unsigned *ret_level, bool *ret_complete);
 
-/* "NAME.METHOD.zst.NNN" → NNN, when it is a chunk of that stream; -1 when it is not. */
+/* "NAME.METHOD.zst.NNN", and ".age" behind that when it is encrypted → NNN, when it is a chunk of that stream; -1 when it is not. */
 int chunk_number(const char *file, const char *name, const char *method);
+/* A chunk of a stream, encrypted or not; NULL: there is none. */
+const struct sum *chunk_find(const struct sums *s, const char *name, const char *method, unsigned number);
+/* Is the file of that name encrypted? */
+bool chunk_is_sealed(const char *file);
 
 enum { SET_COPIES_MAX = 8 };
 
@@ -60,6 +64,7 @@ struct set {
 	pthread_mutex_t lock; /* of the copies */
 	struct levels levels; /* of a set without set.conf: level 0, no streams */
 	struct set *base; /* open; NULL when it stands alone */
+	const struct age_key *key; /* opens what is encrypted; the caller's; NULL: there is none */
 };
 /* The SHA-256 of the set's SHA256SUMS: which set it is. */
 void set_sums_digest(const struct set *s, char ret_hex[DIGEST_HEX_SIZE]);
@@ -149,6 +154,7 @@ struct set_writer {
 	struct sums sums;
 	uint64_t plain, packed; /* bytes of all streams so far */
 	struct levels levels;
+	const struct strlist *recipients; /* who can read it, the caller's; NULL: everybody */
 	struct set *base; /* that this one goes on from, open; NULL: none */
 };
 

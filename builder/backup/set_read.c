@@ -1,6 +1,7 @@
 /* Finding and opening sets. */
 #include "backup/set_private.h"
 #include "backup/tape.h"
+#include "backup/unseal.h"
 
 #include "base/fs.h"
 
@@ -17,6 +18,7 @@ void set_list_free(struct set_list *l)
 		free(l->items[i].host);
 		free(l->items[i].name);
 		free(l->items[i].base);
+		free(l->items[i].exclude);
 	}
 	free(l->items);
 	*l = (struct set_list) { 0 };
@@ -52,16 +54,20 @@ int set_read_folder(int dirfd, const char *name, const char *shown, struct strli
 	return 0;
 }
 
-/* What its set.conf names, for a list; nothing of it is checked. The caller frees. */
-static char *read_base(int hostfd, const char *name)
+/* What its set.conf says, for a list; nothing of it is checked. */
+static void read_info(int hostfd, const char *name, struct set_info *info)
 {
 	_cleanup_(free) char *path = xasprintf("%s/" LEVELS_FILE, name), *text = NULL;
+	_cleanup_(strlist) struct strlist exclude = { 0 };
 	_cleanup_(levels) struct levels l = { 0 };
 
 	if (read_file_at(hostfd, path, small_file_max, &text, NULL, NULL) < 0 ||
 	    levels_parse(path, text, &l, NULL) < 0)
-		return NULL;
-	return TAKE_PTR(l.base);
+		return;
+	info->base = TAKE_PTR(l.base);
+	levels_exclusions(&l, &exclude);
+	if (exclude.count)
+		info->exclude = strlist_join(&exclude, " ");
 }
 
 static int list_set(int hostfd, const char *shown, const char *host, const char *name, struct set_list *l,
@@ -89,10 +95,11 @@ static int list_set(int hostfd, const char *shown, const char *host, const char 
 			return error_errno(e, errno, "read %s/%s", shown, path);
 		}
 		info.size += (uint64_t)st.st_size;
+		info.encrypted |= chunk_is_sealed(files.items[i]);
 	}
 	info.host = xstrdup(host);
 	info.name = xstrdup(name);
-	info.base = read_base(hostfd, name);
+	read_info(hostfd, name, &info);
 	l->items = xgrow(l->items, l->count + 1, &l->capacity, sizeof(*l->items));
 	l->items[l->count++] = info;
 	return 0;
@@ -451,6 +458,47 @@ static int read_small(struct set *s, size_t copy, const char *name, char **ret, 
 unsigned set_level(const struct set *s)
 {
 	return s->levels.level;
+}
+
+void set_exclusions(const struct set *s, struct strlist *ret)
+{
+	levels_exclusions(&s->levels, ret);
+}
+
+bool set_encrypted(const struct set *s)
+{
+	for (; s; s = s->base)
+		for (size_t i = 0; i < s->sums.count; i++)
+			if (chunk_is_sealed(s->sums.items[i].name))
+				return true;
+	return false;
+}
+
+void set_use_key(struct set *s, const struct age_key *key)
+{
+	for (; s; s = s->base)
+		s->key = key;
+}
+
+static int check_key_of(struct set *s, const struct sum *chunk, struct report *report, struct error *e)
+{
+	_cleanup_(unseal) struct unseal *u = NULL;
+	char first;
+	int r = unseal_open(s, chunk, report, &u, e);
+	ssize_t n = r < 0 ? r : unseal_read(u, &first, 1, e);
+
+	return n < 0 ? (int)n : 0;
+}
+
+int set_check_key(struct set *s, struct report *report, struct error *e)
+{
+	int r = 0;
+
+	for (; s; s = s->base)
+		for (size_t i = 0; r == 0 && i < s->sums.count; i++)
+			if (str_ends(s->sums.items[i].name, ".zst.000" AGE_SUFFIX))
+				r = check_key_of(s, &s->sums.items[i], report, e);
+	return r;
 }
 
 struct set *set_base(const struct set *s)

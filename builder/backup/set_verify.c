@@ -1,4 +1,5 @@
 /* Is every byte of a set what was written: all files hashed, on all cores. */
+#include "backup/age.h"
 #include "backup/set_private.h"
 #include "backup/tape.h"
 
@@ -185,15 +186,16 @@ static int check_folders(const struct set *s, uint64_t *ret_size, struct report 
 static int check_numbers(const struct set *s, struct error *e)
 {
 	for (size_t i = 0; i < s->sums.count; i++) {
-		const char *name = s->sums.items[i].name;
-		size_t n = strlen(name);
+		const char *name = s->sums.items[i].name, *suffix = chunk_is_sealed(name) ? AGE_SUFFIX : "";
+		size_t n = strlen(name) - strlen(suffix);
+		_cleanup_(free) char *plain = xstrndup(name, n);
 		uint64_t number;
 
-		if (n < 8 || memcmp(name + n - 8, ".zst.", 5) != 0 || parse_u64(name + n - 3, &number) < 0 ||
+		if (n < 8 || memcmp(name + n - 8, ".zst.", 5) != 0 || parse_u64(plain + n - 3, &number) < 0 ||
 		    number == 0)
 			continue;
 		_cleanup_(free) char *before =
-			xasprintf("%.*s%03llu", (int)(n - 3), name, (unsigned long long)number - 1);
+			xasprintf("%.*s%03llu%s", (int)(n - 3), name, (unsigned long long)number - 1, suffix);
 
 		if (!sums_find(&s->sums, before))
 			return error_text(e, EBADMSG, "%s/%s: not listed in %s", s->shown, before, SUMS_FILE);

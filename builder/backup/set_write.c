@@ -167,6 +167,22 @@ int set_begin(struct target *target, const char *host, unsigned level, uint64_t 
 	return 0;
 }
 
+int set_writer_encrypt(struct set_writer *w, const struct strlist *recipients, const struct age_key *key,
+		       struct error *e)
+{
+	if (recipients->count)
+		w->recipients = recipients;
+	if (!w->base || !set_encrypted(w->base))
+		return 0;
+	if (!key)
+		return error_text(e, ENOKEY,
+				  "level %u goes on from %s, which is encrypted: its listing takes the key "
+				  "(--identity FILE), or make a full one (--level 0)",
+				  w->levels.level, set_shown(w->base));
+	set_use_key(w->base, key);
+	return set_check_key(w->base, w->report, e);
+}
+
 /* ---- small files ---- */
 
 struct small {

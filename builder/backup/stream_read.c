@@ -1,6 +1,8 @@
 /* Chunks become the plain stream again: a thread of its own reads and hashes, the caller decompresses and
  * writes. */
+#include "backup/chunk_file.h"
 #include "backup/set_private.h"
+#include "backup/unseal.h"
 
 #include "base/fs.h"
 
@@ -63,73 +65,44 @@ static void give(struct feed *f)
 	(void)pthread_mutex_unlock(&f->lock);
 }
 
-/* Where there are several copies, what is passed on has to be known to be whole before its first byte is: a
- * decompressor cannot take anything back. With a single one the sum at its end has to do. */
-static int find_copy(struct feed *f, const struct sum *sum, char *buffer)
+/* A chunk, whether it is encrypted or not: one of the two. */
+struct opened {
+	struct chunk_file file;
+	struct unseal *unseal;
+};
+
+static void opened_free(struct opened *o)
 {
-	if (f->s->copy_count == 1 || f->s->whole[sum - f->s->sums.items])
-		return 0;
-	return set_find_whole(f->s, sum, buffer, block_size, NULL, f->report, &f->error);
+	chunk_file_close(&o->file);
+	unseal_close(o->unseal);
 }
+DEFINE_CLEANUP(opened, struct opened, opened_free)
 
-/* Another copy, when the one that it was in is gone: goes on where the file was. */
-static int change_copy(struct feed *f, struct set_file *file, unsigned *tried)
+static ssize_t read_opened(struct opened *o, char *data, struct error *e)
 {
-	int copy = set_copy_after(f->s, file->copy, tried);
-	struct error why = f->error;
-
-	if (copy < 0)
-		return -why.code;
-	int r = set_file_open(f->s, (size_t)copy, file->name, file->offset, file, f->report, &f->error);
-
-	if (r == 0)
-		report_warn(f->report, "%s: going on with %s", why.text, f->s->copies[copy].target->shown);
-	return r;
-}
-
-static ssize_t read_block(struct feed *f, struct set_file *file, unsigned *tried, char *data)
-{
-	for (;;) {
-		ssize_t n = set_file_read(file, data, block_size, f->report, &f->error);
-
-		if (n >= 0) {
-			f->error = (struct error) { 0 };
-			return n;
-		}
-		set_file_close(file);
-		if (change_copy(f, file, tried) < 0)
-			return -f->error.code;
-	}
+	return o->unseal ? unseal_read(o->unseal, data, block_size, e)
+			 : chunk_file_read(&o->file, data, block_size, e);
 }
 
 static int feed_chunk(struct feed *f, const struct sum *sum)
 {
-	_cleanup_(set_file) struct set_file file = SET_FILE_NONE;
-	_cleanup_(digest) struct digest *d = digest_new();
-	char hex[DIGEST_HEX_SIZE];
-	unsigned tried = 0;
+	_cleanup_(opened) struct opened o = { .file = CHUNK_FILE_NONE };
 	struct block *b = next_free(f);
-	int r = b ? find_copy(f, sum, b->data) : 0;
+	int r = 0;
 
-	if (r == 0 && b)
-		r = set_file_open(f->s, set_copy_of(f->s, sum), sum->name, 0, &file, f->report, &f->error);
+	if (b && chunk_is_sealed(sum->name))
+		r = unseal_open(f->s, sum, f->report, &o.unseal, &f->error);
+	else if (b)
+		r = chunk_file_open(f->s, sum, b->data, block_size, &o.file, f->report, &f->error);
 	if (r < 0)
 		return r;
 	for (; b; b = next_free(f)) {
-		ssize_t n = read_block(f, &file, &tried, b->data);
+		ssize_t n = read_opened(&o, b->data, &f->error);
 
 		if (n < 0)
 			return (int)n;
-		digest_add(d, b->data, (size_t)n);
 		b->len = (size_t)n;
 		b->last = n < block_size;
-		if (b->last) {
-			digest_hex(d, hex);
-			if (!streq(hex, sum->hex))
-				return error_text(&f->error, EBADMSG,
-						  "%s/%s: damaged: its SHA-256 is %.16s..., not %.16s...",
-						  f->s->shown, sum->name, hex, sum->hex);
-		}
 		bool last = b->last;
 
 		give(f); /* the block is the other side's from here on */

@@ -2,6 +2,8 @@
  * frame by itself, one thread hashes and writes them in order, and one, if the caller wants it, reads the
  * stream's own format. Frames are independent, so that every chunk
  * decompresses alone and later readers can begin in the middle. */
+#include "backup/age.h"
+#include "backup/seal.h"
 #include "backup/set_private.h"
 #include "backup/stream_watch.h"
 
@@ -20,6 +22,8 @@ enum {
 	chunks_wanted = 900, /* chunks grow so that a stream has at most about so many */
 	compression = ZSTD_CLEVEL_DEFAULT,
 	workers_max = 64,
+	sealing_part = 4096, /* of that many bytes, age needs one more for its tags */
+	sealing_max = 16 << 10, /* and that many for the header: 80 recipients */
 };
 
 struct slot {
@@ -38,12 +42,14 @@ struct chunks {
 	struct frames *frames; /* where each frame comes to lie is noted there; NULL: nowhere */
 	/* the open one */
 	char *name; /* NULL: none is open */
-	uint64_t len;
+	uint64_t len; /* before it is encrypted */
 	struct digest *digest;
+	struct seal *seal; /* what encrypts it; NULL: it stays as it is */
 };
 
 static void chunks_free(struct chunks *c)
 {
+	seal_free(c->seal);
 	digest_free(c->digest);
 	free(c->name);
 	free(c->prefix);
@@ -61,11 +67,30 @@ static int end_file(struct set_place *p, void *user, struct error *e)
 	return set_place_file_end(p, e);
 }
 
-static int put_frame(struct set_place *p, void *user, struct error *e)
-{
-	const struct slot *slot = user;
+struct bytes {
+	const char *data;
+	size_t len;
+};
 
-	return set_place_write(p, slot->packed, slot->packed_len, e);
+static int put_bytes(struct set_place *p, void *user, struct error *e)
+{
+	const struct bytes *b = user;
+
+	return set_place_write(p, b->data, b->len, e);
+}
+
+/* Into the file, as it is there; from the seal's thread while there is one. */
+static int chunk_write(void *user, const char *data, size_t len, struct error *e)
+{
+	struct chunks *c = user;
+	struct bytes bytes = { data, len };
+	int r = set_each_place(c->w, put_bytes, &bytes, e);
+
+	if (r < 0)
+		return r;
+	digest_add(c->digest, data, len);
+	c->w->packed += len;
+	return 0;
 }
 
 static int chunk_begin(struct chunks *c, struct error *e)
@@ -74,17 +99,22 @@ static int chunk_begin(struct chunks *c, struct error *e)
 		return error_text(e, EFBIG,
 				  "%s/%s: more than %d chunks; choose bigger ones (chunk = in [backup])",
 				  c->w->shown, c->prefix, chunks_max);
-	c->name = xasprintf("%s.%03u", c->prefix, c->number++);
+	c->name = xasprintf("%s.%03u%s", c->prefix, c->number++, c->w->recipients ? AGE_SUFFIX : "");
 	c->len = 0;
 	c->digest = digest_new();
-	return set_each_place(c->w, begin_file, c->name, e);
+	int r = set_each_place(c->w, begin_file, c->name, e);
+
+	return r == 0 && c->w->recipients ? seal_begin(c->w->recipients, chunk_write, c, &c->seal, e) : r;
 }
 
 static int chunk_end(struct chunks *c, struct error *e)
 {
 	char hex[DIGEST_HEX_SIZE];
-	int r = c->name ? set_each_place(c->w, end_file, NULL, e) : 0;
+	int r = c->seal ? seal_end(c->seal, e) : 0;
 
+	seal_free(TAKE_PTR(c->seal));
+	if (r == 0 && c->name)
+		r = set_each_place(c->w, end_file, NULL, e);
 	if (r < 0 || !c->name)
 		return r;
 	digest_hex(c->digest, hex);
@@ -117,13 +147,11 @@ static int chunk_put(struct chunks *c, struct slot *slot, struct error *e)
 		r = chunk_begin(c, e);
 	if (r < 0)
 		return r;
-	r = set_each_place(c->w, put_frame, slot, e);
+	r = c->seal ? seal_write(c->seal, slot->packed, len, e) : chunk_write(c, slot->packed, len, e);
 	if (r < 0)
 		return r;
-	digest_add(c->digest, slot->packed, len);
 	note_frame(c, slot->plain_len, len);
 	c->len += len;
-	c->w->packed += len;
 	return 0;
 }
 
@@ -181,6 +209,15 @@ static void fail(struct pipeline *p, const struct error *e)
 	p->failed = true;
 	(void)pthread_cond_broadcast(&p->changed);
 	(void)pthread_mutex_unlock(&p->lock);
+}
+
+static bool has_failed(struct pipeline *p)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	bool failed = p->failed;
+
+	(void)pthread_mutex_unlock(&p->lock);
+	return failed;
 }
 
 /* Takes the next frame to be compressed; NULL: there is none and will be none. */
@@ -260,6 +297,9 @@ static void *write_frames(void *user)
 		(void)pthread_cond_broadcast(&p->changed);
 		(void)pthread_mutex_unlock(&p->lock);
 	}
+	/* The last chunk, in the thread that began it; after a failure it is thrown away. */
+	if (!has_failed(p) && chunk_end(p->chunks, &e) < 0)
+		fail(p, &e);
 	return NULL;
 }
 
@@ -406,12 +446,12 @@ int stream_add(struct set_writer *w, const char *name, const char *method, int i
 				  (unsigned long long)c.limit);
 	if (c.limit < total / chunks_wanted)
 		c.limit = total / chunks_wanted;
+	if (w->recipients && c.limit > 2 * sealing_max) /* what age adds has to fit, too */
+		c.limit -= c.limit / sealing_part + sealing_max;
 	pipeline_init(&p, &c, workers);
 	p.watch = watch;
 	int r = run(&p, workers, in_fd, &plain, report, e);
 
-	if (r == 0)
-		r = chunk_end(&c, e);
 	w->plain += plain;
 	return r;
 }

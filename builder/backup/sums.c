@@ -1,4 +1,5 @@
 /* SHA256SUMS and the names in a set. */
+#include "backup/age.h"
 #include "backup/set_private.h"
 
 #include <ctype.h>
@@ -103,6 +104,22 @@ bool set_folder_name(const char *name, unsigned *ret_level, bool *ret_complete)
 	return true;
 }
 
+bool chunk_is_sealed(const char *file)
+{
+	return str_ends(file, AGE_SUFFIX);
+}
+
+const struct sum *chunk_find(const struct sums *s, const char *name, const char *method, unsigned number)
+{
+	_cleanup_(free) char *file = xasprintf("%s.%s.zst.%03u" AGE_SUFFIX, name, method, number);
+	const struct sum *sum = sums_find(s, file);
+
+	if (sum)
+		return sum;
+	file[strlen(file) - strlen(AGE_SUFFIX)] = '\0';
+	return sums_find(s, file);
+}
+
 int chunk_number(const char *file, const char *name, const char *method)
 {
 	const char *p = str_after(file, name);
@@ -110,7 +127,11 @@ int chunk_number(const char *file, const char *name, const char *method)
 
 	if (!p || *p++ != '.' || !(p = str_after(p, method)) || !(p = str_after(p, ".zst.")))
 		return -1;
-	if (strlen(p) != 3 || parse_u64(p, &n) < 0)
+	if (strlen(p) < 3 || (p[3] && !streq(p + 3, AGE_SUFFIX)))
+		return -1;
+	const char digits[] = { p[0], p[1], p[2], '\0' };
+
+	if (parse_u64(digits, &n) < 0)
 		return -1;
 	return (int)n;
 }

@@ -107,12 +107,11 @@ static int put_all(void *user, int fd, struct error *e)
 
 int times_restore(struct set *s, const char *name, const char *folder, struct error *e)
 {
-	_cleanup_(free) char *first = xasprintf("%s." TIMES_METHOD ".zst.000", name);
 	_cleanup_(fd) int rootfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct put_back p = { .rootfd = rootfd, .folder = folder };
 	struct report quiet;
 
-	if (!sums_find(&s->sums, first))
+	if (!chunk_find(&s->sums, name, TIMES_METHOD, 0))
 		return 0;
 	if (rootfd < 0)
 		return error_errno(e, errno, "open %s", folder);

@@ -53,7 +53,7 @@ static int walk_entry(struct walk *w, int dirfd, const char *name)
 	}
 	w->path.len = before;
 	w->path.data[before] = '\0';
-	return r;
+	return r < 0 ? r : 0;
 }
 
 /* Owns `fd`. */
@@ -101,7 +101,7 @@ static int walk_root(struct walk *w, int *fd)
 				  w->source->shown);
 	int r = w->each(w->user, &root, w->e);
 
-	return r < 0 ? r : walk_folder(w, TAKE_FD(*fd));
+	return r ? r : walk_folder(w, TAKE_FD(*fd));
 }
 
 int walk_filesystem(const struct set_source *source,
@@ -117,5 +117,5 @@ int walk_filesystem(const struct set_source *source,
 	int r = walk_root(&w, &fd);
 
 	strbuf_free(&w.path);
-	return r;
+	return r < 0 ? r : 0;
 }

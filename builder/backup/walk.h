@@ -12,7 +12,7 @@ struct walked {
 };
 
 /* Calls `each` for the root of the file system at its folder, then for everything in it, each folder before
- * what it holds, until one returns a negative errno. What goes away meanwhile is left out. Another file
+ * what it holds, until one returns a negative errno; a positive value of a folder: nothing of what is in it. What goes away meanwhile is left out. Another file
  * system that is mounted there is -ESTALE. `source` has its `shown`. Needs root to see what lies below other mount
  * points; without it that stays unlisted. */
 int walk_filesystem(const struct set_source *source,

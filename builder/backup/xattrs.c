@@ -250,10 +250,9 @@ int xattrs_restore(struct set *s, const char *name, const char *folder, struct e
 int xattrs_restore_some(struct set *s, const char *name, const char *folder,
 			const char *(*where)(void *user, const char *path), void *user, struct error *e)
 {
-	_cleanup_(free) char *first = xasprintf("%s." XATTRS_METHOD ".zst.000", name);
 	_cleanup_(free) char *records = NULL;
 
-	if (!sums_find(&s->sums, first))
+	if (!chunk_find(&s->sums, name, XATTRS_METHOD, 0))
 		return 0;
 	_cleanup_(fd) int rootfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 

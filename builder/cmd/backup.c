@@ -1,9 +1,11 @@
 /* lifeboat backup: survey, choose, write a set. */
 #include "cmd/commands.h"
 
+#include "backup/exclude.h"
 #include "backup/set.h"
 #include "base/block.h"
 #include "cmd/by_hand.h"
+#include "cmd/identity.h"
 #include "cmd/prune.h"
 #include "cmd/target_arg.h"
 #include "machine/btrfs.h"
@@ -19,7 +21,15 @@
 
 #include <linux/btrfs_tree.h>
 
-enum { OPTION_ONLY = CMD_FIRST_OWN, OPTION_LEVEL, OPTION_OVERWRITE, OPTION_YES, OPTION_NO_SNAPSHOTS };
+enum {
+	OPTION_ONLY = CMD_FIRST_OWN,
+	OPTION_EXCLUDE,
+	OPTION_IDENTITY,
+	OPTION_LEVEL,
+	OPTION_OVERWRITE,
+	OPTION_YES,
+	OPTION_NO_SNAPSHOTS
+};
 
 struct job {
 	struct cmd *c;
@@ -30,6 +40,9 @@ struct job {
 	bool live; /* without snapshots */
 	struct snapshots snapshots;
 	struct strlist only; /* mount points; empty: all */
+	struct strlist exclude; /* patterns of what is left out */
+	struct identity identity; /* for the set that a level goes on from */
+	struct strlist places; /* where file systems are mounted */
 	uint64_t total; /* bytes that the chosen file systems hold */
 	size_t count; /* of them */
 	unsigned level;
@@ -43,6 +56,9 @@ static void job_free(struct job *j)
 	target_close(&j->target);
 	snapshots_drop(&j->snapshots);
 	strlist_free(&j->only);
+	identity_free(&j->identity);
+	strlist_free(&j->exclude);
+	strlist_free(&j->places);
 }
 DEFINE_CLEANUP(job, struct job, job_free)
 
@@ -92,6 +108,54 @@ static int choose(struct job *j, struct error *e)
 			return error_text(e, ENOENT, "--only %s: no such file system; there are: %s",
 					  j->only.items[i], names);
 	return j->count ? 0 : error_text(e, ENOENT, "this machine has no mounted file system to back up");
+}
+
+static void concerning(const struct job *j, const struct device *d, struct strlist *ret)
+{
+	exclude_concerning(&j->exclude, d->content.mountpoint, &j->places, ret);
+}
+
+/* dump leaves out inodes, but a file may have other names, and be renamed between two levels: where something is to be
+ * left out, the file system is archived. */
+static void choose_methods(struct job *j)
+{
+	for (size_t i = 0; i < j->machine.count; i++)
+		if (j->machine.devices[i]->content.mountpoint)
+			strlist_add(&j->places, j->machine.devices[i]->content.mountpoint);
+	for (size_t i = 0; i < j->machine.count; i++) {
+		_cleanup_(strlist) struct strlist patterns = { 0 };
+		struct device *d = j->machine.devices[i];
+
+		if (chosen(d))
+			concerning(j, d, &patterns);
+		if (!patterns.count || set_method_excludes(d->content.method))
+			continue;
+		_cleanup_(free) char *shown = strlist_join(&patterns, " ");
+
+		report_info(&j->c->report, "%s: archived, as %s cannot leave out %s", place(d),
+			    d->content.method, shown);
+		free(d->content.method);
+		d->content.method = xstrdup("archive");
+	}
+}
+
+/* Those of the command line, and recovery.conf's. */
+static int take_exclusions(struct job *j, struct error *e)
+{
+	_cleanup_(recovery_conf) struct recovery_conf scratch = { 0 };
+
+	for (size_t i = 0; i < j->exclude.count; i++) {
+		const char *p = j->exclude.items[i];
+
+		if (p[strcspn(p, " \t\n")] || recovery_conf_set(&scratch, "backup", "exclude", p, NULL) < 0)
+			return error_text(e, EINVAL,
+					  "--exclude '%s': expected an absolute path without a '/' at its "
+					  "end, or a name, with '?' for a blank",
+					  p);
+	}
+	for (size_t i = 0; i < j->conf.exclude.count; i++)
+		strlist_add_once(&j->exclude, j->conf.exclude.items[i]);
+	return 0;
 }
 
 /* Not into itself. */
@@ -221,7 +285,7 @@ static int add_by_hand(struct job *j, struct set_writer *w, struct error *e)
 	_cleanup_(free) char *shown = xasprintf("%s/%s", j->machine.hostname, set_writer_name(w));
 
 	set_writer_files(w, &files);
-	by_hand_format(&j->machine, shown, &files, chain_of, w, &text);
+	by_hand_format(&j->machine, shown, &files, &j->exclude, chain_of, w, &text);
 	return set_add_file(w, "RECOVER.txt", text.data, text.len, e);
 }
 
@@ -230,25 +294,33 @@ static int save(struct job *j, struct set_writer *w, const struct device *d, con
 		struct error *e)
 {
 	const struct device *holder = d->kind == DEVICE_SUBVOLUME ? d->parent : d;
-	const struct set_source source = {
-		.folder = folder, .shown = place(d), .device = d->now.devno, .total = holder->content.used
-	};
+	_cleanup_(strlist) struct strlist patterns = { 0 };
+	const struct set_source source = { .folder = folder,
+					   .shown = place(d),
+					   .device = d->now.devno,
+					   .total = holder->content.used,
+					   .exclude = &patterns };
 
+	concerning(j, d, &patterns);
 	return set_save_filesystem(w, d->content.stream, d->content.method, &source, &j->c->report, e);
 }
 
 static int save_snapshot(struct job *j, struct set_writer *w, const struct snapshot *s, struct error *e)
 {
 	const bool btrfs = s->of->kind == DEVICE_SUBVOLUME;
+	_cleanup_(strlist) struct strlist patterns = { 0 };
 	const struct set_source source = {
 		.folder = s->folder,
 		.shown = place(s->of),
 		.device = s->device,
 		.total = (btrfs ? s->of->parent : s->of)->content.used,
+		.exclude = &patterns,
 		.as_of = j->snapshots.as_of,
 		.placeholder = btrfs ? BTRFS_EMPTY_SUBVOL_DIR_OBJECTID : 0,
 	};
 	struct error full;
+
+	concerning(j, s->of, &patterns);
 	int r = set_save_filesystem(w, s->of->content.stream, s->of->content.method, &source, &j->c->report,
 				    e);
 
@@ -373,6 +445,31 @@ static int agree(struct job *j, const char *argument, struct error *e)
 	return r;
 }
 
+/* Who can read it: looked at before anything is made. */
+static int check_recipients(const struct job *j, struct error *e)
+{
+	int r = j->conf.encrypt_to.count ? age_check_recipients(&j->conf.encrypt_to, e) : 0;
+
+	if (r < 0)
+		error_prefix(e, "encrypt-to");
+	return r;
+}
+
+static int begin_set(struct job *j, struct set_writer **ret, struct error *e)
+{
+	_cleanup_(set_writer) struct set_writer *w = NULL;
+	const struct age_key *key = NULL;
+	int r = identity_read(&j->identity, &key, e);
+
+	if (r == 0)
+		r = set_begin(&j->target, j->machine.hostname, j->level, j->conf.chunk, &w, &j->c->report, e);
+	if (r == 0)
+		r = set_writer_encrypt(w, &j->conf.encrypt_to, key, e);
+	if (r == 0)
+		*ret = TAKE_PTR(w);
+	return r;
+}
+
 static int backup(struct job *j, const char *argument)
 {
 	_cleanup_(set_writer) struct set_writer *w = NULL;
@@ -380,7 +477,8 @@ static int backup(struct job *j, const char *argument)
 	struct error e;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &j->begun); /* cannot fail with a valid clock */
-	if (recovery_conf_load(j->c->conf_path, &j->conf, &e) < 0)
+	if (recovery_conf_load(j->c->conf_path, &j->conf, &e) < 0 || take_exclusions(j, &e) < 0 ||
+	    check_recipients(j, &e) < 0)
 		return cmd_failed(j->c, &e);
 	if (j->conf.snapshots && !j->live)
 		snapshots_begin(&j->snapshots, &j->c->report);
@@ -389,8 +487,8 @@ static int backup(struct job *j, const char *argument)
 			    &j->target, &e) < 0 ||
 	    check_targets(j, &e) < 0)
 		return cmd_failed(j->c, &e);
-	if (set_begin(&j->target, j->machine.hostname, j->level, j->conf.chunk, &w, &j->c->report, &e) < 0 ||
-	    write_set(j, w, &name, &e) < 0)
+	choose_methods(j);
+	if (begin_set(j, &w, &e) < 0 || write_set(j, w, &name, &e) < 0)
 		return cmd_failed(j->c, &e);
 	if (snapshots_end(&j->snapshots, &e) < 0) {
 		error_prefix(&e, "the backup is complete");
@@ -414,13 +512,17 @@ static int backup(struct job *j, const char *argument)
 int cmd_backup(int argc, char *argv[])
 {
 	static const struct option options[] = { { "only", required_argument, NULL, OPTION_ONLY },
+						 { "identity", required_argument, NULL, OPTION_IDENTITY },
+						 { "exclude", required_argument, NULL, OPTION_EXCLUDE },
 						 { "level", required_argument, NULL, OPTION_LEVEL },
 						 { "overwrite", no_argument, NULL, OPTION_OVERWRITE },
 						 { "yes", no_argument, NULL, OPTION_YES },
 						 { "no-snapshots", no_argument, NULL, OPTION_NO_SNAPSHOTS },
 						 CMD_OPTIONS_LONG };
 	_cleanup_(cmd) struct cmd c;
-	_cleanup_(job) struct job j = { .c = &c, .target = { .dirfd = -1 }, .snapshots = SNAPSHOTS_NONE };
+	_cleanup_(job) struct job j = {
+		.c = &c, .target = { .dirfd = -1 }, .snapshots = SNAPSHOTS_NONE, .identity = IDENTITY_NONE
+	};
 	int option, exit_code;
 
 	cmd_begin(&c, argv[0]);
@@ -428,6 +530,12 @@ int cmd_backup(int argc, char *argv[])
 		switch (option) {
 		case OPTION_ONLY:
 			strlist_add_once(&j.only, optarg);
+			break;
+		case OPTION_IDENTITY:
+			j.identity.path = optarg;
+			break;
+		case OPTION_EXCLUDE:
+			strlist_add_once(&j.exclude, optarg);
 			break;
 		case OPTION_OVERWRITE:
 			j.overwrite = true;

@@ -1,5 +1,6 @@
 #include "cmd/by_hand.h"
 
+#include "backup/age.h"
 #include "machine/btrfs.h"
 #include "machine/layers.h"
 
@@ -117,6 +118,46 @@ static void put_sums(struct strbuf *b, const struct strlist *files)
 	strbuf_puts(b, "sha256sum --quiet --strict -c SHA256SUMS\n\n");
 }
 
+/* A function, as what comes out of the chunks of a stream has to be one stream. Its `exit` ends the pipe's part. */
+static void put_key(struct strbuf *b, const struct strlist *files)
+{
+	const char *listing = NULL;
+	bool sealed = false;
+
+	for (size_t i = 0; i < files->count; i++) {
+		sealed |= str_ends(files->items[i], AGE_SUFFIX);
+		if (str_ends(files->items[i], ".listing.zst.000" AGE_SUFFIX))
+			listing = files->items[i];
+	}
+	if (!sealed)
+		return;
+	strbuf_puts(b, "# The streams are encrypted with age (Debian package age). Type where the file with "
+		       "the key\n"
+		       "# is, such as  key=/root/key.txt\n\n"
+		       ": \"${key:?name the file with the key first}\"\n"
+		       "plain() { for chunk; do age -d -i \"$key\" \"$chunk\" || exit 1; done; }\n");
+	if (listing)
+		strbuf_printf(b, "plain %s | zstd -q -t # is it the right key?\n", listing);
+	strbuf_puts(b, "\n");
+}
+
+static bool is_sealed(const struct strlist *files, const char *set, const char *name, const char *method)
+{
+	_cleanup_(free) char *first = xasprintf("%s%s.%s.zst.000" AGE_SUFFIX, set, name, method);
+
+	return strlist_has(files, first);
+}
+
+/* The plain stream, on stdout. */
+static void put_stream(struct strbuf *b, const struct strlist *files, const char *set, const char *name,
+		       const char *method)
+{
+	bool sealed = is_sealed(files, set, name, method);
+
+	strbuf_printf(b, "%s %s%s.%s.zst.*%s | zstd -d", sealed ? "plain" : "cat", set, name, method,
+		      sealed ? AGE_SUFFIX : "");
+}
+
 static void put_disks(struct strbuf *b, const struct machine *m)
 {
 	strbuf_puts(
@@ -230,13 +271,14 @@ static void put_commands(struct strbuf *b, const struct commands *all)
 	}
 }
 
-static void put_crypt(struct strbuf *b, const struct device *d, struct commands *all)
+static void put_crypt(struct strbuf *b, const struct device *d, const struct strlist *files,
+		      struct commands *all)
 {
 	const struct content *below = &d->below[0]->content;
 
 	if (below->stream) {
-		strbuf_printf(b, "cat %s.%s.zst.* | zstd -d | dd bs=1M conv=fsync status=none of=",
-			      below->stream, below->method);
+		put_stream(b, files, "", below->stream, below->method);
+		strbuf_puts(b, " | dd bs=1M conv=fsync status=none of=");
 		node(b, d->below[0]);
 		strbuf_puts(b, "\n");
 	} else {
@@ -246,7 +288,7 @@ static void put_crypt(struct strbuf *b, const struct device *d, struct commands 
 }
 
 /* Arrays, LUKS devices and volume groups, each on what was made before. */
-static void put_layers(struct strbuf *b, const struct machine *m)
+static void put_layers(struct strbuf *b, const struct machine *m, const struct strlist *files)
 {
 	bool any = false;
 
@@ -267,7 +309,7 @@ static void put_layers(struct strbuf *b, const struct machine *m)
 		if (d->kind == DEVICE_RAID)
 			raid_commands(d, node_word, NULL, &all);
 		else if (d->kind == DEVICE_CRYPT)
-			put_crypt(b, d, &all);
+			put_crypt(b, d, files, &all);
 		else
 			group_commands(m, d, node_word, NULL, &all);
 		put_commands(b, &all);
@@ -432,6 +474,7 @@ static char *below_root(const struct device *d)
 /* What is needed to say where the files of a stream come from. */
 struct source {
 	const struct strlist *files;
+	const struct strlist *exclude; /* patterns of what is not there; NULL: none */
 	void (*chain)(void *user, const char *stream, struct strlist *ret);
 	void *user;
 };
@@ -440,36 +483,43 @@ static bool has_stream(const struct source *s, const char *set, const char *name
 {
 	_cleanup_(free) char *first = xasprintf("%s%s.%s.zst.000", set, name, method);
 
-	return strlist_has(s->files, first);
+	return strlist_has(s->files, first) || is_sealed(s->files, set, name, method);
 }
 
 /* `env`: a busybox shell would take its own tar, which knows neither attributes nor ACLs. A FAT file system has no
  * owners and modes. */
-static void put_cat(struct strbuf *b, const char *set, const struct content *c, const char *method,
-		    const char *folder)
+static void put_cat(struct strbuf *b, const struct source *s, const char *set, const struct content *c,
+		    const char *method, const char *folder)
 {
-	strbuf_printf(b, "cat %s%s.%s.zst.* | zstd -d | (cd ", set, c->stream, method);
+	put_stream(b, s->files, set, c->stream, method);
+	strbuf_puts(b, " | (cd ");
 	quote(b, folder);
 }
 
-static void put_untar(struct strbuf *b, const char *set, const struct content *c, const char *folder)
+/* tar stops at the archive's mark; what stands behind that is read, too, or it would break the pipe. */
+static void put_untar(struct strbuf *b, const struct source *s, const char *set, const struct content *c,
+		      const char *folder)
 {
-	put_cat(b, set, c, c->method, folder);
-	strbuf_puts(b, streq(c->type, "vfat") ? " && env tar -xf - --no-same-owner --no-same-permissions)\n"
-					      : " && env tar -xpf - --numeric-owner --acls --xattrs "
-						"'--xattrs-include=*' --warning=no-unknown-keyword)\n");
+	put_cat(b, s, set, c, c->method, folder);
+	strbuf_puts(b, streq(c->type, "vfat")
+			       ? " && env tar -xf - --no-same-owner --no-same-permissions && cat "
+				 ">/dev/null)\n"
+			       : " && env tar -xpf - --numeric-owner --acls --xattrs "
+				 "'--xattrs-include=*' --warning=no-unknown-keyword && cat >/dev/null)\n");
 }
 
-static void put_undump(struct strbuf *b, const char *set, const struct content *c, const char *folder)
+static void put_undump(struct strbuf *b, const struct source *s, const char *set, const struct content *c,
+		       const char *folder)
 {
-	put_cat(b, set, c, c->method, folder);
+	put_cat(b, s, set, c, c->method, folder);
 	strbuf_puts(b, " && restore -r -b 1024 -f -)\n");
 }
 
 /* What was deleted since the set below. */
-static void put_deleted(struct strbuf *b, const char *set, const struct content *c, const char *folder)
+static void put_deleted(struct strbuf *b, const struct source *s, const char *set, const struct content *c,
+			const char *folder)
 {
-	put_cat(b, set, c, "deleted", folder);
+	put_cat(b, s, set, c, "deleted", folder);
 	strbuf_puts(b, " && xargs -0 rm -rf --)\n");
 }
 
@@ -480,11 +530,11 @@ static void put_link(struct strbuf *b, const struct source *s, const char *set, 
 	bool archive = streq(c->method, "archive");
 
 	if (archive && has_stream(s, set, c->stream, "deleted"))
-		put_deleted(b, set, c, folder);
+		put_deleted(b, s, set, c, folder);
 	if (archive)
-		put_untar(b, set, c, folder);
+		put_untar(b, s, set, c, folder);
 	else
-		put_undump(b, set, c, folder);
+		put_undump(b, s, set, c, folder);
 	if (!archive && !last)
 		return;
 	if (!archive) {
@@ -493,7 +543,7 @@ static void put_link(struct strbuf *b, const struct source *s, const char *set, 
 		strbuf_puts(b, "/restoresymtable\n");
 	}
 	if (has_stream(s, set, c->stream, "xattrs")) {
-		put_cat(b, set, c, "xattrs", folder);
+		put_cat(b, s, set, c, "xattrs", folder);
 		/* a record ends with an empty line; the flags of a file that may not be changed step aside */
 		strbuf_puts(
 			b,
@@ -513,7 +563,7 @@ static void put_link(struct strbuf *b, const struct source *s, const char *set, 
 	if (!has_stream(s, set, c->stream, "times"))
 		return;
 	/* bash: records end with a NUL */
-	put_cat(b, set, c, "times", folder);
+	put_cat(b, s, set, c, "times", folder);
 	strbuf_puts(b, " && bash -c 'while IFS= read -r -d \"\" line; do line=${line#* }; "
 		       "touch -c -h -m -d \"@${line%% *}\" -- \"${line#* }\"; done')\n");
 }
@@ -557,6 +607,18 @@ static void put_seal(struct strbuf *b, const struct device *d, const char *folde
 	strbuf_puts(b, " ro true\n");
 }
 
+static void put_exclusions(struct strbuf *b, const struct source *s)
+{
+	if (!s->exclude || !s->exclude->count)
+		return;
+	_cleanup_(free) char *patterns = strlist_join(s->exclude, " ");
+
+	strbuf_puts(b, "#    Left out of this backup, by exclude: ");
+	remark(b, patterns);
+	strbuf_puts(b,
+		    "\n#    (the .excluded files have each path). Of a folder only its name is there.\n\n");
+}
+
 static void put_streams(struct strbuf *b, const struct machine *m, const struct source *s)
 {
 	size_t count;
@@ -568,6 +630,7 @@ static void put_streams(struct strbuf *b, const struct machine *m, const struct 
 		"#    .xattrs and .times, they put back attributes and parts of seconds that dump(8)\n"
 		"#    drops (an immutable file keeps its own). What chattr(1) sets is in an .archive, but\n"
 		"#    GNU tar does not put it back.\n\n");
+	put_exclusions(b, s);
 	for (size_t i = 0; i < count; i++) {
 		const struct content *c = &mounted[i]->content;
 		_cleanup_(free) char *folder = below_root(mounted[i]);
@@ -661,16 +724,18 @@ static void put_end(struct strbuf *b, const struct machine *m)
 }
 
 void by_hand_format(const struct machine *m, const char *shown, const struct strlist *files,
+		    const struct strlist *exclude,
 		    void (*chain)(void *user, const char *stream, struct strlist *ret), void *user,
 		    struct strbuf *ret)
 {
-	const struct source source = { .files = files, .chain = chain, .user = user };
+	const struct source source = { .files = files, .exclude = exclude, .chain = chain, .user = user };
 
 	put_head(ret, m, shown);
 	put_sums(ret, files);
+	put_key(ret, files);
 	put_disks(ret, m);
 	put_tables(ret, m);
-	put_layers(ret, m);
+	put_layers(ret, m, files);
 	put_filesystems(ret, m);
 	put_streams(ret, m, &source);
 	put_boot_loader(ret, m);

@@ -106,3 +106,28 @@ bool cmd_consent(const char *question, const char *wanted)
 
 	return cmd_ask(question, line, sizeof(line)) && streq(line, wanted);
 }
+
+int cmd_ask_secret(const char *question, char **ret, struct error *e)
+{
+	_cleanup_(file) FILE *tty = fopen("/dev/tty", "r+e");
+	_cleanup_(free) char *line = NULL;
+	struct termios before, silent;
+	size_t capacity = 0;
+
+	if (!tty || tcgetattr(fileno(tty), &before) < 0)
+		return error_text(e, ENOTTY, "there is no terminal to ask on");
+	silent = before;
+	silent.c_lflag &= ~(tcflag_t)ECHO;
+	if (tcsetattr(fileno(tty), TCSAFLUSH, &silent) < 0)
+		return error_errno(e, errno, "ask for what is secret");
+	(void)fputs(question, tty); /* the terminal that was just opened */
+	(void)fflush(tty);
+	ssize_t n = getline(&line, &capacity, tty);
+
+	(void)fputc('\n', tty); /* as above */
+	if (tcsetattr(fileno(tty), TCSAFLUSH, &before) < 0 || n < 0)
+		return error_errno(e, n < 0 ? ECANCELED : errno, "ask for what is secret");
+	line[strcspn(line, "\r\n")] = '\0';
+	*ret = TAKE_PTR(line);
+	return 0;
+}

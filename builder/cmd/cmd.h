@@ -60,6 +60,9 @@ int cmd_done(struct cmd *c);
  * at its end. */
 bool cmd_ask(const char *question, char *line, size_t size);
 
+/* Asks on /dev/tty and reads a line that is not shown; the caller frees. -ENOTTY: there is no terminal. */
+int cmd_ask_secret(const char *question, char **ret, struct error *e);
+
 /* Asks on the terminal and reads a line. True only when the person typed `wanted` exactly. Without
  * a terminal on stdin there is no consent. */
 bool cmd_consent(const char *question, const char *wanted);

@@ -242,7 +242,7 @@ int cmd_files(struct cmd *c, struct recovery *r, const struct files_options *o)
 
 	if (!o->list && !*o->patterns)
 		return cmd_usage(c, "--files: which PATH? (--list shows what there is)");
-	if (recovery_open(r, c, &e) < 0)
+	if (recovery_open(r, c, &e) < 0 || recovery_unlock(r, c, &e) < 0)
 		return cmd_failed(c, &e);
 	if (!r->set)
 		return cmd_usage(c, "--files needs a TARGET");

@@ -79,12 +79,25 @@ static double seconds_since(const struct timespec *begun)
 	return (double)(now.tv_sec - begun->tv_sec) + (double)(now.tv_nsec - begun->tv_nsec) / 1e9;
 }
 
+/* What will not be there. */
+static void tell_exclusions(const struct session *s)
+{
+	_cleanup_(strlist) struct strlist patterns = { 0 };
+
+	set_exclusions(s->r->set, &patterns);
+	_cleanup_(free) char *shown = strlist_join(&patterns, " ");
+
+	if (patterns.count)
+		report_info(&s->c->report, "the set holds nothing of %s, which was excluded from it", shown);
+}
+
 static int verify(struct session *s, struct error *e)
 {
 	if (!s->r->set)
 		return 0; /* disks and empty file systems only */
 	int code = 0;
 
+	tell_exclusions(s);
 	for (struct set *set = s->r->set; set && code == 0; set = set_base(set)) {
 		report_info(&s->c->report, "set %s on %s", set_shown(set), s->r->target.shown);
 		code = set_verify(set, &s->c->report, e);
@@ -156,6 +169,8 @@ static int run(struct session *s, struct error *e)
 	(void)clock_gettime(CLOCK_MONOTONIC, &begun); /* only shown */
 	if (code == 0)
 		code = recovery_open(s->r, s->c, e);
+	if (code == 0)
+		code = recovery_unlock(s->r, s->c, e);
 	if (code < 0)
 		return code;
 	s->source = recovery_source(s->r);
@@ -184,12 +199,20 @@ static int run(struct session *s, struct error *e)
 
 int cmd_recover(int argc, char *argv[])
 {
-	enum { OPTION_YES = RECOVERY_FIRST_OWN, OPTION_FILES, OPTION_LIST, OPTION_INTO, OPTION_KEY_FILE };
+	enum {
+		OPTION_YES = RECOVERY_FIRST_OWN,
+		OPTION_FILES,
+		OPTION_LIST,
+		OPTION_INTO,
+		OPTION_KEY_FILE,
+		OPTION_IDENTITY
+	};
 	static const struct option options[] = { { "yes", no_argument, NULL, OPTION_YES },
 						 { "files", no_argument, NULL, OPTION_FILES },
 						 { "list", no_argument, NULL, OPTION_LIST },
 						 { "into", required_argument, NULL, OPTION_INTO },
 						 { "key-file", required_argument, NULL, OPTION_KEY_FILE },
+						 { "identity", required_argument, NULL, OPTION_IDENTITY },
 						 RECOVERY_OPTIONS_LONG,
 						 CMD_OPTIONS_LONG };
 	_cleanup_(cmd) struct cmd c;
@@ -214,6 +237,8 @@ int cmd_recover(int argc, char *argv[])
 			files.into = optarg;
 		else if (option == OPTION_KEY_FILE)
 			s.key_file = optarg;
+		else if (option == OPTION_IDENTITY)
+			r.identity.path = optarg;
 		else if (!recovery_option(&r, option) && !cmd_option(&c, option, &exit_code))
 			return exit_code;
 	/* a PATH is no URL: recovery.conf's target is meant */

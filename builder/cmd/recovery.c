@@ -19,6 +19,7 @@ enum { max_machine_conf = 1 << 20 };
 void recovery_free(struct recovery *r)
 {
 	set_close(r->set);
+	identity_free(&r->identity);
 	target_close(&r->target);
 	recovery_conf_free(&r->conf);
 	strlist_free(&r->map);
@@ -61,6 +62,11 @@ int recovery_open(struct recovery *r, struct cmd *c, struct error *e)
 		return 0; /* an edited machine.conf can be planned without a set */
 	code = cmd_target_open(c, &r->conf, r->url, TARGET_READ, &r->target, e);
 	return code < 0 ? code : set_open(&r->target, r->host, r->set_name, &r->set, &c->report, e);
+}
+
+int recovery_unlock(struct recovery *r, struct cmd *c, struct error *e)
+{
+	return r->set ? identity_give(&r->identity, r->set, !r->unattended && !c->json, &c->report, e) : 0;
 }
 
 /* What machine.conf is called in messages. The caller frees. */

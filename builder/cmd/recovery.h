@@ -3,6 +3,7 @@
 #include "backup/set.h"
 #include "backup/target.h"
 #include "cmd/cmd.h"
+#include "cmd/identity.h"
 #include "conf/recovery.h"
 #include "machine/plan.h"
 
@@ -12,6 +13,7 @@ struct recovery {
 	struct set *set; /* NULL: only a machine.conf was given */
 	struct strlist map; /* --map */
 	struct strlist grow; /* --grow */
+	struct identity identity; /* what opens the set, when it is encrypted */
 	const char *url, *host, *set_name, *machine_file;
 	bool unattended;
 	bool yes; /* recover's --yes: nothing is asked */
@@ -19,9 +21,9 @@ struct recovery {
 		journal; /* the folder of what was begun (machine/journal.h), and its root; NULL: do not look */
 	const char *root;
 };
-#define RECOVERY_NONE                    \
-	{                                \
-		.target = {.dirfd = -1 } \
+#define RECOVERY_NONE                                                \
+	{                                                            \
+		.target = { .dirfd = -1 }, .identity = IDENTITY_NONE \
 	}
 void recovery_free(struct recovery *r);
 DEFINE_CLEANUP(recovery, struct recovery, recovery_free)
@@ -50,6 +52,9 @@ bool recovery_option(struct recovery *r, int option);
 
 /* Reads recovery.conf and opens target and set, as far as the options name them. */
 int recovery_open(struct recovery *r, struct cmd *c, struct error *e);
+
+/* For what reads streams: an encrypted set gets its key, from --identity or from the person. */
+int recovery_unlock(struct recovery *r, struct cmd *c, struct error *e);
 
 /* What tells this backup and the choice of disks from any other, for the journal. The caller frees. */
 char *recovery_source(const struct recovery *r);

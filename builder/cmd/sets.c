@@ -21,8 +21,10 @@ static void print_text(const struct set_list *l)
 		const struct set_info *s = &l->items[i];
 		char size[SIZE_TEXT_MAX];
 
-		printf("%s  %s  %10s  level %u%s%s%s\n", s->host, s->name, format_size(s->size, size),
+		printf("%s  %s  %10s  level %u%s%s%s%s%s%s\n", s->host, s->name, format_size(s->size, size),
 		       s->level, s->base ? " on " : "", s->base ? s->base : "",
+		       s->encrypted ? "  encrypted" : "", s->exclude ? "  without " : "",
+		       s->exclude ? s->exclude : "",
 		       s->complete ? ""
 				   : "  not complete: being written, or left by a backup that was killed");
 	}
@@ -36,10 +38,11 @@ static bool add_json(json_t *all, const struct target *target, const struct set_
 		const struct set_info *s = &l->items[i];
 
 		/* A member that could not be made is missed below. */
-		(void)json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:i, s:I, s:b}", "target",
-							   target->shown, "host", s->host, "set", s->name,
-							   "level", (int)s->level, "size",
-							   (json_int_t)s->size, "complete", s->complete));
+		(void)json_array_append_new(
+			all, json_pack("{s:s, s:s, s:s, s:i, s:I, s:b, s:b, s:s?}", "target", target->shown,
+				       "host", s->host, "set", s->name, "level", (int)s->level, "size",
+				       (json_int_t)s->size, "complete", s->complete, "encrypted",
+				       s->encrypted, "excluded", s->exclude));
 	}
 	return json_array_size(all) == before + l->count;
 }
@@ -71,6 +74,8 @@ static int list(struct cmd *c, const struct target *t, const char *host, struct 
 		} else {
 			free(s.host);
 			free(s.name);
+			free(s.base);
+			free(s.exclude);
 		}
 	}
 	if (r == 0)

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <termios.h>
 
 /* What target_open() gets. A password that was typed is in a file in memory for as long as this process lives: the
  * target may have to be mounted again. */
@@ -22,35 +21,6 @@ static void request_free(struct request *r)
 	free(r->secret_path);
 }
 DEFINE_CLEANUP(request, struct request, request_free)
-
-/* Reads a line from the terminal without showing it. The caller frees. */
-static int ask_password(const char *shown, char **ret, struct error *e)
-{
-	_cleanup_(file) FILE *tty = fopen("/dev/tty", "r+e");
-	_cleanup_(free) char *line = NULL;
-	struct termios before, silent;
-	size_t capacity = 0;
-
-	if (!tty || tcgetattr(fileno(tty), &before) < 0)
-		return error_text(e, ENOTTY,
-				  "open %s: no password: name a credentials file in recovery.conf ([backup] "
-				  "credentials)",
-				  shown);
-	silent = before;
-	silent.c_lflag &= ~(tcflag_t)ECHO;
-	if (tcsetattr(fileno(tty), TCSAFLUSH, &silent) < 0)
-		return error_errno(e, errno, "ask for a password");
-	(void)fprintf(tty, "Password for %s: ", shown); /* the terminal that was just opened */
-	(void)fflush(tty);
-	ssize_t n = getline(&line, &capacity, tty);
-
-	(void)fputc('\n', tty); /* as above */
-	if (tcsetattr(fileno(tty), TCSAFLUSH, &before) < 0 || n < 0)
-		return error_errno(e, n < 0 ? ECANCELED : errno, "ask for a password");
-	line[strcspn(line, "\r\n")] = '\0';
-	*ret = TAKE_PTR(line);
-	return 0;
-}
 
 /* A credentials file that exists only in memory. The mount program inherits the descriptor. */
 static int keep_password(struct request *r, const char *password, struct error *e)
@@ -87,7 +57,14 @@ static int prepare(const struct recovery_conf *conf, const char *text, enum targ
 
 	if (code < 0 || !streq(url.scheme, "smb") || !url.user || conf->credentials)
 		return code;
-	code = ask_password(text, &password, e);
+	_cleanup_(free) char *question = xasprintf("Password for %s: ", text);
+
+	code = cmd_ask_secret(question, &password, e);
+	if (code == -ENOTTY)
+		code = error_text(e, ENOTTY,
+				  "open %s: no password: name a credentials file in recovery.conf ([backup] "
+				  "credentials)",
+				  text);
 	if (code == 0)
 		code = keep_password(r, password, e);
 	if (password)

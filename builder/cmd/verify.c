@@ -1,6 +1,7 @@
 #include "cmd/commands.h"
 
 #include "backup/set.h"
+#include "cmd/identity.h"
 #include "cmd/target_arg.h"
 #include "cmd/verify_disks.h"
 
@@ -10,6 +11,7 @@
 struct wanted {
 	const char *host, *set; /* NULL: the only one; the newest */
 	bool all, deep;
+	struct identity *identity;
 };
 
 enum {
@@ -17,6 +19,7 @@ enum {
 	OPTION_SET,
 	OPTION_ALL,
 	OPTION_DEEP,
+	OPTION_IDENTITY,
 	OPTION_DISKS,
 	OPTION_MAP,
 	OPTION_KEY_FILE,
@@ -45,11 +48,21 @@ static int verify_chain(struct cmd *c, struct set *s, const struct wanted *w, st
 {
 	int r = 0;
 
-	for (; s && r == 0; s = w->all ? NULL : set_base(s)) {
-		r = set_verify(s, &c->report, e);
-		if (r == 0)
-			r = set_check_listings(s, w->deep, &c->report, e);
+	bool closed = set_encrypted(s) && !w->identity->path;
+
+	for (struct set *one = s; one && r == 0; one = w->all ? NULL : set_base(one))
+		r = set_verify(one, &c->report, e);
+	if (r == 0 && closed && !w->deep) {
+		report_info(&c->report,
+			    "%s is encrypted: its files are whole; with --identity what is in them is looked "
+			    "at, too",
+			    set_shown(s));
+		return 0;
 	}
+	if (r == 0)
+		r = identity_give(w->identity, s, false, &c->report, e);
+	for (struct set *one = s; one && r == 0; one = w->all ? NULL : set_base(one))
+		r = set_check_listings(one, w->deep, &c->report, e);
 	return r;
 }
 
@@ -122,12 +135,14 @@ static int verify(struct cmd *c, const char *argument, const struct wanted *w)
 struct arguments {
 	struct wanted wanted;
 	struct verify_disks disks;
+	struct identity identity;
 	bool on_disks;
 };
 
 static void arguments_free(struct arguments *a)
 {
 	strlist_free(&a->disks.map);
+	identity_free(&a->identity);
 }
 DEFINE_CLEANUP(arguments, struct arguments, arguments_free)
 
@@ -162,6 +177,9 @@ static bool own_option(const struct cmd *c, struct arguments *a, int option, int
 		return true;
 	case OPTION_DEEP:
 		a->wanted.deep = true;
+		return true;
+	case OPTION_IDENTITY:
+		a->identity.path = optarg;
 		return true;
 	case OPTION_DISKS:
 		a->on_disks = true;
@@ -201,6 +219,7 @@ int cmd_verify(int argc, char *argv[])
 						 { "set", required_argument, NULL, OPTION_SET },
 						 { "all", no_argument, NULL, OPTION_ALL },
 						 { "deep", no_argument, NULL, OPTION_DEEP },
+						 { "identity", required_argument, NULL, OPTION_IDENTITY },
 						 { "disks", no_argument, NULL, OPTION_DISKS },
 						 { "map", required_argument, NULL, OPTION_MAP },
 						 { "key-file", required_argument, NULL, OPTION_KEY_FILE },
@@ -208,7 +227,7 @@ int cmd_verify(int argc, char *argv[])
 						 { "seed", required_argument, NULL, OPTION_SEED },
 						 CMD_OPTIONS_LONG };
 	_cleanup_(cmd) struct cmd c;
-	_cleanup_(arguments) struct arguments a = { .disks.share = 1 };
+	_cleanup_(arguments) struct arguments a = { .disks.share = 1, .identity = IDENTITY_NONE };
 	int option, exit_code;
 
 	cmd_begin(&c, argv[0]);
@@ -225,6 +244,7 @@ int cmd_verify(int argc, char *argv[])
 		return exit_code;
 	const char *target = optind < argc ? argv[optind] : NULL;
 
+	a.wanted.identity = a.disks.identity = &a.identity;
 	if (!a.on_disks)
 		return verify(&c, target, &a.wanted);
 	a.disks.url = target;

@@ -147,6 +147,8 @@ static int open_set(struct comparison *v, struct error *e)
 	if (r == 0)
 		r = set_open(&v->target, o->host, o->set, &v->set, &v->c->report, e);
 	if (r == 0)
+		r = identity_give(o->identity, v->set, true, &v->c->report, e);
+	if (r == 0)
 		r = set_machine_conf(v->set, &text, &v->c->report, e);
 	if (r < 0)
 		return r;

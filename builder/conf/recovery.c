@@ -178,6 +178,37 @@ int recovery_parse_keep(const char *text, unsigned *ret_full, unsigned *ret_incr
 	return 0;
 }
 
+/* A Bech32 string of age-keygen(1), without its checksum being looked at; SSH keys have blanks, and come from files. */
+static int is_encrypt_to(const char *v)
+{
+	_cleanup_(strlist) struct strlist all = { 0 };
+
+	strlist_add_words(&all, v);
+	for (size_t i = 0; i < all.count; i++) {
+		const char *key = str_after(all.items[i], "age1");
+
+		if (*all.items[i] != '/' &&
+		    (!key || !*key || key[strspn(key, "qpzry9x8gf2tvdw0s3jn54khce6mua7l1")]))
+			return -EINVAL;
+	}
+	return all.count ? 0 : -EINVAL;
+}
+
+/* For [backup] exclude: paths or names; backup/exclude.h matches them. */
+static int is_exclude(const char *v)
+{
+	_cleanup_(strlist) struct strlist all = { 0 };
+
+	strlist_add_words(&all, v);
+	for (size_t i = 0; i < all.count; i++) {
+		const char *p = all.items[i];
+
+		if ((strchr(p, '/') && *p != '/') || str_ends(p, "/"))
+			return -EINVAL;
+	}
+	return all.count ? 0 : -EINVAL;
+}
+
 static int is_keep(const char *v)
 {
 	unsigned full, incremental;
@@ -250,6 +281,16 @@ static const struct row rows[] = {
 	  AT(target),
 	  NULL },
 	{ "backup", { "credentials", "an absolute path", is_path }, KIND_TEXT, AT(credentials), NULL },
+	{ "backup",
+	  { "encrypt-to", "public keys (age1...) or absolute paths of files with some", is_encrypt_to },
+	  KIND_WORDS,
+	  AT(encrypt_to),
+	  NULL },
+	{ "backup",
+	  { "exclude", "absolute paths without a '/' at the end, or names, as patterns", is_exclude },
+	  KIND_WORDS,
+	  AT(exclude),
+	  NULL },
 	{ "backup",
 	  { "keep", "all, or such as '4 full, 7 incremental'", is_keep },
 	  KIND_TEXT,

@@ -29,6 +29,9 @@ struct recovery_conf {
 	char *target; /* a URL, or several, see recovery_split_targets(); or NULL */
 	char *credentials; /* a mode 0600 file with username=, password=, domain= lines, or NULL */
 	bool snapshots; /* are read where there can be some */
+	struct strlist
+		encrypt_to; /* public keys of age, and absolute paths of files with such; empty: not encrypted */
+	struct strlist exclude; /* patterns of what is not backed up: paths, or names */
 	char *keep; /* "all", or for recovery_parse_keep() */
 	unsigned timeout; /* seconds after which a server that is silent counts as dead */
 	unsigned max_age; /* hours that the last backup may be old for `lifeboat check`; 0: any */

@@ -30,6 +30,9 @@ static const struct need of_machines[] = {
 	{ "uefi", "can set boot entries", NULL },
 };
 
+/* Who backs up encrypted wants to recover. */
+static const struct need of_encryption = { "encryption", "can decrypt backups", NULL };
+
 /* What is no need, but too good to be left out by a machine that has it: a file of its own → a promise. */
 static const struct need of_programs[] = {
 	{ "usr/bin/systemd-nspawn", "can enter with systemd-nspawn", NULL },
@@ -119,10 +122,17 @@ static int find_unmet_of_machine(const struct root *root, const struct profiles 
 	return r;
 }
 
+static void find_unmet_of_encryption(const struct recovery_conf *conf, const struct profiles *profiles,
+				     const char *folder, struct unmet *u)
+{
+	if (conf->encrypt_to.count && !is_promised(profiles, &of_encryption))
+		add_unmet(u, &of_encryption, folder);
+}
+
 int needs_check(const struct recovery_conf *conf, const struct root *root, const struct profiles *profiles,
 		const char *folder, struct error *e)
 {
-	_cleanup_(unmet) struct unmet of_target = { 0 }, of_machine = { 0 };
+	_cleanup_(unmet) struct unmet of_target = { 0 }, of_machine = { 0 }, of_keys = { 0 };
 
 	find_unmet_of_target(conf, profiles, folder, &of_target);
 	if (of_target.of.count) {
@@ -130,6 +140,13 @@ int needs_check(const struct recovery_conf *conf, const struct root *root, const
 
 		return recovery_conf_error(conf, "backup", "target", ENOENT, e, "target %s: %s", conf->target,
 					   why);
+	}
+	find_unmet_of_encryption(conf, profiles, folder, &of_keys);
+	if (of_keys.of.count) {
+		_cleanup_(free) char *why = unmet_text(&of_keys);
+
+		return recovery_conf_error(conf, "backup", "encrypt-to", ENOENT, e,
+					   "backups are encrypted: %s", why);
 	}
 	int r = find_unmet_of_machine(root, profiles, folder, &of_machine, e);
 
@@ -157,6 +174,7 @@ int needs_add(const struct recovery_conf *conf, const struct root *root, const s
 	int r = find_unmet_of_machine(root, profiles, folder, &u, e);
 
 	find_unmet_of_target(conf, profiles, folder, &u);
+	find_unmet_of_encryption(conf, profiles, folder, &u);
 	find_wanted_of_programs(root, profiles, folder, &u);
 	for (size_t i = 0; i < u.profiles.count; i++)
 		strlist_add_once(names, u.profiles.items[i]);

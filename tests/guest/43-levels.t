@@ -20,6 +20,7 @@ change() {
 	(
 		cd from || exit 1
 		echo "changed $1" >etc/file1 # and with it all its links
+		echo "changed $1" >etc/nodump
 		echo "new $1" >"many/new$1"
 		echo plain >"links/a/plain$1" && setfacl -b "links/a/plain$1" # in a folder with a default ACL
 		rm -rf "many/$1"? "links/b/two"
@@ -77,6 +78,7 @@ for method in dump archive; do
 	tree_make "$PWD/from" 20M 100
 	chattr -i from/etc/fixed from/etc/immutable # what may not be changed cannot be deleted later
 	chattr -a from/etc/append-only
+	echo full >from/etc/nodump && chattr +d from/etc/nodump # of which dump leaves out what changed, unless told
 	refuses "$method: a level needs a full set first" 1 'level 1 goes on from a set of a lower level, and there is none' \
 		"$tool" save "file://$PWD/target" - $method root $method "$PWD/from" 2M 1
 	for level in 0 1 2 3; do

@@ -44,16 +44,22 @@ static void place_make(struct place *p)
 	CHECK_OK(target_open(url, NULL, &p->target, &quiet, &e));
 }
 
-static int save(struct place *p, dev_t device)
+static int save_without(struct place *p, dev_t device, unsigned level, const struct strlist *exclude)
 {
 	_cleanup_(set_writer) struct set_writer *w = NULL;
 	_cleanup_(free) char *name = NULL;
 
-	CHECK_OK(set_begin(&p->target, "box", 0, 1 << 20, &w, &quiet, &e));
-	int r = set_save_filesystem(w, "root", "archive",
-				    &(struct set_source) { .folder = p->from, .device = device }, &quiet, &e);
+	CHECK_OK(set_begin(&p->target, "box", level, 1 << 20, &w, &quiet, &e));
+	CHECK_OK(set_add_file(w, "machine.conf", "x", 1, &e));
+	const struct set_source source = { .folder = p->from, .device = device, .exclude = exclude };
+	int r = set_save_filesystem(w, "root", "archive", &source, &quiet, &e);
 
 	return r < 0 ? r : set_commit(w, &name, &e);
+}
+
+static int save(struct place *p, dev_t device)
+{
+	return save_without(p, device, 0, NULL);
 }
 
 static int restore(struct place *p)
@@ -120,6 +126,73 @@ TEST(what_is_saved_comes_back)
 	CHECK(stat_of(&p, "to/hole").st_blocks * 512 < 2 << 20);
 	CHECK_OK(proc_run((const char *const[]) { "cmp", "from/hole", "to/hole", NULL },
 			  &(struct proc_options) { .cwd = p.dir.path }, &e));
+}
+
+static bool is_there(const struct place *p, const char *path)
+{
+	return faccessat(p->dir.fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* The newest set: its streams and listings agree, and it names the patterns. */
+static void check_set(struct place *p, const char *patterns)
+{
+	_cleanup_(set) struct set *s = NULL;
+	_cleanup_(strlist) struct strlist got = { 0 };
+
+	CHECK_OK(set_open(&p->target, "box", NULL, &s, &quiet, &e));
+	CHECK_OK(set_verify(s, &quiet, &e));
+	CHECK_OK(set_check_listings(s, true, &quiet, &e));
+	set_exclusions(s, &got);
+	_cleanup_(free) char *joined = strlist_join(&got, " ");
+
+	CHECK_STR(joined, patterns);
+}
+
+TEST(what_is_excluded_is_left_out)
+{
+	_cleanup_(place) struct place p;
+	_cleanup_(strlist) struct strlist exclude = { 0 };
+
+	place_make(&p);
+	CHECK_OK(mkdir_parents_at(p.dir.fd, "from/cache/deep", 0700, &e));
+	CHECK_OK(write_file_at(p.dir.fd, "from/cache/deep/x", 0600, "x", 1, &e));
+	CHECK_OK(write_file_at(p.dir.fd, "from/folder/a.o", 0600, "linked", 6, &e));
+	CHECK_INT(linkat(p.dir.fd, "from/folder/a.o", p.dir.fd, "from/folder/kept", 0), 0);
+	CHECK_OK(write_file_at(p.dir.fd, "from/folder/b", 0600, "b", 1, &e));
+	set_time(&p, "from/cache", 5, 6);
+	strlist_addf(&exclude, "%s/cache", p.from);
+	strlist_add(&exclude, "*.o");
+	CHECK_OK(save_without(&p, stat_of(&p, "from").st_dev, 0, &exclude));
+	_cleanup_(free) char *patterns = strlist_join(&exclude, " ");
+
+	check_set(&p, patterns);
+	CHECK_OK(restore(&p));
+	check_same(&p, "cache");
+	CHECK_INT(stat_of(&p, "to/folder/kept").st_size, 6); /* the other name of a file that is left out */
+	CHECK(is_there(&p, "to/folder/b"));
+	CHECK(!is_there(&p, "to/folder/a.o"));
+	CHECK(!is_there(&p, "to/cache/deep"));
+}
+
+/* A set that goes on from one with other patterns: what was there goes, what was not comes. */
+TEST(exclusions_change_between_levels)
+{
+	_cleanup_(place) struct place p;
+	_cleanup_(strlist) struct strlist first = { 0 }, second = { 0 };
+
+	place_make(&p);
+	CHECK_OK(write_file_at(p.dir.fd, "from/folder/first", 0600, "1", 1, &e));
+	CHECK_OK(mkdir_parents_at(p.dir.fd, "from/second/x", 0700, &e));
+	CHECK_OK(write_file_at(p.dir.fd, "from/second/x/y", 0600, "22", 2, &e));
+	strlist_add(&first, "folder");
+	strlist_add(&second, "second");
+	CHECK_OK(save_without(&p, stat_of(&p, "from").st_dev, 0, &first));
+	CHECK_OK(save_without(&p, stat_of(&p, "from").st_dev, 1, &second));
+	check_set(&p, "second");
+	CHECK_OK(restore(&p));
+	CHECK_INT(stat_of(&p, "to/folder/first").st_size, 1);
+	CHECK(is_there(&p, "to/second"));
+	CHECK(!is_there(&p, "to/second/x"));
 }
 
 /* Zeros that were written are no hole: somebody reserved their room. */

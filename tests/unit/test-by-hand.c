@@ -20,7 +20,7 @@ TEST(comments_stay_comments)
 	bool quoted = false;
 
 	CHECK_OK(machine_conf_parse("m", hostile, &m, &e));
-	by_hand_format(&m, "box/set\nEVIL", &files, NULL, NULL, &page);
+	by_hand_format(&m, "box/set\nEVIL", &files, NULL, NULL, NULL, &page);
 	for (char *rest = page.data, *line; (line = strsep(&rest, "\n"));) {
 		if (!quoted && strncmp(line, "EVIL", 4) == 0)
 			TAP_FAIL("a command: %s", line);

@@ -602,7 +602,7 @@ TEST(by_hand_in_the_right_order)
 	const struct strlist files = { 0 };
 
 	read_conf(server, &m);
-	by_hand_format(&m, "host/set", &files, NULL, NULL, &page);
+	by_hand_format(&m, "host/set", &files, NULL, NULL, NULL, &page);
 	const char *at = page.data;
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {

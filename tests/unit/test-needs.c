@@ -107,6 +107,22 @@ TEST(a_target_needs_who_can_reach_it)
 	CHECK_ERROR(check(&lab, nfs, "plain smb"), no_nfs);
 }
 
+TEST(encrypted_backups_need_who_decrypts_them)
+{
+	_cleanup_(lab) struct lab lab;
+	const char conf[] = "[backup]\nencrypt-to = /root/public\n";
+
+	lab_make(&lab);
+	put(&lab, "profiles/age.conf", "[promise can decrypt backups]\ntools = a\n");
+	_cleanup_(free) char *want = xasprintf(
+		"%s/r.conf:2: backups are encrypted: no chosen profile promises 'can decrypt backups'; add "
+		"age to 'profiles' in recovery.conf",
+		lab.dir.path);
+
+	CHECK_ERROR(check(&lab, conf, "plain"), want);
+	CHECK_OK(check(&lab, conf, "plain age"));
+}
+
 static void check_storage(const struct lab *lab, const char *want)
 {
 	_cleanup_(strlist) struct strlist found = { 0 };
