@@ -1,6 +1,7 @@
 /* Writing a set, in one place or in several at a time: its folder under a temporary name, files, the sums, the
  * rename. */
 #include "backup/set_private.h"
+#include "backup/tape.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -103,11 +104,12 @@ static int begin(struct set_place *p, void *user, struct error *e)
 
 static bool all_have(const struct target *target, const char *host, const char *name)
 {
-	_cleanup_(free) char *path = xasprintf("%s/%s", host, name);
+	_cleanup_(free) char *path = xasprintf("%s/%s", host, name), *folder = xasprintf("%s/", path);
 	struct stat st;
 
 	for (; target; target = target->replica)
-		if (fstatat(target->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (target->tape ? !tape_find(target->tape, folder)
+				 : fstatat(target->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return false;
 	return true;
 }

@@ -247,6 +247,29 @@ TEST(what_was_not_committed_is_not_there)
 	CHECK_OK(verify(&l, &e));
 }
 
+TEST(a_level_goes_on_from_what_is_on_it)
+{
+	struct error e = { 0 };
+	_cleanup_(lab) struct lab l;
+	_cleanup_(target) struct target t = { .dirfd = -1 };
+	_cleanup_(set_writer) struct set_writer *w = NULL, *none = NULL;
+	_cleanup_(free) char *full = NULL, *name = NULL;
+	_cleanup_(set) struct set *s = NULL;
+
+	lab_make(&l, "truncate -s 8M tape");
+	CHECK_OK(write_set(&l, 50000, &full, &e));
+	CHECK_OK(open_tape(&l, true, false, &t, &e));
+	CHECK_INT(set_begin(&t, "barge", 1, chunk, &none, &quiet, &e), -ENOENT); /* of another host */
+	CHECK_OK(set_begin(&t, "box", 1, chunk, &w, &quiet, &e));
+	CHECK_OK(set_add_file(w, "machine.conf", "[machine]\n", 10, &e));
+	CHECK_OK(set_commit(w, &name, &e));
+	target_close(&t);
+	CHECK_OK(open_tape(&l, false, false, &t, &e));
+	CHECK_OK(set_open(&t, "box", NULL, &s, &quiet, &e));
+	CHECK_INT(set_level(s), 1);
+	CHECK(set_base(s) && str_ends(set_shown(set_base(s)), full));
+}
+
 TEST(a_full_one_keeps_what_it_has)
 {
 	struct error e = { 0 };
