@@ -1,6 +1,5 @@
-#include "cmd/files.h"
+#include "cmd/files_private.h"
 
-#include "backup/files.h"
 #include "base/fs.h"
 #include "machine/machine_conf.h"
 
@@ -10,20 +9,7 @@
 #include <jansson.h>
 #include <sys/stat.h>
 #include <time.h>
-
-/* One file system of the set. */
-struct saved {
-	char *mountpoint;
-	struct set_files *files;
-	const struct listing *listing;
-	bool *wanted; /* for each line of it */
-	size_t chosen; /* lines that were asked for, without the folders that they need */
-};
-
-struct saved_list {
-	struct saved *items;
-	size_t count, capacity;
-};
+#include <unistd.h>
 
 static void saved_list_free(struct saved_list *v)
 {
@@ -62,8 +48,7 @@ static int open_all(struct cmd *c, struct recovery *r, struct saved_list *ret, s
 	return code;
 }
 
-/* As it is called on the machine. The caller frees. */
-static char *machine_path(const struct saved *v, const struct listed *f)
+char *files_path(const struct saved *v, const struct listed *f)
 {
 	if (streq(f->path, "."))
 		return xstrdup(*v->mountpoint ? v->mountpoint : "/");
@@ -72,7 +57,7 @@ static char *machine_path(const struct saved *v, const struct listed *f)
 
 /* ---- choosing ---- */
 
-static bool matches(const char *pattern, const char *path)
+bool files_match(const char *pattern, const char *path)
 {
 	if (!strchr(pattern, '/')) {
 		const char *name = strrchr(path, '/') + 1;
@@ -82,8 +67,7 @@ static bool matches(const char *pattern, const char *path)
 	return streq(pattern, path) || fnmatch(pattern, path, FNM_PATHNAME) == 0;
 }
 
-/* What matches one of the patterns, and all that is below. */
-static bool choose(struct saved *v, const char *pattern)
+static bool choose(struct saved *v, const char *pattern, bool wanted)
 {
 	const char *above = NULL; /* the folder that matched last */
 	bool any = false;
@@ -92,15 +76,26 @@ static bool choose(struct saved *v, const char *pattern)
 		const struct listed *f = &v->listing->items[i];
 		const char *rest = above ? str_after(f->path, above) : NULL;
 		bool below = rest && *rest == '/';
-		_cleanup_(free) char *path = machine_path(v, f);
+		_cleanup_(free) char *path = files_path(v, f);
 
-		if (!below && !matches(pattern, path))
+		if (!below && !files_match(pattern, path))
 			continue;
 		if (!below)
 			above = S_ISDIR(f->mode) ? f->path : NULL;
-		v->chosen += !v->wanted[i];
-		v->wanted[i] = any = true;
+		any = true;
+		if (v->wanted[i] != wanted)
+			v->chosen += wanted ? 1 : -(size_t)1;
+		v->wanted[i] = wanted;
 	}
+	return any;
+}
+
+bool files_choose(struct saved_list *v, const char *pattern, bool wanted)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < v->count; i++)
+		any |= choose(&v->items[i], pattern, wanted);
 	return any;
 }
 
@@ -109,20 +104,15 @@ static int choose_all(struct saved_list *v, char **patterns, struct error *e)
 	static char everything[] = "*";
 	static char *all[] = { everything, NULL };
 
-	for (char **pattern = *patterns ? patterns : all; *pattern; pattern++) {
-		bool any = false;
-
-		for (size_t i = 0; i < v->count; i++)
-			any |= choose(&v->items[i], *pattern);
-		if (!any)
+	for (char **pattern = *patterns ? patterns : all; *pattern; pattern++)
+		if (!files_choose(v, *pattern, true))
 			return error_text(e, ENOENT, "%s: no such file in the set", *pattern);
-	}
 	return 0;
 }
 
 /* ---- listing ---- */
 
-static void describe(const struct listed *f, const char *path, struct strbuf *b)
+void files_describe(const struct listed *f, const char *path, struct strbuf *b)
 {
 	static const char types[] = "?pc?d?b?-?l?s???"; /* by the type's bits */
 	char when[32] = "";
@@ -160,7 +150,7 @@ static int list(struct cmd *c, const struct saved_list *v)
 	for (size_t i = 0; i < v->count; i++)
 		for (size_t line = 0; line < v->items[i].listing->count; line++) {
 			const struct listed *f = &v->items[i].listing->items[line];
-			_cleanup_(free) char *path = machine_path(&v->items[i], f);
+			_cleanup_(free) char *path = files_path(&v->items[i], f);
 			_cleanup_(strbuf) struct strbuf b = { 0 };
 
 			if (!v->items[i].wanted[line])
@@ -168,7 +158,7 @@ static int list(struct cmd *c, const struct saved_list *v)
 			if (c->json)
 				describe_json(f, path, &b);
 			else
-				describe(f, path, &b);
+				files_describe(f, path, &b);
 			(void)fputs(b.data, stdout); /* cmd_done() looks */
 		}
 	return cmd_done(c);
@@ -213,7 +203,7 @@ static int restore_one(struct cmd *c, struct saved *v, const char *into, struct 
 	return set_files_restore(v->files, v->wanted, root, &c->report, e);
 }
 
-static int restore(struct cmd *c, struct saved_list *v, const struct files_options *o, struct error *e)
+int files_restore(struct cmd *c, struct saved_list *v, const struct files_options *o, struct error *e)
 {
 	size_t count = 0;
 	int code = 0;
@@ -240,15 +230,21 @@ int cmd_files(struct cmd *c, struct recovery *r, const struct files_options *o)
 	_cleanup_(saved_list) struct saved_list v = { 0 };
 	struct error e;
 
-	if (!o->list && !*o->patterns)
+	bool browse = !o->list && !*o->patterns;
+
+	if (browse && (!isatty(STDIN_FILENO) || c->json || o->into || o->yes))
 		return cmd_usage(c, "--files: which PATH? (--list shows what there is)");
 	if (recovery_open(r, c, &e) < 0 || recovery_unlock(r, c, &e) < 0)
 		return cmd_failed(c, &e);
 	if (!r->set)
 		return cmd_usage(c, "--files needs a TARGET");
-	if (open_all(c, r, &v, &e) < 0 || choose_all(&v, o->patterns, &e) < 0)
+	if (open_all(c, r, &v, &e) < 0)
+		return cmd_failed(c, &e);
+	if (browse)
+		return files_browse(c, &v);
+	if (choose_all(&v, o->patterns, &e) < 0)
 		return cmd_failed(c, &e);
 	if (o->list)
 		return list(c, &v);
-	return restore(c, &v, o, &e) < 0 ? cmd_failed(c, &e) : cmd_done(c);
+	return files_restore(c, &v, o, &e) < 0 ? cmd_failed(c, &e) : cmd_done(c);
 }
