@@ -83,7 +83,7 @@ static bool take_word(struct reader *r, const char *s, const char *const names[]
 static bool read_reasons(struct reader *r, json_t *list)
 {
 	size_t i;
-	json_t *one;
+	json_t *one = NULL;
 
 	if (!json_is_array(list))
 		return wrong(r, "reasons that are no list");
@@ -117,8 +117,8 @@ static bool read_reasons(struct reader *r, json_t *list)
 
 static bool read_disk(struct reader *r, json_t *json, struct proof_disk *d)
 {
-	const char *text, *old_serial = NULL, *new_serial = NULL;
-	json_int_t bytes, sector_size;
+	const char *text = "", *old_serial = NULL, *new_serial = NULL;
+	json_int_t bytes = 0, sector_size = 0;
 
 	return UNPACK(r, json, "{s:s, s:I, s:I, s?s, s?s}", "name", &text, "bytes", &bytes, "sector_size",
 		      &sector_size, "old_serial", &old_serial, "new_serial", &new_serial) &&
@@ -130,7 +130,7 @@ static bool read_disk(struct reader *r, json_t *json, struct proof_disk *d)
 static bool read_machine(struct reader *r, json_t *json)
 {
 	const char *host = NULL, *firmware = NULL;
-	json_t *disks;
+	json_t *disks = NULL;
 
 	return UNPACK(r, json, "{s?s, s?s, s:o}", "host", &host, "firmware", &firmware, "disks", &disks) &&
 	       take_name(r, host, &r->p->machine.host) && take_name(r, firmware, &r->p->machine.firmware) &&
@@ -140,8 +140,8 @@ static bool read_machine(struct reader *r, json_t *json)
 
 static bool read_medium(struct reader *r, json_t *json)
 {
-	const char *path = NULL, *sha256;
-	json_int_t bytes;
+	const char *path = NULL, *sha256 = "";
+	json_int_t bytes = 0;
 
 	return UNPACK(r, json, "{s?s, s:s, s:I}", "path", &path, "sha256", &sha256, "bytes", &bytes) &&
 	       take_name(r, path, &r->p->medium.path) && take_hash(r, sha256, r->p->medium.sha256) &&
@@ -150,8 +150,8 @@ static bool read_medium(struct reader *r, json_t *json)
 
 static bool read_set(struct reader *r, json_t *json)
 {
-	const char *target = NULL, *set_name = NULL, *sha256;
-	json_int_t files, bytes;
+	const char *target = NULL, *set_name = NULL, *sha256 = "";
+	json_int_t files = 0, bytes = 0;
 
 	return UNPACK(r, json, "{s?s, s?s, s:s, s:I, s:I}", "target", &target, "name", &set_name, "sha256",
 		      &sha256, "files", &files, "bytes", &bytes) &&
@@ -162,7 +162,7 @@ static bool read_set(struct reader *r, json_t *json)
 
 static bool read_sample(struct reader *r, json_t *json)
 {
-	const char *seed;
+	const char *seed = "";
 
 	if (!json)
 		return true;
@@ -193,7 +193,7 @@ static bool read_counts(struct reader *r, json_t *json)
 
 static bool read_difference(struct reader *r, json_t *json, struct proof_difference *d)
 {
-	const char *kind, *what, *attribute, *expected = NULL, *found = NULL, *reason = NULL;
+	const char *kind = "", *what = "", *attribute = "", *expected = NULL, *found = NULL, *reason = NULL;
 	size_t number;
 
 	if (!UNPACK(r, json, "{s:s, s:s, s:s, s?s, s?s, s?s}", "kind", &kind, "what", &what, "attribute",
@@ -208,8 +208,8 @@ static bool read_difference(struct reader *r, json_t *json, struct proof_differe
 
 static bool read_check(struct reader *r, json_t *json, struct proof_check *c)
 {
-	const char *text, *said = NULL;
-	int passed;
+	const char *text = "", *said = NULL;
+	int passed = 0;
 
 	if (!UNPACK(r, json, "{s:s, s:b, s?s}", "name", &text, "passed", &passed, "said", &said) ||
 	    !take_name(r, text, &c->name))
@@ -221,8 +221,8 @@ static bool read_check(struct reader *r, json_t *json, struct proof_check *c)
 
 static bool read_phase(struct reader *r, json_t *json, struct proof_phase *phase)
 {
-	const char *text;
-	int failed;
+	const char *text = "";
+	int failed = 0;
 
 	if (!UNPACK(r, json, "{s:s, s:F, s:F, s:b}", "name", &text, "begun", &phase->begun, "seconds",
 		    &phase->seconds, "failed", &failed))
@@ -233,7 +233,7 @@ static bool read_phase(struct reader *r, json_t *json, struct proof_phase *phase
 
 static bool read_event(struct reader *r, json_t *json, struct proof_event *event)
 {
-	const char *text;
+	const char *text = "";
 
 	return UNPACK(r, json, "{s:F, s:s}", "at", &event->at, "text", &text) &&
 	       take_name(r, text, &event->text);
@@ -241,8 +241,8 @@ static bool read_event(struct reader *r, json_t *json, struct proof_event *event
 
 static bool read_screenshot(struct reader *r, json_t *json, struct proof_screenshot *s)
 {
-	const char *caption, *file, *sha256;
-	json_int_t bytes;
+	const char *caption = "", *file = "", *sha256 = "";
+	json_int_t bytes = 0;
 
 	return UNPACK(r, json, "{s:F, s:s, s:s, s:s, s:I}", "at", &s->at, "caption", &caption, "file", &file,
 		      "sha256", &sha256, "bytes", &bytes) &&
@@ -252,9 +252,9 @@ static bool read_screenshot(struct reader *r, json_t *json, struct proof_screens
 
 static bool read_log(struct reader *r, json_t *json, struct proof_log *l)
 {
-	const char *path, *sha256, *tail;
-	json_int_t bytes;
-	int cut;
+	const char *path = "", *sha256 = "", *tail = "";
+	json_int_t bytes = 0;
+	int cut = 0;
 
 	if (!UNPACK(r, json, "{s:s, s:I, s:s, s:s, s:b}", "path", &path, "bytes", &bytes, "sha256", &sha256,
 		    "tail", &tail, "cut", &cut))
@@ -267,7 +267,7 @@ static bool read_log(struct reader *r, json_t *json, struct proof_log *l)
 
 static bool read_resources(struct reader *r, json_t *json, struct proof_resources *ret)
 {
-	json_int_t memory, disk, processors;
+	json_int_t memory = 0, disk = 0, processors = 0;
 
 	return UNPACK(r, json, "{s:I, s:I, s:I}", "memory", &memory, "disk", &disk, "processors",
 		      &processors) &&
@@ -280,10 +280,11 @@ static bool read_resources(struct reader *r, json_t *json, struct proof_resource
 static bool read_all(struct reader *r, json_t *json)
 {
 	struct proof *p = r->p;
-	const char *verdict, *version = NULL;
+	const char *verdict = "", *version = NULL;
 	json_int_t format = json_integer_value(json_object_get(json, "lifeboat_proof")), created, left_out;
-	json_t *reasons, *machine, *medium, *set, *sample = NULL, *compared, *differences, *checks, *phases;
-	json_t *events, *screenshots, *logs, *planned, *used;
+	json_t *reasons = NULL, *machine = NULL, *medium = NULL, *set = NULL, *sample = NULL,
+	       *compared = NULL, *differences = NULL, *checks = NULL, *phases = NULL;
+	json_t *events = NULL, *screenshots = NULL, *logs = NULL, *planned = NULL, *used = NULL;
 	size_t number;
 
 	if (format != PROOF_FORMAT)

@@ -466,14 +466,9 @@ TEST(what_is_no_proof_is_refused)
 TEST(a_file_of_something_else_is_no_proof)
 {
 	_cleanup_(proof) struct proof p = { 0 };
-	static const char *const texts[] = { "",
-					     "{}",
-					     "[]",
-					     "null",
-					     "\"proven\"",
-					     "{\"verdict\": \"proven\"}",
-					     "\x7f"
-					     "ELF" };
+	static const char *const texts[] = { "",       "{}",         "[]",
+					     "null",   "\"proven\"", "{\"verdict\": \"proven\"}",
+					     "\177ELF" };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		CHECK_INT(proof_parse("p", texts[i], strlen(texts[i]), &p, &e), -EBADMSG);
