@@ -68,18 +68,23 @@ static bool failed(struct practice *p, const struct error *e)
 	return e->code != EINTR;
 }
 
-static bool do_machine(struct practice *p)
+static bool hand_over(struct practice *p, enum drill_boot boot)
 {
 	struct error e;
+	int r = drill_hand_over(p->run, boot, &p->cmd->report, &e);
 
-	return drill_hand_over(p->run, DRILL_BOOT_MACHINE, &p->cmd->report, &e) == 0 || failed(p, &e);
+	printf("\r\n"); /* wherever the guest has left the cursor */
+	return r == 0 || failed(p, &e);
+}
+
+static bool do_machine(struct practice *p)
+{
+	return hand_over(p, DRILL_BOOT_MACHINE);
 }
 
 static bool do_rescue(struct practice *p)
 {
-	struct error e;
-
-	return drill_hand_over(p->run, DRILL_BOOT_RESCUE, &p->cmd->report, &e) == 0 || failed(p, &e);
+	return hand_over(p, DRILL_BOOT_RESCUE);
 }
 
 static bool do_clean(struct practice *p)

@@ -53,6 +53,8 @@ static int mount_system(const struct recovered *root, struct error *e)
 	/* grub-install writes boot entries */
 	if (r == 0 && access("/sys/firmware/efi/efivars", F_OK) == 0)
 		r = mount_inside(root, "efivarfs", "/sys/firmware/efi/efivars", quiet, NULL, e);
+	if (r == -ENODEV) /* no driver for it here: grub-install says so itself, all else works */
+		r = 0;
 	return r < 0 ? r : mount_inside(root, "tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=755", e);
 }
 
