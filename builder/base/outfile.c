@@ -146,11 +146,14 @@ static int link_name(struct outfile *f, bool beside)
 	return negative_errno();
 }
 
-/* Complete, on disk and named; all but a rename. */
+static int sync_content(const struct outfile *f, struct error *e)
+{
+	return fsync(f->fd) < 0 ? error_errno(e, errno, "write %s", f->shown) : 0;
+}
+
+/* Named; all but a rename. */
 static int finish(struct outfile *f, bool beside, struct error *e)
 {
-	if (fsync(f->fd) < 0)
-		return error_errno(e, errno, "write %s", f->shown);
 	int r = f->temp ? 0 : link_name(f, beside);
 
 	if (r < 0)
@@ -175,6 +178,9 @@ int outfile_commit_all(struct outfile *files, size_t count, struct error *e)
 {
 	int r = 0;
 
+	/* All of them before the first gets a name: so a journal has less to write than once for each. */
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = sync_content(&files[i], e);
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = finish(&files[i], count > 1, e);
 	for (size_t i = 0; r == 0 && i < count; i++)
