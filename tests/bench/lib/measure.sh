@@ -7,6 +7,7 @@
 measure() {
 	local name=$1 begun ended
 	shift
+	: >"$work/said" # throwing away what the last one said is not this one's time
 	begun=$EPOCHREALTIME
 	/usr/bin/time -q -o "$work/peak" -f '%U %S %M' "$@" >"$work/said" 2>&1 || {
 		tail -n 20 "$work/said" >&2
