@@ -249,42 +249,76 @@ static void compared(struct strbuf *b, const struct proof *p)
 	end_section(b);
 }
 
-static void difference_rows(struct strbuf *b, const struct proof *p, bool explained)
+static bool has_reason(const struct proof_difference *d, const char *reason)
 {
+	return d->reason && reason ? streq(d->reason, reason) : !d->reason && !reason;
+}
+
+/* Of those with this reason; NULL: without one. */
+static void difference_table(struct strbuf *b, const struct proof *p, const char *reason)
+{
+	strbuf_puts(b,
+		    "<div class=\"wide\"><table>\n<thead><tr><th>What</th><th>Attribute</th><th>Expected</th>"
+		    "<th>Found</th></tr></thead>\n<tbody>\n");
 	for (size_t i = 0; i < p->difference_count; i++) {
 		const struct proof_difference *d = &p->differences[i];
 
-		if ((d->reason != NULL) != explained)
+		if (!has_reason(d, reason))
 			continue;
-		strbuf_printf(b, "<tr%s>", explained ? "" : " class=\"bad\"");
+		strbuf_printf(b, "<tr%s>", reason ? "" : " class=\"bad\"");
 		cell_name(b, "name what", d->what);
 		cell_name(b, "word", d->attribute);
 		cell_name(b, "name", d->expected);
 		cell_name(b, "name", d->found);
-		if (explained)
-			cell_name(b, "", d->reason);
-		else
-			strbuf_puts(b, "<td><b>not explained</b></td>");
 		strbuf_puts(b, "</tr>\n");
+	}
+	strbuf_puts(b, "</tbody></table></div>\n");
+}
+
+static size_t count_reason(const struct proof *p, const char *reason, size_t before)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < before; i++)
+		count += has_reason(&p->differences[i], reason);
+	return count;
+}
+
+/* A line for each reason; hundreds may have the same. */
+static void explained_differences(struct strbuf *b, const struct proof *p)
+{
+	for (size_t i = 0; i < p->difference_count; i++) {
+		const char *reason = p->differences[i].reason;
+
+		if (!reason || count_reason(p, reason, i))
+			continue;
+		strbuf_puts(b, "<details><summary>");
+		page_name(b, reason);
+		strbuf_puts(b, " <span class=\"quiet\">(");
+		page_count(b, count_reason(p, reason, p->difference_count));
+		strbuf_puts(b, ")</span></summary>\n");
+		difference_table(b, p, reason);
+		strbuf_puts(b, "</details>\n");
 	}
 }
 
 static void differences(struct strbuf *b, const struct proof *p)
 {
+	size_t unexplained = count_reason(p, NULL, p->difference_count);
+
 	strbuf_puts(b, "<section id=\"differences\">\n<h2>Differences</h2>\n");
-	if (!p->difference_count) {
+	if (!p->difference_count)
 		nothing(b, proof_compared(p, PROOF_FILES) + proof_compared(p, PROOF_IDENTIFIERS)
 				   ? "None."
 				   : "Nothing was compared.");
-		end_section(b);
-		return;
+	if (unexplained) {
+		strbuf_puts(b, "<h3 class=\"mark bad\">Not explained</h3>\n");
+		difference_table(b, p, NULL);
 	}
-	strbuf_puts(b,
-		    "<div class=\"wide\"><table>\n<thead><tr><th>What</th><th>Attribute</th><th>Expected</th>"
-		    "<th>Found</th><th>Reason</th></tr></thead>\n<tbody>\n");
-	difference_rows(b, p, false);
-	difference_rows(b, p, true);
-	strbuf_puts(b, "</tbody></table></div>\n");
+	if (unexplained < p->difference_count) {
+		strbuf_puts(b, "<h3>Explained, by reason</h3>\n");
+		explained_differences(b, p);
+	}
 	if (p->differences_left_out) {
 		strbuf_puts(b, "<p>");
 		page_count(b, p->differences_left_out);
