@@ -40,8 +40,10 @@ int unseal_open(struct set *s, const struct sum *chunk, struct report *report, s
 {
 	_cleanup_(unseal) struct unseal *u = xcalloc(1, sizeof(*u));
 
-	*u = (struct unseal) { .age = AGE_NONE,
-			       .file = CHUNK_FILE_NONE,
+	u->file = (struct chunk_file)CHUNK_FILE_NONE;
+	u->age = (struct age)AGE_NONE;
+	*u = (struct unseal) { .age = u->age,
+			       .file = u->file,
 			       .buffer = xmalloc(block),
 			       .shown = xasprintf("%s/%s", s->shown, chunk->name) };
 	if (!s->key)

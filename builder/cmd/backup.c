@@ -207,6 +207,43 @@ static int check_room(struct job *j, const struct target *target, struct error *
 	return 0;
 }
 
+/* Nothing but the backups themselves lies on it. */
+static bool has_only_backups(const struct job *j, const struct device *disk, const struct target *target)
+{
+	for (size_t i = 0; i < j->machine.count; i++) {
+		const struct device *d = j->machine.devices[i];
+		bool theirs = d->now.devno == target->disk;
+
+		if (d != disk && d->parent != disk)
+			continue;
+		if (chosen(d) || machine_above(&j->machine, d) ||
+		    (d->content.kind != CONTENT_NONE && !theirs))
+			return false;
+	}
+	for (size_t i = 0; i < j->machine.boot_entry_count; i++)
+		if (j->machine.boot_entries[i].partition->parent == disk)
+			return false;
+	return !strlist_has(&j->machine.boot_disks, disk->name);
+}
+
+/* A disk that is there for the backups is no part of the machine: recovery would want another one in its place. */
+static void leave_out(struct job *j, const struct target *target)
+{
+	_cleanup_(free) bool *marks = xcalloc(j->machine.count + 1, sizeof(*marks));
+	const struct device *disk = NULL;
+	dev_t whole = target->disk ? block_disk(target->disk) : 0;
+
+	for (size_t i = 0; whole && i < j->machine.count; i++)
+		if (j->machine.devices[i]->kind == DEVICE_DISK && j->machine.devices[i]->now.devno == whole)
+			disk = j->machine.devices[i];
+	if (!disk || !has_only_backups(j, disk, target))
+		return;
+	for (size_t i = 0; i < j->machine.count; i++)
+		marks[i] = j->machine.devices[i] == disk || j->machine.devices[i]->parent == disk;
+	report_info(&j->c->report, "%s holds the backups and is no part of the machine", disk->name);
+	machine_remove(&j->machine, marks);
+}
+
 static int check_targets(struct job *j, struct error *e)
 {
 	int r = 0;
@@ -487,6 +524,8 @@ static int backup(struct job *j, const char *argument)
 			    &j->target, &e) < 0 ||
 	    check_targets(j, &e) < 0)
 		return cmd_failed(j->c, &e);
+	for (const struct target *t = &j->target; t; t = t->replica)
+		leave_out(j, t);
 	choose_methods(j);
 	if (begin_set(j, &w, &e) < 0 || write_set(j, w, &name, &e) < 0)
 		return cmd_failed(j->c, &e);
