@@ -177,6 +177,16 @@ static int check_volume(const struct check *c, const struct device *d)
 		return ini_error(c->ini, line_of(c, "volume", d->name, "size"), c->e,
 				 "%s is no whole number of extents; expected a multiple of %" PRIu64, d->name,
 				 extent);
+	for (size_t i = 0; i + 1 < d->volume.segment_count; i++) {
+		const struct segment *s = &d->volume.segments[i];
+
+		if (s->size % (extent * s->on.count))
+			return ini_error(c->ini, line_of(c, "volume", d->name, "on"), c->e,
+					 "a segment of %" PRIu64
+					 " bytes is no whole number of extents on each "
+					 "device; expected a multiple of %" PRIu64,
+					 s->size, extent * s->on.count);
+	}
 	return 0;
 }
 

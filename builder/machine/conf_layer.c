@@ -3,6 +3,7 @@
 
 #include "machine/fs.h"
 #include "machine/layer.h"
+#include "machine/placement.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -121,6 +122,7 @@ const struct ini_key conf_group_keys[] = {
 	{ "device-uuids", LVM_UUID_FORM ", with commas between them", conf_check_text },
 	{ "device-starts", "numbers of bytes with commas between them", conf_check_text },
 	{ "uuid", LVM_UUID_FORM, check_lvm_uuid },
+	{ "spare-uuid", LVM_UUID_FORM, check_lvm_uuid },
 	{ "extent-size", "a power of two, in bytes", check_power },
 	{ "tags", "tags of LVM with commas between them", conf_check_text },
 	{ NULL, NULL, NULL },
@@ -136,6 +138,8 @@ const struct ini_key conf_volume_keys[] = {
 	{ "chunk-size", "a positive number of bytes", conf_check_bytes },
 	{ "tags", "tags of LVM with commas between them", conf_check_text },
 	{ "pool", "the name of a thin pool: GROUP/NAME", conf_check_text },
+	{ "on", "segments with commas between them: DEVICE … :SIZE", conf_check_text },
+	{ "part-uuids", "parts with commas between them: NAME:UUID", conf_check_text },
 	{ NULL, NULL, NULL },
 };
 
@@ -297,6 +301,7 @@ int conf_parse_group(const struct conf_parse *p)
 
 	d->group.uuid = conf_text(s, "uuid");
 	d->group.tags = conf_text(s, "tags");
+	d->group.spare_uuid = conf_text(s, "spare-uuid");
 	d->group.extent_size = conf_number(s, "extent-size");
 	r = add_members(p, d, "devices", "LVM2_member");
 	if (r == 0)
@@ -327,6 +332,101 @@ static int parse_pool(const struct conf_parse *p, struct device *d)
 			"'%s' is no thin pool of this group; expected the name of a [volume] above with "
 			"type = thin-pool",
 			name);
+	return 0;
+}
+
+/* A group's device is named once in each segment. */
+static int check_segment(const struct conf_parse *p, const struct device *d, const struct strlist *on)
+{
+	const struct device *group = d->below[0];
+
+	for (size_t i = 0; i < on->count; i++) {
+		size_t at = 0, before = 0;
+
+		while (at < group->below_count && !streq(group->below[at]->name, on->items[i]))
+			at++;
+		if (at == group->below_count)
+			return ini_error(p->ini, conf_line(p->section, "on"), p->e,
+					 "'%s' is no device of %s; expected one of its 'devices'",
+					 on->items[i], group->name);
+		while (!streq(on->items[before], on->items[i]))
+			before++;
+		if (before < i)
+			return ini_error(p->ini, conf_line(p->section, "on"), p->e,
+					 "'%s' is named twice; expected different devices side by side",
+					 on->items[i]);
+	}
+	return 0;
+}
+
+/* How many devices the volume needs side by side; 0: any number. */
+static size_t expected_devices(const struct device *d)
+{
+	const struct volume *v = &d->volume;
+
+	if (volume_is_pool(d))
+		return 0;
+	if (is_striped_only(v->type))
+		return v->stripes ? v->stripes : 1;
+	return 0; /* LVM says what a raid lacks */
+}
+
+static int parse_places(const struct conf_parse *p, struct device *d)
+{
+	const struct ini_section *s = p->section;
+	const char *text = ini_get(s, "on");
+	struct volume *v = &d->volume;
+	_cleanup_(free) char *bad = NULL;
+	int r = 0;
+
+	if (!text)
+		return 0;
+	if (volume_is_thin(d))
+		return ini_error(p->ini, conf_line(s, "on"), p->e,
+				 "a thin volume lies in its pool; expected no 'on'");
+	if (placement_parse(text, v, &bad) < 0)
+		return ini_error(p->ini, conf_line(s, "on"), p->e,
+				 "bad value '%s' for 'on'; expected names of devices and, but for the last, "
+				 ":SIZE in bytes",
+				 bad);
+	for (size_t i = 0; i < v->segment_count && r == 0; i++)
+		r = check_segment(p, d, &v->segments[i].on);
+	if (r < 0)
+		return r;
+	if (v->segment_count > 1 && !is_striped_only(v->type) && !volume_is_pool(d))
+		return ini_error(p->ini, conf_line(s, "on"), p->e,
+				 "a volume of type %s has one segment; expected devices without commas",
+				 v->type);
+	if (v->segment_count && expected_devices(d) && v->segments[0].on.count != expected_devices(d))
+		return ini_error(
+			p->ini, conf_line(s, "on"), p->e,
+			"%zu devices are named for the first segment; expected %zu, as 'stripes' says",
+			v->segments[0].on.count, expected_devices(d));
+	if (v->segment_count && segment_size(d, v->segment_count - 1) == 0)
+		return ini_error(p->ini, conf_line(s, "on"), p->e,
+				 "nothing is left for the last segment; expected smaller ones before it");
+	return 0;
+}
+
+static int parse_parts(const struct conf_parse *p, struct device *d)
+{
+	_cleanup_(strlist) struct strlist parts = { 0 };
+
+	conf_split(p->section, "part-uuids", &parts);
+	for (size_t i = 0; i < parts.count; i++) {
+		_cleanup_(strlist) struct strlist words = { 0 };
+
+		strlist_add_parts(&words, parts.items[i], ':');
+		_cleanup_(free) char *full =
+			words.count == 2 ? xasprintf("%s_%s", volume_name(d), words.items[0]) : NULL;
+
+		if (!full || !volume_part(d, full) || check_lvm_uuid(words.items[1]) < 0)
+			return ini_error(p->ini, conf_line(p->section, "part-uuids"), p->e,
+					 "bad value '%s' for 'part-uuids'; expected a part (tdata, "
+					 "rimage_0 …), a colon and its UUID",
+					 parts.items[i]);
+		key_values_set(&d->volume.parts, words.items[0], words.items[1]);
+	}
 	return 0;
 }
 
@@ -363,7 +463,10 @@ int conf_parse_volume(const struct conf_parse *p)
 	};
 	if (volume_is_pool(d))
 		d->content.kind = CONTENT_RAW; /* holds the thin volumes, nothing else */
-	return parse_pool(p, d);
+	r = parse_pool(p, d);
+	if (r == 0)
+		r = parse_places(p, d);
+	return r < 0 ? r : parse_parts(p, d);
 }
 
 /* ---- writing ---- */
@@ -435,6 +538,7 @@ static void put_group(struct ini *ini, const struct device *d)
 	conf_put(s, "device-uuids", joined_uuids);
 	conf_put(s, "device-starts", joined_starts);
 	conf_put(s, "uuid", d->group.uuid);
+	conf_put(s, "spare-uuid", d->group.spare_uuid);
 	put_number(s, "extent-size", d->group.extent_size);
 	conf_put(s, "tags", d->group.tags);
 }
@@ -442,6 +546,12 @@ static void put_group(struct ini *ini, const struct device *d)
 static void put_volume(struct ini *ini, const struct device *d)
 {
 	struct ini_section *s = ini_add_section(ini, "volume", d->name);
+	_cleanup_(free) char *on = placement_format(&d->volume);
+	_cleanup_(strbuf) struct strbuf parts = { 0 };
+
+	for (size_t i = 0; i < d->volume.parts.count; i++)
+		strbuf_printf(&parts, "%s%s:%s", i ? ", " : "", d->volume.parts.items[i].key,
+			      d->volume.parts.items[i].value);
 
 	conf_put(s, "type", d->volume.type);
 	conf_put(s, "uuid", d->volume.uuid);
@@ -454,6 +564,8 @@ static void put_volume(struct ini *ini, const struct device *d)
 	conf_put(s, "tags", d->volume.tags);
 	if (d->volume.pool)
 		conf_put(s, "pool", d->volume.pool->name);
+	conf_put(s, "on", on);
+	conf_put(s, "part-uuids", parts.data);
 }
 
 void conf_put_layer(struct ini *ini, const struct device *d)

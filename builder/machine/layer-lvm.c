@@ -7,6 +7,7 @@
 #include "base/block.h"
 #include "base/fs.h"
 #include "machine/layer.h"
+#include "machine/placement.h"
 #include "machine/snapshot.h"
 
 #include <dirent.h>
@@ -44,11 +45,24 @@ static uint64_t number(const json_t *row, const char *name)
 	return parse_u64(field(row, name), &v) == 0 ? v : 0;
 }
 
-/* {"report":[{"vg":[{…}, …]}]} → the inner array. */
-int lvm_rows(const char *program, const char *kind, const char *fields, json_t **ret, struct error *e)
+/* {"report":[{"vg":[{…}, …]}]} → the inner array. `hidden`: of volumes also those that others are made of, and all their
+ * segments in order. */
+static int all_rows(const char *program, const char *kind, bool hidden, const char *fields, json_t **ret,
+		    struct error *e)
 {
-	const char *const argv[] = { "lvm", program,      "--reportformat", "json", "--units",
-				     "b",   "--nosuffix", "--options",      fields, NULL };
+	const char *const argv[] = { "lvm",
+				     program,
+				     "--reportformat",
+				     "json",
+				     "--units",
+				     "b",
+				     "--nosuffix",
+				     "--options",
+				     fields,
+				     hidden ? "--all" : NULL, /* else it ends here */
+				     "--sort",
+				     "vg_name,lv_name,seg_start",
+				     NULL };
 	const struct proc_options o = { .env = layer_env() };
 	_cleanup_(free) char *text = NULL;
 	int r = proc_capture(argv, &o, &text, e);
@@ -67,6 +81,11 @@ int lvm_rows(const char *program, const char *kind, const char *fields, json_t *
 	return 0;
 }
 
+int lvm_rows(const char *program, const char *kind, const char *fields, json_t **ret, struct error *e)
+{
+	return all_rows(program, kind, false, fields, ret, e);
+}
+
 int lvm_load(struct lvm **ret, struct error *e)
 {
 	_cleanup_(lvm) struct lvm *l = xcalloc(1, sizeof(*l));
@@ -77,10 +96,11 @@ int lvm_load(struct lvm **ret, struct error *e)
 	if (r == 0)
 		r = lvm_rows("pvs", "pv", "pv_name,pv_uuid,pe_start,vg_name", &l->devices, e);
 	if (r == 0)
-		r = lvm_rows("lvs", "lv",
+		r = all_rows("lvs", "lv", true,
 			     "vg_name,lv_name,lv_uuid,lv_size,segtype,data_stripes,data_copies,stripe_"
 			     "size,chunk_size,"
-			     "lv_metadata_size,pool_lv,lv_role,lv_layout,lv_tags",
+			     "lv_metadata_size,pool_lv,origin,lv_role,lv_layout,lv_tags,lv_active,seg_size,"
+			     "devices",
 			     &l->volumes, e);
 	if (r == 0)
 		*ret = TAKE_PTR(l);
@@ -101,35 +121,65 @@ static struct device *find_node(const struct machine *m, const char *node)
 	return NULL;
 }
 
-/* An old-style snapshot is a moment of its origin, not a part of the machine. */
+/* "[pool_tdata]": what another volume is made of. */
+static bool is_hidden(const json_t *row)
+{
+	return *field(row, "lv_name") == '[';
+}
+
+/* An old-style snapshot is a moment of its origin, not a part of the machine; so is one in a pool that nobody uses. */
 static bool is_snapshot(const json_t *row)
 {
-	return strstr(field(row, "lv_role"), "thicksnapshot") != NULL;
+	const char *role = field(row, "lv_role");
+
+	return strstr(role, "thicksnapshot") != NULL ||
+	       (strstr(role, "thinsnapshot") != NULL && !streq(field(row, "lv_active"), "active"));
+}
+
+static int refuse_type(const char *full, const json_t *row, struct error *e)
+{
+	return error_text(e, EOPNOTSUPP, "volume %s is of type %s (%s), which cannot be rebuilt yet", full,
+			  field(row, "segtype"), field(row, "lv_layout"));
+}
+
+/* Another segment of a volume that is there: 0, or an error when the two are of types that do not go together. */
+static int check_segment(const struct device *d, const json_t *row, struct error *e)
+{
+	const char *type = field(row, "segtype");
+
+	return streq(d->volume.type, type) || (is_striped_only(d->volume.type) && is_striped_only(type))
+		       ? 0
+		       : error_text(
+				 e, EOPNOTSUPP,
+				 "volume %s has segments of several types (%s, %s), which cannot be rebuilt "
+				 "yet",
+				 d->name, d->volume.type, type);
 }
 
 static int add_volume(struct machine *m, struct device *group, const json_t *row, struct report *report,
 		      struct error *e)
 {
-	const char *name = field(row, "lv_name"), *type = field(row, "segtype");
+	const char *name = field(row, "lv_name"), *type = field(row, "segtype"),
+		   *origin = field(row, "origin");
 	_cleanup_(free) char *full = xasprintf("%s/%s", group->name, name);
+	const struct device *known = machine_find(m, full);
 	struct stat st;
 
 	if (strstr(field(row, "lv_tags"), SNAPSHOT_TAG)) /* of a backup that is running */
 		return 0;
+	if (strstr(field(row, "lv_tags"), SNAPSHOT_TAG)) /* of a backup that is running */
+		return 0;
 	if (is_snapshot(row)) {
-		report_warn(report, "volume %s is a snapshot: it is left out", full);
+		report_warn(report, "volume %s is a snapshot of %s: it is left out", full, origin);
 		return 0;
 	}
 	if (!volume_type_known(type) || strstr(field(row, "lv_layout"), "cache"))
-		return error_text(e, EOPNOTSUPP, "volume %s is of type %s (%s), which cannot be rebuilt yet",
-				  full, type, field(row, "lv_layout"));
-	if (machine_find(m, full)) /* a row for each of its segments */
-		return streq(machine_find(m, full)->volume.type, type)
-			       ? 0
-			       : error_text(e, EOPNOTSUPP,
-					    "volume %s has segments of several types, which cannot be "
-					    "rebuilt yet",
-					    full);
+		return refuse_type(full, row, e);
+	if (known) /* a row for each of its segments */
+		return check_segment(known, row, e);
+	if (*origin)
+		report_warn(report, "volume %s is a snapshot of %s: it is recovered as a volume of its own",
+			    full, origin);
 	struct device *d = machine_add(m, DEVICE_VOLUME, full);
 	uint64_t copies = number(row, "data_copies"), stripes = number(row, "data_stripes");
 
@@ -179,10 +229,188 @@ static int add_volumes(const struct lvm *l, struct machine *m, struct device *gr
 		for (size_t i = 0; i < json_array_size(l->volumes) && r == 0; i++) {
 			const json_t *row = json_array_get(l->volumes, i);
 
-			if (streq(field(row, "vg_name"), group->name) &&
+			if (streq(field(row, "vg_name"), group->name) && !is_hidden(row) &&
 			    streq(field(row, "segtype"), "thin") == thin)
 				r = add_volume(m, group, row, report, e);
 		}
+	return r;
+}
+
+/* ---- on which devices ---- */
+
+/* "/dev/sda2(0),[root_rimage_0](0)" without extents and brackets. */
+static void split_devices(const char *text, struct strlist *ret)
+{
+	_cleanup_(strlist) struct strlist parts = { 0 };
+
+	strlist_add_parts(&parts, text, ',');
+	for (size_t i = 0; i < parts.count; i++) {
+		char *name = parts.items[i], *end = strrchr(name, '(');
+
+		if (end)
+			*end = '\0';
+		name += *name == '[';
+		strlist_take(ret, xstrndup(name, strcspn(name, "]")));
+	}
+}
+
+static bool is_row_of(const json_t *row, const struct device *group, const char *name)
+{
+	const char *shown = field(row, "lv_name");
+	size_t len = strlen(name);
+
+	shown += *shown == '[';
+	return streq(field(row, "vg_name"), group->name) && strncmp(shown, name, len) == 0 &&
+	       (!shown[len] || streq(shown + len, "]"));
+}
+
+/* The one device that a device or a hidden volume stands for; NULL when it lies on several. */
+static const struct device *find_place(const struct lvm *l, const struct machine *m,
+				       const struct device *group, const char *word)
+{
+	const struct device *place = NULL;
+
+	if (*word == '/')
+		return find_node(m, word);
+	for (size_t i = 0; i < json_array_size(l->volumes); i++) {
+		const json_t *row = json_array_get(l->volumes, i);
+		_cleanup_(strlist) struct strlist names = { 0 };
+
+		if (!is_row_of(row, group, word))
+			continue;
+		split_devices(field(row, "devices"), &names);
+		const struct device *d =
+			names.count == 1 && *names.items[0] == '/' ? find_node(m, names.items[0]) : NULL;
+
+		if (!d || (place && d != place))
+			return NULL;
+		place = d;
+	}
+	return place;
+}
+
+/* Returns whether it is known where the row's segment lies. */
+static bool place_segment(const struct lvm *l, const struct machine *m, struct device *d, const json_t *row)
+{
+	_cleanup_(strlist) struct strlist words = { 0 }, on = { 0 };
+
+	split_devices(field(row, "devices"), &words);
+	for (size_t i = 0; i < words.count; i++) {
+		const struct device *place = find_place(l, m, d->below[0], words.items[i]);
+
+		if (!place || strlist_has(&on, place->name))
+			return false; /* LVM would not put two stripes or copies on one */
+		strlist_add(&on, place->name);
+	}
+	if (on.count == 0)
+		return false;
+	placement_add(&d->volume, number(row, "seg_size"), &on);
+	if (streq(field(row, "segtype"), "striped") && !d->volume.stripe_size)
+		d->volume.stripe_size = number(row, "stripe_size"); /* behind a linear one */
+	return true;
+}
+
+/* Where the volume called `name` lies: the volume itself, or what holds a pool's data. */
+static bool place_all(const struct lvm *l, const struct machine *m, struct device *d, const char *name)
+{
+	bool known = true;
+
+	for (size_t i = 0; i < json_array_size(l->volumes) && known; i++)
+		if (is_row_of(json_array_get(l->volumes, i), d->below[0], name))
+			known = place_segment(l, m, d, json_array_get(l->volumes, i));
+	if (d->volume.segment_count)
+		d->volume.segments[d->volume.segment_count - 1].size = 0; /* whatever is left for it */
+	return known;
+}
+
+/* What a pool is made of must be what lvcreate makes it of. */
+static int check_pool(const struct lvm *l, const struct device *d, struct error *e)
+{
+	_cleanup_(free) char *data = xasprintf("%s_tdata", volume_name(d)),
+			     *metadata = xasprintf("%s_tmeta", volume_name(d));
+
+	for (size_t i = 0; i < json_array_size(l->volumes); i++) {
+		const json_t *row = json_array_get(l->volumes, i);
+
+		if ((is_row_of(row, d->below[0], data) || is_row_of(row, d->below[0], metadata)) &&
+		    !is_striped_only(field(row, "segtype")))
+			return error_text(e, EOPNOTSUPP,
+					  "thin pool %s lies on a volume of type %s, which cannot be rebuilt "
+					  "yet",
+					  d->name, field(row, "segtype"));
+	}
+	return 0;
+}
+
+static void tell_pool(const struct lvm *l, const struct machine *m, const struct device *d,
+		      struct report *report)
+{
+	_cleanup_(free) char *metadata = xasprintf("%s_tmeta", volume_name(d));
+	const struct device *place = find_place(l, m, d->below[0], metadata);
+
+	for (size_t i = 0; i < d->volume.segment_count; i++)
+		if (place && strlist_has(&d->volume.segments[i].on, place->name))
+			return;
+	report_warn(
+		report,
+		"thin pool %s: its metadata lies apart from its data%s%s: recovery puts it where the data is",
+		d->name, place ? ", on " : "", place ? place->name : "");
+}
+
+static int place_volume(const struct lvm *l, const struct machine *m, struct device *d, struct report *report,
+			struct error *e)
+{
+	_cleanup_(free) char *data = volume_is_pool(d) ? xasprintf("%s_tdata", volume_name(d)) : NULL;
+	int r = data ? check_pool(l, d, e) : 0;
+
+	if (r < 0 || volume_is_thin(d) || d->below[0]->below_count == 1)
+		return r;
+	if (!place_all(l, m, d, data ? data : volume_name(d))) {
+		placement_free(&d->volume);
+		report_warn(
+			report,
+			"volume %s: its parts are spread over several devices each: LVM chooses them anew",
+			d->name);
+	} else if (data) {
+		tell_pool(l, m, d, report);
+	}
+	return 0;
+}
+
+/* The UUIDs of what the group's volumes are made of, and of the spare for pools. */
+static void find_parts(const struct lvm *l, struct machine *m, struct device *group)
+{
+	for (size_t i = 0; i < json_array_size(l->volumes); i++) {
+		const json_t *row = json_array_get(l->volumes, i);
+		const char *shown = field(row, "lv_name"), *uuid = field(row, "lv_uuid");
+
+		if (!streq(field(row, "vg_name"), group->name) || !is_hidden(row))
+			continue;
+		_cleanup_(free) char *name = xstrndup(shown + 1, strcspn(shown + 1, "]"));
+
+		if (str_ends(name, "_pmspare")) {
+			free(group->group.spare_uuid);
+			group->group.spare_uuid = xstrdup(uuid);
+		}
+		for (size_t k = 0; k < m->count; k++) {
+			struct device *d = m->devices[k];
+			const char *part = is_volume_of(d, group) ? volume_part(d, name) : NULL;
+
+			if (part)
+				key_values_set(&d->volume.parts, part, uuid);
+		}
+	}
+}
+
+static int place_volumes(const struct lvm *l, struct machine *m, struct device *group, struct report *report,
+			 struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < m->count && r == 0; i++)
+		if (is_volume_of(m->devices[i], group))
+			r = place_volume(l, m, m->devices[i], report, e);
+	find_parts(l, m, group);
 	return r;
 }
 
@@ -239,7 +467,9 @@ static int add_group(const struct lvm *l, struct machine *m, const json_t *row, 
 		return error_text(e, EPROTO, "lvm vgs: volume group %s has no extent size", name);
 	layer_set_size(d);
 	*ret_progress = true;
-	return add_volumes(l, m, d, report, e);
+	int r = add_volumes(l, m, d, report, e);
+
+	return r < 0 ? r : place_volumes(l, m, d, report, e);
 }
 
 int lvm_survey(const struct lvm *l, struct machine *m, bool *ret_progress, struct report *report,
@@ -268,15 +498,43 @@ static void add_tags(struct strlist *c, const char *tags)
 		strlist_addf(c, "--addtag=%s", all.items[i]);
 }
 
-static void volume_command(const struct device *d, const char *group, struct commands *ret)
+struct places {
+	const struct machine *m;
+	node_of node;
+	const void *user;
+};
+
+/* The devices that segment `i` is made on; without any LVM chooses. */
+static void add_places(struct strlist *c, const struct device *d, size_t i, const struct places *p)
+{
+	for (size_t k = 0; i < d->volume.segment_count && k < d->volume.segments[i].on.count; k++)
+		strlist_take(c, p->node(p->user, machine_find(p->m, d->volume.segments[i].on.items[k])));
+}
+
+static void extend_command(const struct device *d, size_t i, const struct places *p, struct commands *ret)
+{
+	struct strlist *c = commands_add(ret);
+	size_t stripes = d->volume.segments[i].on.count;
+
+	strlist_add_words(c, "lvm lvextend --quiet --yes");
+	strlist_addf(c, "--size=+%" PRIu64 "b", segment_size(d, i));
+	strlist_addf(c, "--stripes=%zu", stripes);
+	if (stripes > 1 && d->volume.stripe_size)
+		strlist_addf(c, "--stripesize=%" PRIu64 "b", d->volume.stripe_size);
+	strlist_add(c, d->name);
+	add_places(c, d, i, p);
+}
+
+static void volume_command(const struct device *d, const struct places *p, struct commands *ret)
 {
 	const struct volume *v = &d->volume;
 	struct strlist *c = commands_add(ret);
+	uint64_t size = v->segment_count ? segment_size(d, 0) : d->size;
 
 	strlist_add_words(c, "lvm lvcreate --quiet --yes");
 	strlist_addf(c, "--name=%s", volume_name(d));
 	strlist_addf(c, "--type=%s", v->type);
-	strlist_addf(c, volume_is_thin(d) ? "--virtualsize=%" PRIu64 "b" : "--size=%" PRIu64 "b", d->size);
+	strlist_addf(c, volume_is_thin(d) ? "--virtualsize=%" PRIu64 "b" : "--size=%" PRIu64 "b", size);
 	if (volume_is_thin(d)) {
 		strlist_addf(c, "--thinpool=%s", volume_name(v->pool));
 	} else if (volume_is_pool(d)) {
@@ -288,13 +546,23 @@ static void volume_command(const struct device *d, const char *group, struct com
 		strlist_add_words(c, "--wipesignatures=y --zero=y");
 		if (v->stripes)
 			strlist_addf(c, "--stripes=%u", v->stripes);
-		if (v->stripe_size)
+		if (v->stripe_size && v->stripes)
 			strlist_addf(c, "--stripesize=%" PRIu64 "b", v->stripe_size);
 		if (v->mirrors)
 			strlist_addf(c, "--mirrors=%u", v->mirrors);
 	}
 	add_tags(c, v->tags);
-	strlist_add(c, group);
+	strlist_add(c, d->below[0]->name);
+	add_places(c, d, 0, p);
+	for (size_t i = 1; i < v->segment_count; i++)
+		extend_command(d, i, p, ret);
+}
+
+/* What has its place comes first, so that nothing else takes it; a pool later, as LVM chooses where its spare lies; and
+ * before what is in it. */
+static unsigned turn_of(const struct device *d)
+{
+	return volume_is_thin(d) ? 4 : (d->volume.segment_count ? 0 : 2) + volume_is_pool(d);
 }
 
 void group_commands(const struct machine *m, const struct device *d, node_of node, const void *user,
@@ -316,9 +584,12 @@ void group_commands(const struct machine *m, const struct device *d, node_of nod
 	strlist_add(c, d->name);
 	for (size_t i = 0; i < d->below_count; i++)
 		strlist_take(c, node(user, d->below[i]));
-	for (size_t i = 0; i < m->count; i++)
-		if (is_volume_of(m->devices[i], d))
-			volume_command(m->devices[i], d->name, ret);
+	const struct places p = { .m = m, .node = node, .user = user };
+
+	for (unsigned turn = 0; turn <= 4; turn++)
+		for (size_t i = 0; i < m->count; i++)
+			if (is_volume_of(m->devices[i], d) && turn_of(m->devices[i]) == turn)
+				volume_command(m->devices[i], &p, ret);
 }
 
 static int restore_ids(const struct machine *m, const struct device *d, struct error *e)

@@ -3,6 +3,8 @@
  * largest pool's metadata. */
 #include "machine/layer.h"
 
+#include "machine/placement.h"
+
 #include <stdlib.h>
 
 static const char *const raid_levels[] = { "raid0", "raid1", "raid4", "raid5", "raid6", "raid10" };
@@ -113,6 +115,24 @@ const char *volume_name(const struct device *d)
 	return slash ? slash + 1 : d->name;
 }
 
+/* LVM's suffixes: lvmthin(7), lvmraid(7), and lib/metadata of lvm2 for mirrors. */
+const char *volume_part(const struct device *d, const char *hidden)
+{
+	static const char *const known[] = { "tdata", "tmeta", "mlog", "rimage_", "rmeta_", "mimage_" };
+	const char *part = str_after(hidden, volume_name(d));
+
+	if (!part || *part++ != '_')
+		return NULL;
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		const char *number = str_after(part, known[i]);
+
+		if (number && (*number != '\0') == str_ends(known[i], "_") &&
+		    !number[strspn(number, "0123456789")])
+			return part;
+	}
+	return NULL;
+}
+
 static uint64_t round_up(uint64_t v, uint64_t unit)
 {
 	return unit ? (v + unit - 1) / unit * unit : v;
@@ -135,7 +155,17 @@ uint64_t volume_takes(const struct device *d)
 		return 0;
 	if (volume_is_pool(d))
 		return round_up(d->size, extent) + round_up(v->metadata_size, extent);
-	if (streq(v->type, "linear") || streq(v->type, "striped"))
+	if (is_striped_only(v->type) && v->segment_count) {
+		uint64_t all = 0;
+
+		for (size_t i = 0; i < v->segment_count; i++) {
+			uint64_t side = v->segments[i].on.count;
+
+			all += round_up(round_up(segment_size(d, i), side) / side, extent) * side;
+		}
+		return all;
+	}
+	if (is_striped_only(v->type))
 		return image * stripes;
 	if (streq(v->type, "mirror"))
 		return image * stripes * copies + extent; /* and its log */

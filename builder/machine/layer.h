@@ -33,6 +33,8 @@ static inline bool volume_is_pool(const struct device *d)
 {
 	return streq(d->volume.type, "thin-pool");
 }
+/* "rimage_0" for the hidden volume root_rimage_0 of the volume vg0/root; NULL when it is none of its parts. */
+const char *volume_part(const struct device *d, const char *hidden);
 /* The name in its group: root of vg0/root. */
 const char *volume_name(const struct device *d);
 

@@ -1,5 +1,5 @@
 /* The text of LVM's metadata, as vgcfgbackup(8) writes it: sections "NAME {" … "}" and lines "key = value", one each
- * a line. The UUID of the group is its own "id", that of a volume the "id" in logical_volumes/NAME. See
+ * a line. The UUID of the group is its own "id", that of a volume the "id" in logical_volumes/NAME, also of a hidden one. See
  * lvm2's doc/ and lib/format_text. */
 #include "machine/layer_kinds.h"
 
@@ -9,7 +9,7 @@
 
 struct place {
 	struct strlist path; /* the sections around the line */
-	size_t changed;
+	size_t changed; /* the group's and its volumes' */
 };
 
 static const struct device *find_volume(const struct machine *m, const struct device *group, const char *name)
@@ -20,21 +20,39 @@ static const struct device *find_volume(const struct machine *m, const struct de
 	return NULL;
 }
 
+/* Of what a volume is made of, and of the spare. NULL: it had none of that name, and nothing refers to it by UUID. */
+static const char *hidden_uuid(const struct machine *m, const struct device *group, const char *name)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		const struct device *d = m->devices[i];
+		const char *part = is_volume_of(d, group) ? volume_part(d, name) : NULL;
+		const char *uuid = part ? key_values_get(&d->volume.parts, part) : NULL;
+
+		if (uuid)
+			return uuid;
+	}
+	return str_ends(name, "_pmspare") ? group->group.spare_uuid : NULL;
+}
+
 /* The UUID that belongs into the section around; NULL: leave what is there. */
-static const char *uuid_for(const struct place *p, const struct machine *m, const struct device *group)
+static const char *uuid_for(struct place *p, const struct machine *m, const struct device *group)
 {
 	char **path = p->path.items;
 
 	if (p->path.count == 0 || !streq(path[0], group->name))
 		return NULL;
-	if (p->path.count == 1)
+	if (p->path.count == 1) {
+		p->changed++;
 		return group->group.uuid;
-	if (p->path.count == 3 && streq(path[1], "logical_volumes")) {
-		const struct device *d = find_volume(m, group, path[2]);
-
-		return d ? d->volume.uuid : NULL;
 	}
-	return NULL;
+	if (p->path.count != 3 || !streq(path[1], "logical_volumes"))
+		return NULL;
+	const struct device *d = find_volume(m, group, path[2]);
+
+	if (!d)
+		return hidden_uuid(m, group, path[2]);
+	p->changed++;
+	return d->volume.uuid;
 }
 
 static void leave(struct strlist *path)
@@ -64,7 +82,6 @@ static void add_line(struct strbuf *b, struct place *p, const char *line, size_t
 	}
 	strbuf_add(b, line, indent);
 	strbuf_printf(b, "id = \"%s\"\n", uuid);
-	p->changed++;
 }
 
 int lvm_set_ids(const char *text, const struct machine *m, const struct device *group, char **ret,

@@ -1,5 +1,7 @@
 #include "machine/model.h"
 
+#include "machine/placement.h"
+
 #include <ctype.h>
 
 void key_values_set(struct key_values *kv, const char *key, const char *value)
@@ -59,12 +61,15 @@ static void layer_free(struct device *d)
 	free(d->crypt.cipher);
 	free(d->group.uuid);
 	free(d->group.tags);
+	free(d->group.spare_uuid);
 	for (size_t i = 0; d->group.physical && i < d->below_count; i++)
 		free(d->group.physical[i].uuid);
 	free(d->group.physical);
 	free(d->volume.type);
 	free(d->volume.uuid);
 	free(d->volume.tags);
+	placement_free(&d->volume);
+	key_values_free(&d->volume.parts);
 	free(d->below);
 	free(d->subvolume.path);
 	free(d->subvolume.snapshot_of);

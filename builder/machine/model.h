@@ -105,8 +105,16 @@ struct physical_volume {
 struct group {
 	char *uuid;
 	char *tags; /* with commas between them; NULL: none */
+	char *spare_uuid; /* of the spare for the metadata of thin pools; NULL: none */
 	uint64_t extent_size;
 	struct physical_volume *physical; /* one for each of `below` */
+	bool displaced; /* its volumes do not fit where they lay: LVM chooses */
+};
+
+/* A stretch of a volume, with the group's devices that it lies on; machine/placement.h. */
+struct segment {
+	uint64_t size; /* 0: what is left for it, the last one */
+	struct strlist on; /* their names: one, or one for each stripe or image */
 };
 
 /* Types are LVM's segment types. */
@@ -119,6 +127,9 @@ struct volume {
 	uint64_t stripe_size; /* 0: none */
 	uint64_t metadata_size, chunk_size; /* of a thin pool */
 	struct device *pool; /* of a thin volume */
+	struct segment *segments;
+	size_t segment_count; /* 0: LVM chooses */
+	struct key_values parts; /* UUIDs of the hidden volumes that it is made of: tdata, rimage_0 … */
 };
 
 /* The top level of a btrfs is one of them, with the path "/". */

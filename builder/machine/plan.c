@@ -2,6 +2,7 @@
 #include "machine/plan.h"
 
 #include "machine/grow.h"
+#include "machine/placement.h"
 #include "machine/scale.h"
 #include "machine/steps.h"
 #include "machine/without.h"
@@ -451,8 +452,10 @@ int plan_make(struct machine *machine, struct machine *present, const struct pla
 
 	if (r == 0)
 		r = scale_all(&p, options->grow, e);
-	if (r == 0)
+	if (r == 0) {
+		placement_fit(&p.machine);
 		r = steps_make(&p, e);
+	}
 	if (r < 0)
 		return r;
 	*ret = p;

@@ -165,6 +165,11 @@ static void add_layer_steps(struct plan *p, struct device *d)
 			volumes += is_volume_of(p->machine.devices[i], d);
 		s = add(p, STEP_GROUP, d, "make the volume group %s with %zu volume%s on %s", d->name,
 			volumes, volumes == 1 ? "" : "s", below);
+		if (d->group.displaced)
+			strlist_addf(&s->changes,
+				     "the volumes of %s do not fit where each of them lay: LVM chooses their "
+				     "devices",
+				     d->name);
 		break;
 	case DEVICE_DISK:
 	case DEVICE_PARTITION:

@@ -164,13 +164,51 @@ static void generate_crypt(struct generator *g)
 	put_loose(g, size - offset, "secret%u", g->crypts++);
 }
 
-static void generate_volumes(struct generator *g, unsigned group, uint64_t free_extents, uint64_t extent)
+/* Devices of a group and their extents that no volume has taken. */
+struct extents {
+	char names[3][32];
+	uint64_t free[3];
+	unsigned count;
+};
+
+/* Returns how many extents the new volume has: on one of the devices, or on two. */
+static uint64_t generate_place(struct generator *g, struct extents *x, uint64_t extent)
 {
+	unsigned first = (unsigned)random_below(x->count), second = (first + 1) % x->count;
+	uint64_t on_first, on_second = 0;
+
+	if (x->free[first] < 2)
+		return 0;
+	on_first = 1 + random_below(x->free[first]);
+	strbuf_printf(&g->text, "on = %s", x->names[first]);
+	x->free[first] -= on_first;
+	if (second != first && x->free[second] > 1 && random_below(2)) {
+		on_second = 1 + random_below(x->free[second]);
+		strbuf_printf(&g->text, ":%" PRIu64 ", %s", on_first * extent, x->names[second]);
+		x->free[second] -= on_second;
+	}
+	strbuf_printf(&g->text, "\n");
+	return on_first + on_second;
+}
+
+static void generate_volumes(struct generator *g, unsigned group, struct extents *x, uint64_t extent)
+{
+	uint64_t free_extents = 0;
+	bool places = random_below(2);
+
+	for (unsigned i = 0; i < x->count; i++)
+		free_extents += x->free[i];
 	for (unsigned v = 0; v < 4 && free_extents > 1; v++) {
-		uint64_t extents = 1 + random_below(free_extents);
+		uint64_t extents = 0;
 
 		strbuf_printf(&g->text, "[volume vg%u/v%u]\ntype = linear\n", group, v);
 		put_lvm_uuid(g, "uuid");
+		if (places)
+			extents = generate_place(g, x, extent);
+		if (extents == 0) { /* wherever there is room: none is placed behind it */
+			extents = 1 + random_below(free_extents);
+			places = false;
+		}
 		strbuf_printf(&g->text, "size = %" PRIu64 "\n", extents * extent);
 		put_loose(g, extents * extent, "vg%u/v%u", group, v);
 		free_extents -= extents;
@@ -181,7 +219,8 @@ static void generate_group(struct generator *g)
 {
 	_cleanup_(strbuf) struct strbuf names = { 0 }, uuids = { 0 }, starts = { 0 };
 	unsigned count = 1 + (unsigned)random_below(3);
-	uint64_t extent = MIB << random_below(4), extents = 0;
+	uint64_t extent = MIB << random_below(4);
+	struct extents x = { .count = count };
 
 	if (g->loose.count < count)
 		return;
@@ -192,14 +231,17 @@ static void generate_group(struct generator *g)
 		take_loose(g, random_below(g->loose.count), name, &size);
 		strbuf_printf(&names, "%s%s", i ? ", " : "", name);
 		strbuf_printf(&uuids, "%sabcdef-0000-0000-0000-0000-0000-%06u", i ? ", " : "", ++g->serial);
-		strbuf_printf(&starts, "%s524288", i ? ", " : "");
-		extents += size > 524288 ? (size - 524288) / extent : 0;
+		uint64_t start = size > 524288 ? 524288 : 4096;
+
+		strbuf_printf(&starts, "%s%" PRIu64, i ? ", " : "", start);
+		x.free[i] = (size - start) / extent;
+		memcpy(x.names[i], name, sizeof(name));
 	}
 	strbuf_printf(&g->text, "[group vg%u]\ndevices = %s\ndevice-uuids = %s\ndevice-starts = %s\n",
 		      g->groups, names.data, uuids.data, starts.data);
 	put_lvm_uuid(g, "uuid");
 	strbuf_printf(&g->text, "extent-size = %" PRIu64 "\n", extent);
-	generate_volumes(g, g->groups++, extents, extent);
+	generate_volumes(g, g->groups++, &x, extent);
 }
 
 /* What is left gets a file system, swap, or nothing. */

@@ -8,8 +8,8 @@
 #                 journal's position
 #   mdadm         times, states and event counts; a member's own UUID; numbers of devices
 #   luksDump      salts, digests and measured costs, where the header is made fresh
-#   lvm           times and hosts of creation, the count of changes, numbers of devices, how full a pool is; on which of its
-#                 group's devices, in how many pieces, a volume lies: LVM decides that anew
+#   lvm           times and hosts of creation, the count of changes, numbers of devices, how full a pool is; on which
+#                 extents of a device a volume lies
 #   xfs, btrfs    the node; how full it is
 # shellcheck disable=SC2016 # awk's
 facts_filter='
@@ -32,9 +32,10 @@ json != "" { print > json; next }
 /^TYPE=/ && held != "" { if ($0 != "TYPE=linux_raid_member") print held; held = "" }
 !is_noise()'
 # shellcheck disable=SC2016 # jq's
-facts_lvm='.report[] | del(.log) | walk(if type == "object" then with_entries(select(.key |
-	test("^(devices|metadata_devices|seg_(start|size|pe|le|metadata).*|seg_count|pv_(used|free|pe_alloc_count))$") or
-	test("time|host|seqno|major|minor|percent|kernel|health|lock|archiv|copy|sync_|written|_active|_open|convert|_layout|history|role|profile|full_name|_path|_dm_path|device_open|merg|lv_parent|check_needed|suspended|exclusiv|modules|ancestors|descendants|dev_size|raid_.*(action|count)|historical|pvseg|^pv_ba|^lv_ba|duplicate|missing|vdo|cache|writecache|device_id|in_use") | not)) elif type == "array" then unique else . end)'
+facts_lvm='.report[] | del(.log) | walk(if type == "object" and .devices then .devices |= gsub("\\([0-9]+\\)"; "") else . end) |
+	walk(if type == "object" then with_entries(select(.key |
+	test("^(metadata_devices|seg_(start|size|pe|le|metadata).*|seg_count|pv_(used|free|pe_alloc_count))$") or
+	test("time|host|seqno|major|minor|percent|kernel|health|lock|archiv|copy|sync_|written|_active|_open|convert|_layout|history|role|profile|full_name|_path|_dm_path|device_open|merg|lv_parent|check_needed|suspended|exclusiv|modules|ancestors|descendants|dev_size|raid_.*(action|count)|historical|pvseg|^pv_ba|^lv_ba|duplicate|missing|vdo|cache|writecache|device_id|in_use|mda_free") | not)) elif type == "array" then unique else . end)'
 
 # facts_names FACTS: prints sed's commands that put for each node what it is: the kernel numbers disks and arrays as they come.
 facts_names() {

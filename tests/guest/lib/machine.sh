@@ -105,7 +105,8 @@ machine_down() {
 	! layers_running || { lsblk; return 1; }
 } 2>&1
 
-# nodes: prints each block device of the machine once and the type of its content ("-": none), disk by disk.
+# nodes: prints each block device of the machine once and the type of its content ("-": none), disk by disk. Parts of a volume
+# have no content of their own, though the first of a raid5 begins like it.
 nodes() {
 	local letter line
 	declare -A types=() seen=()
@@ -114,6 +115,7 @@ nodes() {
 	done <<<"$(blkid -c /dev/null -s TYPE)"
 	for letter in $DISKS; do
 		while read -r line; do
+			[[ ! $line =~ _(rimage|rmeta|mimage)_[0-9]+$ ]] || types[$line]=-
 			[ -n "${seen[$line]:-}" ] || echo "$line ${types[$line]:--}"
 			seen[$line]=1
 		done <<<"$(lsblk -nrpo NAME "${!letter}")"
