@@ -9,7 +9,7 @@
 #   mdadm         times, states and event counts; a member's own UUID; numbers of devices
 #   luksDump      salts, digests and measured costs, where the header is made fresh
 #   lvm           times and hosts of creation, the count of changes, numbers of devices, how full a pool is; on which
-#                 extents of a device a volume lies
+#                 extents of a device a volume lies, and which of its devices holds which image of a raid
 #   xfs, btrfs    the node; how full it is
 # shellcheck disable=SC2016 # awk's
 facts_filter='
@@ -32,7 +32,10 @@ json != "" { print > json; next }
 /^TYPE=/ && held != "" { if ($0 != "TYPE=linux_raid_member") print held; held = "" }
 !is_noise()'
 # shellcheck disable=SC2016 # jq's
-facts_lvm='.report[] | del(.log) | walk(if type == "object" and .devices then .devices |= gsub("\\([0-9]+\\)"; "") else . end) |
+facts_lvm='.report[] | del(.log) | [.lv[]? | select(.lv_name | test("_(rimage|rmeta|mimage)_[0-9]")) | .lv_uuid] as $images |
+	[.seg[]? | select([.lv_uuid] | inside($images)) | .devices | sub("\\([0-9]+\\)"; "")] as $on |
+	if .seg then .seg |= map(if [.lv_uuid] | inside($images) then del(.devices) else . end) else . end | .images = ($on | sort | join(" ")) |
+	walk(if type == "object" and .devices then .devices |= gsub("\\([0-9]+\\)"; "") else . end) |
 	walk(if type == "object" then with_entries(select(.key |
 	test("^(metadata_devices|seg_(start|size|pe|le|metadata).*|seg_count|pv_(used|free|pe_alloc_count))$") or
 	test("time|host|seqno|major|minor|percent|kernel|health|lock|archiv|copy|sync_|written|_active|_open|convert|_layout|history|role|profile|full_name|_path|_dm_path|device_open|merg|lv_parent|check_needed|suspended|exclusiv|modules|ancestors|descendants|dev_size|raid_.*(action|count)|historical|pvseg|^pv_ba|^lv_ba|duplicate|missing|vdo|cache|writecache|device_id|in_use|mda_free") | not)) elif type == "array" then unique else . end)'
@@ -55,9 +58,9 @@ facts_normal() {
 	awk -v file="$1" "$facts_filter" "$1" | sed -E -f "$1.names" | awk 'NR > 1 && /^## / { print "" } { printf "%s\1", $0 }
 		END { print "" }' | sort | tr '\1' '\n'
 	sed -E -f "$1.names" "$1.lsblk" | jq -S '[.. | objects | select(.type == "lvm") | del(.children)] as $volumes |
-		(.. | .children? // empty) |= map(select(.type != "lvm")) |
+		walk(if type == "object" and .children then .children |= map(select(.type != "lvm")) else . end) |
 		walk(if type == "array" then sort_by(.name) else . end) | ., ($volumes | unique)'
-	[ ! -s "$1.lvm" ] || jq -S "$facts_lvm" "$1.lvm" | sed -E -f "$1.names"
+	[ ! -s "$1.lvm" ] || sed -E -f "$1.names" "$1.lvm" | jq -S "$facts_lvm"
 }
 
 # facts_sizeless: of normal facts (stdin), without the size of the disks themselves and the end of their tables.
