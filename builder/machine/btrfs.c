@@ -155,6 +155,24 @@ static bool keep_snapshots(const struct device *d, const struct found_list *l, s
 	return keep;
 }
 
+/* What came by btrfs-receive(8) is known by the UUID that it had where it was sent; a copy of its files is another. */
+static void tell_received(const struct device *d, const struct found_list *l, struct report *report)
+{
+	_cleanup_(strlist) struct strlist names = { 0 };
+
+	for (size_t i = 0; i < l->count; i++)
+		if (is_set(l->items[i].info.received_uuid))
+			strlist_add(&names, l->items[i].path);
+	_cleanup_(free) char *all = names.count ? strlist_join(&names, ", ") : NULL;
+
+	if (all)
+		report_warn(report,
+			    "%s: what was received by btrfs receive is not that any more on a recovered "
+			    "system, so "
+			    "the next btrfs send to it must be a whole one: %s",
+			    d->name, all);
+}
+
 static int check_path(const struct device *d, const char *path, struct error *e)
 {
 	return strchr(path, ',') || strchr(path, '\n')
@@ -214,6 +232,7 @@ int btrfs_survey(struct machine *m, struct device *d, struct report *report, str
 		return r;
 	if (btrfs_util_get_default_subvolume_fd(top, &default_id) != BTRFS_UTIL_OK)
 		return failed(node, e);
+	tell_received(d, &all, report);
 	bool keep = keep_snapshots(d, &all, &d->content, report);
 
 	for (size_t i = 0; i < all.count && r == 0; i++)

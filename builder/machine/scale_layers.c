@@ -112,7 +112,7 @@ int scale_layers(struct machine *m, const struct growth *growth, struct error *e
 		set_size(d, now.size, growth->grows[i]);
 		if (d->kind == DEVICE_GROUP)
 			r = fit_group(m, d, e);
-		else if (d->size < needed)
+		else if (d->kind != DEVICE_SUBVOLUME && d->size < needed) /* its file system was asked */
 			r = refuse_layer(d, needed, e);
 	}
 	return r;

@@ -615,6 +615,32 @@ TEST(by_hand_in_the_right_order)
 	}
 }
 
+/* Their size is that of the file system around them, which can shrink. */
+TEST(subvolumes_shrink_with_their_file_system)
+{
+	static const char subvolumes[] = "[machine]\nfirmware = bios\n" DISK("sda")
+		PARTITION("sda", "1", "1048576",
+			  "8589934592") "[filesystem sda1]\ntype = btrfs\nuuid = "
+					"0e1f2a3b-4c5d-6e7f-8091-a2b3c4d5e6f7\nused = 1073741824\n"
+					"fs.bytes = 8589934592\nfs.sector-size = 4096\n[subvolume "
+					"sda1.1]\nfilesystem = sda1\npath = /\n"
+					"[subvolume sda1.2]\nfilesystem = sda1\npath = /@\nmountpoint = "
+					"/\nstream = root\n"
+					"method = archive\n";
+	_cleanup_(machine) struct machine old = { 0 }, present = { 0 };
+	_cleanup_(strlist) struct strlist map = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+	struct plan_options options = { .map = &map };
+
+	read_conf(subvolumes, &old);
+	add_present(&present, "vda", NULL, 4 * GIB);
+	strlist_add(&map, "sda=vda");
+	CHECK_OK(plan_make(&old, &present, &options, &p, &e));
+	CHECK(find(&p.machine, "sda1")->size < 4 * GIB);
+	CHECK_INT(find(&p.machine, "sda1.2")->size, find(&p.machine, "sda1")->size);
+	check_again(&p.machine);
+}
+
 /* ---- on which devices volumes lie ---- */
 
 #define LVM_UUID(n) "abcdef-0123-4567-89ab-cdef-0123-00000" n

@@ -3,7 +3,7 @@
 
 # What must or may differ between a machine and itself recovered, by tool, and why:
 #   sfdisk        the node that the disk has now
-#   blkid         node and number of the device; UUID_SUB of an md member, which mdadm draws by lot
+#   blkid         node and number of the device; UUID_SUB of a device of md or btrfs, which mdadm and mkfs.btrfs draw by lot
 #   dumpe2fs      when it was made, mounted, written, checked, and how often; what is free; the checksum over those; the
 #                 journal's position
 #   mdadm         times, states and event counts; a member's own UUID; numbers of devices
@@ -26,10 +26,11 @@ function is_noise() {
 /^## disk / { next }
 /^## / { tool = $2; held = "" }
 /^## (lvm|lsblk)$/ { json = file "." $2; next }
+tool == "btrfs" { sub(/ used [^ ]+/, "") }
 /^## / { json = "" }
 json != "" { print > json; next }
 /^UUID_SUB=/ { held = $0; next }
-/^TYPE=/ && held != "" { if ($0 != "TYPE=linux_raid_member") print held; held = "" }
+/^TYPE=/ && held != "" { if ($0 !~ /^TYPE=(linux_raid_member|btrfs)$/) print held; held = "" }
 !is_noise()'
 # shellcheck disable=SC2016 # jq's
 facts_lvm='.report[] | del(.log) | [.lv[]? | select(.lv_name | test("_(rimage|rmeta|mimage)_[0-9]")) | .lv_uuid] as $images |
