@@ -36,6 +36,32 @@ static int check_block_size(const char *value)
 	return 0;
 }
 
+/* Whose usage is counted in hidden files, with the feature "quota": mke2fs's words, and dumpe2fs's. */
+static const struct {
+	const char *name, *heading;
+} quotas[] = {
+	{ "usr", "User quota inode" },
+	{ "grp", "Group quota inode" },
+	{ "prj", "Project quota inode" },
+};
+enum { quota_count = sizeof(quotas) / sizeof(*quotas) };
+
+static int check_quotas(const char *value)
+{
+	_cleanup_(strlist) struct strlist words = { 0 };
+
+	strlist_add_words(&words, value);
+	for (size_t i = 0; i < words.count; i++) {
+		size_t k = 0;
+
+		while (k < quota_count && !streq(words.items[i], quotas[k].name))
+			k++;
+		if (k == quota_count)
+			return -EINVAL;
+	}
+	return 0;
+}
+
 static const struct ini_key keys[] = {
 	{ "fs.block-size", "1024, 2048, 4096 … 65536", check_block_size },
 	{ "fs.blocks", "a number of blocks", check_number },
@@ -58,6 +84,7 @@ static const struct ini_key keys[] = {
 	{ "fs.reserved-gid", "a group number", check_number },
 	{ "fs.max-mounts", "a number of mounts, or -1", check_signed },
 	{ "fs.check-interval", "a number of seconds", check_number },
+	{ "fs.quotas", "usr, grp and prj, with blanks between", check_quotas },
 	{ NULL, NULL, NULL },
 };
 
@@ -185,6 +212,32 @@ static void describe_tunables(const char *text, struct content *c)
 		content_set_number(c, "journal-mib", journal * content_number(c, "block-size") >> 20);
 }
 
+/* Usage is counted anew as files come back; limits are in no file that a backup reads. */
+static void describe_quotas(const char *node, const char *text, struct content *c, struct report *report)
+{
+	_cleanup_(strbuf) struct strbuf b = { 0 };
+
+	for (size_t i = 0; i < quota_count; i++) {
+		_cleanup_(free) char *inode = line_value(text, quotas[i].heading);
+
+		if (inode)
+			strbuf_printf(&b, "%s%s", b.len ? " " : "", quotas[i].name);
+	}
+	if (b.len) {
+		key_values_set(&c->parameters, "quotas", b.data);
+		report_warn(report,
+			    "%s: quotas (%s) are counted again on the recovered system, but their limits are "
+			    "not in "
+			    "the backup: keep what repquota(8) says",
+			    node, b.data);
+	}
+	if (content_has_word(c, "features", "project"))
+		report_warn(
+			report,
+			"%s: the project numbers of files are not in the backup: keep what lsattr -Rp says",
+			node);
+}
+
 /* The cache of a device holds pages. While a file system is mounted, a page with a block of its own structures stays
  * there, and with smaller blocks also what was in the blocks beside it when it was read: dump, which reads the
  * device, would back that up instead of the file that has been written there since. */
@@ -204,7 +257,6 @@ static int ext_describe(const char *node, const char *folder, struct content *c,
 	_cleanup_(free) char *text = NULL;
 	int r = proc_capture(argv, &(struct proc_options) { .env = env }, &text, e);
 
-	(void)report; /* nothing to warn of */
 	if (r < 0)
 		return r;
 	r = describe_features(node, text, c, e);
@@ -219,6 +271,7 @@ static int ext_describe(const char *node, const char *folder, struct content *c,
 			key_values_set(&c->parameters, lines[i].key, value);
 	}
 	describe_tunables(text, c);
+	describe_quotas(node, text, c, report);
 	uint64_t block_size = content_number(c, "block-size"), blocks = content_number(c, "blocks");
 	uint64_t free_blocks = line_number(text, "Free blocks");
 	uint64_t free_inodes = line_number(text, "Free inodes");
@@ -337,7 +390,8 @@ enum effort { MAKE, MAKE_LAZILY, RECKON };
 
 static void add_extended(struct strlist *argv, const struct content *c, enum effort effort)
 {
-	const char *seed = key_values_get(&c->parameters, "hash-seed");
+	const char *seed = key_values_get(&c->parameters, "hash-seed"),
+		   *quota = key_values_get(&c->parameters, "quotas");
 	uint64_t stride = content_number(c, "stride"), width = content_number(c, "stripe-width");
 	uint64_t limit = resize_limit(c);
 	_cleanup_(strbuf) struct strbuf b = { 0 };
@@ -351,6 +405,13 @@ static void add_extended(struct strlist *argv, const struct content *c, enum eff
 		strbuf_printf(&b, ",stripe_width=%llu", (unsigned long long)width);
 	if (limit)
 		strbuf_printf(&b, ",resize=%llu", (unsigned long long)limit);
+	if (quota && has_feature(c, "quota")) {
+		_cleanup_(strlist) struct strlist words = { 0 };
+
+		strlist_add_words(&words, quota);
+		for (size_t i = 0; i < words.count; i++)
+			strbuf_printf(&b, "%s%squota", i ? ":" : ",quotatype=", words.items[i]);
+	}
 	if (effort == MAKE_LAZILY)
 		strbuf_puts(&b, ",nodiscard,lazy_itable_init=1,lazy_journal_init=1");
 	strlist_add(argv, "-E");

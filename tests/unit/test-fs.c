@@ -60,6 +60,14 @@ TEST(ext4_smaller_than_its_device)
 		       64 << 20);
 }
 
+TEST(ext4_with_quotas)
+{
+	report_init(&report, VERBOSITY_QUIET, false);
+	ext_round_trip("ext4", UUID, "q", "-L q -b 4096 -O quota -E quotatype=usrquota", NULL, 64 << 20);
+	ext_round_trip("ext4", UUID, "q", "-L q -b 4096 -O quota,project -E quotatype=grpquota:prjquota",
+		       NULL, 64 << 20);
+}
+
 TEST(ext3_and_ext2)
 {
 	ext_round_trip("ext3", UUID, "x", "-L x", NULL, 64 << 20);
@@ -202,6 +210,76 @@ TEST(vfat)
 
 	CHECK_STR(uuid, "12AB-34CD");
 	CHECK_STR(label, "ESP");
+}
+
+/* The boot sector up to the label, and the one in the root folder: hexadecimal. */
+static char *boot_sector_of(const char *path)
+{
+	const char *argv[] = { "od", "-A", "n", "-v", "-t", "x1", "-N", "82", path, NULL };
+	char *text = NULL;
+
+	CHECK_OK(proc_capture(argv, NULL, &text, &e));
+	return text;
+}
+
+/* Another label for the boot sector, as dosfslabel of old gave it. */
+static void relabel_boot_sector(const char *path, const char *label)
+{
+	_cleanup_(fd) int fd = open(path, O_RDWR | O_CLOEXEC);
+	_cleanup_(free) char *padded = xasprintf("%-11s", label);
+	uint8_t small[2] = { 0 };
+
+	CHECK(fd >= 0 && pread(fd, small, 2, 22) == 2); /* sectors of a table, 0 on FAT32 */
+	CHECK(pwrite(fd, padded, 11, small[0] || small[1] ? 43 : 71) == 11);
+}
+
+static void vfat_round_trip(const char *options, const char *label, const char *relabel, uint64_t size)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	_cleanup_(content) struct content c = { .type = (char *)"vfat",
+						.uuid = (char *)"12AB-34CD",
+						.label = (char *)label };
+
+	CHECK_OK(tempdir_make(&t, &e));
+	_cleanup_(free) char *a = xasprintf("%s/a", t.path), *b = xasprintf("%s/b", t.path);
+	_cleanup_(free) char *make =
+		xasprintf("mkfs.vfat %s -i 12AB34CD %s %s", options, label ? "-n ESP" : "", a);
+
+	make_file(a, size);
+	run(make);
+	if (relabel)
+		relabel_boot_sector(a, relabel);
+	CHECK_OK(fs_vfat.describe(a, NULL, &c, &report, &e));
+	make_file(b, size);
+	CHECK_OK(fs_vfat.make(b, &c, &e));
+	_cleanup_(free) char *before = boot_sector_of(a), *after = boot_sector_of(b);
+
+	CHECK_STR(after, before);
+	_cleanup_(free) char *now = label ? blkid_value(b, "LABEL") : NULL; /* that of the root folder */
+
+	CHECK_STR(now ? now : "", label ? label : "");
+}
+
+TEST(vfat_as_it_comes)
+{
+	vfat_round_trip("", NULL, NULL, 64 << 20);
+	vfat_round_trip("-F 32", "ESP", NULL, 64 << 20);
+	vfat_round_trip("-F 12", "ESP", NULL, 4 << 20);
+}
+
+TEST(vfat_with_odd_parameters)
+{
+	vfat_round_trip("-F 16 -s 4 -R 7 -a -f 1 -r 1024 -h 63 -M 0xf0 -D 0x00 -g 16/32", "ESP", NULL,
+			64 << 20);
+	vfat_round_trip("-F 16 -s 4 -R 8 -f 3 -r 256", NULL, NULL, 32 << 20);
+	vfat_round_trip("-F 32 -s 1 -R 6206 -h 2048 -D 0x81", "ESP", NULL, 100 << 20);
+}
+
+/* As other systems leave it: they change one of the two labels. */
+TEST(vfat_with_two_labels)
+{
+	vfat_round_trip("-F 32", "ESP", "OTHER", 64 << 20);
+	vfat_round_trip("-F 16", "ESP", "NO NAME", 64 << 20);
 }
 
 TAP_MAIN()
