@@ -52,6 +52,8 @@ static int all_rows(const char *program, const char *kind, bool hidden, const ch
 {
 	const char *const argv[] = { "lvm",
 				     program,
+				     "--config",
+				     LVM_TRACELESS,
 				     "--reportformat",
 				     "json",
 				     "--units",

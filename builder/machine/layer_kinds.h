@@ -49,6 +49,10 @@ bool crypt_is_running(const struct device *d);
 /* What one of LVM's reports ("vgs", whose rows are called "vg") says in these fields: an array of objects with
  * strings; sizes are in bytes. The caller drops it. */
 int lvm_rows(const char *program, const char *kind, const char *fields, json_t **ret, struct error *e);
+/* For --config where the machine is only looked at, or left as it was: nothing in its own notes in /etc/lvm, which are in the
+ * backup (LVM writes them also when it is asked and finds them old), and no dmeventd that stays. See lvm.conf(5). */
+#define LVM_TRACELESS "activation/monitoring=0 backup/archive=0 backup/backup=0"
+
 /* What LVM knows of its groups, devices and volumes. */
 struct lvm;
 int lvm_load(struct lvm **ret, struct error *e);

@@ -42,9 +42,6 @@ static uint64_t number_of(const char *program, const char *kind, const char *key
 	return number;
 }
 
-/* Nothing of it in the machine's own notes in /etc/lvm, which are in the backup, and no dmeventd that stays (lvm.conf(5)). */
-static const char traceless[] = "activation/monitoring=0 backup/archive=0 backup/backup=0";
-
 /* ---- making ---- */
 
 /* So many of the others, which follow, will share what is free in the group of this one. */
@@ -94,9 +91,9 @@ static int check_pool(const struct device *d, struct error *e)
 static int make(const struct device *d, unsigned share, unsigned number, char **ret_node, struct error *e)
 {
 	_cleanup_(free) char *name = xasprintf("%s-%u", SNAPSHOT_TAG, number), *size = NULL;
-	const char *argv[] = { "lvm",        "lvcreate",   "--yes",  "--quiet", "--config",
-			       traceless,    "--snapshot", "--name", name,      "--addtag",
-			       SNAPSHOT_TAG, NULL,         NULL,     NULL,      NULL };
+	const char *argv[] = { "lvm",         "lvcreate",   "--yes",  "--quiet", "--config",
+			       LVM_TRACELESS, "--snapshot", "--name", name,      "--addtag",
+			       SNAPSHOT_TAG,  NULL,         NULL,     NULL,      NULL };
 	uint64_t room = 0;
 	size_t n = 11;
 	int r = volume_is_thin(d) ? check_pool(d, e) : find_room(d, share, &room, e);
@@ -156,8 +153,8 @@ int lvm_snapshots_check(struct error *e)
 
 static int remove_one(const char *volume, struct error *e)
 {
-	const char *const argv[] = { "lvm",      "lvremove", "--yes", "--quiet",
-				     "--config", traceless,  volume,  NULL };
+	const char *const argv[] = { "lvm",      "lvremove",    "--yes", "--quiet",
+				     "--config", LVM_TRACELESS, volume,  NULL };
 	const struct timespec pause = { .tv_nsec = 250 * 1000 * 1000 };
 	int r = -EBUSY;
 
