@@ -61,23 +61,6 @@ static void boot_free(struct boot *b)
 }
 DEFINE_CLEANUP(boot, struct boot, boot_free)
 
-/* An ISO 9660 file system says CD001 in its first volume descriptor (ECMA-119, 8.1), at sector 16. */
-static int is_cd(const char *path, bool *ret, struct error *e)
-{
-	static const off_t id_offset = 16 * 2048 + 1;
-	_cleanup_(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	char id[5];
-
-	if (fd < 0)
-		return error_errno(e, errno, "boot %s", path);
-	ssize_t n = pread_full(fd, id, sizeof(id), id_offset);
-
-	if (n < 0)
-		return error_errno(e, (int)-n, "read %s", path);
-	*ret = n == (ssize_t)sizeof(id) && memcmp(id, "CD001", sizeof(id)) == 0;
-	return 0;
-}
-
 static int print_result(struct boot *b, double seconds)
 {
 	struct guest_request *r = &b->request;
@@ -130,7 +113,7 @@ static int boot(struct boot *b)
 	}
 	if (b->medium_as)
 		r->medium_is_cd = streq(b->medium_as, "cd");
-	else if (r->medium && is_cd(r->medium, &r->medium_is_cd, &e) < 0)
+	else if (r->medium && guest_medium_is_cd(r->medium, &r->medium_is_cd, &e) < 0)
 		return cmd_failed(&b->cmd, &e);
 	if (b->script_file) {
 		if (script_load(b->script_file, &b->script, &e) < 0)

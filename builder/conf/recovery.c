@@ -58,6 +58,25 @@ static int is_number(const char *v)
 	return r < 0 ? r : n <= 3600 ? 0 : -ERANGE;
 }
 
+static int is_seconds(const char *v)
+{
+	uint64_t n;
+
+	return parse_u64(v, &n) == 0 && n > 0 && n <= 86400 ? 0 : -EINVAL;
+}
+
+static int is_ports(const char *v)
+{
+	_cleanup_(strlist) struct strlist ports = { 0 };
+	uint64_t n;
+
+	strlist_add_words(&ports, v);
+	for (size_t i = 0; i < ports.count; i++)
+		if (parse_u64(ports.items[i], &n) < 0 || n < 1 || n > 65535)
+			return -EINVAL;
+	return 0;
+}
+
 static int is_hours(const char *v)
 {
 	uint64_t n;
@@ -317,6 +336,9 @@ static const struct row rows[] = {
 	{ "ssh", { "host-keys", "fresh or machine", is_host_keys }, KIND_TEXT, AT(host_keys), "fresh" },
 	{ "wifi", { "config", "an absolute path", is_path }, KIND_TEXT, AT(wifi_config), NULL },
 	{ "recover", { "unattended", "yes or no", is_bool }, KIND_BOOL, AT(unattended), "no" },
+	{ "prove", { "ready", "a text on the machine's console", NULL }, KIND_TEXT, AT(prove_ready), NULL },
+	{ "prove", { "port", "numbers of TCP ports", is_ports }, KIND_WORDS, AT(prove_ports), "" },
+	{ "prove", { "timeout", "a number of seconds", is_seconds }, KIND_NUMBER, AT(prove_timeout), "600" },
 };
 enum { row_count = sizeof(rows) / sizeof(*rows) };
 

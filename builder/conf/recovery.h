@@ -48,6 +48,10 @@ struct recovery_conf {
 	char *wifi_config; /* a mode 0600 file as wpa_supplicant.conf(5) has it, or NULL */
 	/* [recover] */
 	bool unattended; /* the stick recovers by itself, onto blank or known disks only */
+	/* [prove] */
+	char *prove_ready; /* what the machine's console shows once it is up; NULL: a login */
+	struct strlist prove_ports; /* TCP ports that must answer then */
+	unsigned prove_timeout; /* seconds that it may take */
 };
 
 /* Where it is looked for when `-c` names none. */

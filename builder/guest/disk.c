@@ -1,6 +1,7 @@
 #include "guest/disk.h"
 
 #include "base/fs.h"
+#include "guest/guest.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -46,6 +47,17 @@ static int parse_serial(const char *text, const char *value, struct guest_disk *
 	return 0;
 }
 
+static int parse_sector(const char *text, const char *value, struct guest_disk *disk, struct error *e)
+{
+	uint64_t bytes;
+
+	if (parse_u64(value, &bytes) < 0 || (bytes != 512 && bytes != 4096))
+		return error_text(e, EINVAL, "disk '%s': bad sector size '%s'; expected 512 or 4096", text,
+				  value);
+	disk->sector_size = (unsigned)bytes;
+	return 0;
+}
+
 static int parse_option(const char *text, const char *option, struct guest_disk *disk, struct error *e)
 {
 	const char *value;
@@ -61,11 +73,14 @@ static int parse_option(const char *text, const char *option, struct guest_disk 
 	}
 	if ((value = str_after(option, "if=")))
 		return parse_bus(text, value, disk, e);
+	if ((value = str_after(option, "sector=")))
+		return parse_sector(text, value, disk, e);
 	if ((value = str_after(option, "serial=")))
 		return parse_serial(text, value, disk, e);
-	return error_text(e, EINVAL,
-			  "disk '%s': unknown option '%s'; expected if=BUS, serial=TEXT, rw or cow=FILE",
-			  text, option);
+	return error_text(
+		e, EINVAL,
+		"disk '%s': unknown option '%s'; expected if=BUS, serial=TEXT, sector=BYTES, rw or cow=FILE",
+		text, option);
 }
 
 /* Lent exclusively, the kernel refuses what is mounted or in use otherwise. The guest's own program asks for no
@@ -152,4 +167,21 @@ void guest_disks_free(struct guest_disks *d)
 	}
 	free(d->items);
 	*d = (struct guest_disks) { 0 };
+}
+
+/* An ISO 9660 file system says CD001 in its first volume descriptor (ECMA-119, 8.1), at sector 16. */
+int guest_medium_is_cd(const char *path, bool *ret, struct error *e)
+{
+	static const off_t id_offset = 16 * 2048 + 1;
+	_cleanup_(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	char id[5];
+
+	if (fd < 0)
+		return error_errno(e, errno, "boot %s", path);
+	ssize_t n = pread_full(fd, id, sizeof(id), id_offset);
+
+	if (n < 0)
+		return error_errno(e, (int)-n, "read %s", path);
+	*ret = n == (ssize_t)sizeof(id) && memcmp(id, "CD001", sizeof(id)) == 0;
+	return 0;
 }

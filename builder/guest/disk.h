@@ -1,4 +1,4 @@
-/* A disk that a guest gets, as options name it: "FILE[,if=virtio|sata|nvme|usb][,serial=S][,rw|,cow=FILE]". */
+/* A disk that a guest gets, as options name it: "FILE[,if=virtio|sata|nvme|usb][,serial=S][,sector=4096][,rw|,cow=FILE]". */
 #pragma once
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -12,6 +12,7 @@ struct guest_disk {
 	char *file; /* as it was given */
 	enum disk_bus bus; /* BUS_DEFAULT: the guest's own choice */
 	char *serial; /* at most 20 characters, which every bus can carry; NULL: none was given */
+	unsigned sector_size; /* what it says its sectors are; 0: 512 bytes. Not by SATA */
 	bool writable; /* false: the guest writes to a temporary copy */
 	char *cow; /* what the guest writes is kept here, made when it is not there; NULL: nowhere */
 	int held; /* a device that the guest writes to, open so that nobody mounts it meanwhile; or -1 */

@@ -6,7 +6,14 @@
 
 #include <stdbool.h>
 
+struct console;
 struct script;
+
+/* A guest that is running, for guest_request.drive. */
+struct guest_live {
+	struct console *console;
+	const char *monitor; /* the socket of its monitor: guest/qmp.h; NULL: it has none */
+};
 
 struct guest_request {
 	const char *medium; /* a stick file or ISO to boot from; NULL: kernel + initrd */
@@ -31,7 +38,20 @@ struct guest_request {
 	bool interactive; /* the terminal is the guest's console */
 	int show_fd; /* otherwise the console is copied here, to be read; 0: nowhere */
 	bool network; /* user network: host's loopback is 10.0.2.2 */
+	/* qemu: */
+	bool cut_off; /* the network leads nowhere, neither to this machine nor beyond it */
+	struct strlist
+		forwards; /* "PORT:GUEST-PORT": TCP ports of the loopback that lead to the guest's all the same */
+	bool text_screen; /* a graphics card that no kernel loads a driver for by itself: BIOS machines stay in text mode */
+	const char *
+		variables; /* UEFI: the firmware's memory is this file, made when it is not there; NULL: a fresh one */
+	/* Sees it through instead of all of the above; then it is ended, if it has not by itself. */
+	int (*drive)(void *user, const struct guest_live *guest, struct error *e);
+	void *user;
 };
+
+/* Is it a CD image, by its content? */
+int guest_medium_is_cd(const char *path, bool *ret, struct error *e);
 
 /* True only when a short probe guest really ran under KVM (an existing /dev/kvm proves nothing).
  * Takes up to three seconds where it does not. */

@@ -33,16 +33,19 @@ static int check_files(const struct guest_request *request, struct error *e)
 }
 
 /* The firmware writes its variables: each guest has its own. The caller frees the path. */
-static int copy_vars(const struct session *s, char **ret_path, struct error *e)
+static int copy_vars(const struct session *s, const char *kept, char **ret_path, struct error *e)
 {
 	_cleanup_(free) char *vars = NULL;
+	_cleanup_(free) char *path = kept ? xstrdup(kept) : xasprintf("%s/vars.fd", s->temp.path);
 	size_t len;
-	int r = read_file_at(AT_FDCWD, ovmf_vars, vars_max, &vars, &len, e);
+	int r = 0;
 
+	if (access(path, F_OK) < 0)
+		r = read_file_at(AT_FDCWD, ovmf_vars, vars_max, &vars, &len, e);
+	if (r == 0 && vars)
+		r = write_file_at(AT_FDCWD, path, 0600, vars, len, e);
 	if (r == 0)
-		r = write_file_at(s->temp.fd, "vars.fd", 0600, vars, len, e);
-	if (r == 0)
-		*ret_path = xasprintf("%s/vars.fd", s->temp.path);
+		*ret_path = TAKE_PTR(path);
 	return r;
 }
 
@@ -86,10 +89,13 @@ int qemu_run(const struct guest_request *request, struct report *report, struct 
 	if (r == 0)
 		r = session_begin(&s, e);
 	if (r == 0 && request->uefi)
-		r = copy_vars(&s, &vars, e);
+		r = copy_vars(&s, request->variables, &vars, e);
 	if (r < 0)
 		return r;
+	if (request->drive)
+		s.monitor = xasprintf("%s/monitor", s.temp.path);
 	const struct qemu_setup setup = {
+		.monitor = s.monitor,
 		.accel = request->accel           ? request->accel
 			 : qemu_kvm_works(report) ? "kvm"
 						  : "tcg",

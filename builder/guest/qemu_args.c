@@ -26,7 +26,8 @@ static void add_machine(const struct guest_request *request, const struct qemu_s
 	strlist_add(ret, streq(setup->accel, "tcg") ? "tcg,thread=multi" : setup->accel);
 	strlist_add(ret, "-m");
 	strlist_addf(ret, "%u", setup->memory_mib);
-	strlist_add_words(ret, "-vga std -display none -chardev stdio,id=console,signal=off "
+	strlist_add_words(ret, request->text_screen ? "-vga none -device ati-vga" : "-vga std");
+	strlist_add_words(ret, "-display none -chardev stdio,id=console,signal=off "
 			       "-serial chardev:console -device virtio-rng-pci -device qemu-xhci");
 	if (!setup->ovmf_code)
 		return;
@@ -37,6 +38,37 @@ static void add_machine(const struct guest_request *request, const struct qemu_s
 	strlist_addf(ret, "if=pflash,unit=0,format=raw,readonly=on,file=%s", code);
 	strlist_add(ret, "-drive");
 	strlist_addf(ret, "if=pflash,unit=1,format=raw,file=%s", vars);
+}
+
+static void add_monitor(const struct qemu_setup *setup, struct strlist *ret)
+{
+	_cleanup_(free) char *path = setup->monitor ? value_of(setup->monitor) : NULL;
+
+	if (!path)
+		return;
+	strlist_add(ret, "-qmp");
+	strlist_addf(ret, "unix:%s,server=on,wait=off", path);
+}
+
+/* Without its ROM, which would only offer to boot from the network. */
+static void add_network(const struct guest_request *request, struct strlist *ret)
+{
+	_cleanup_(strbuf) struct strbuf net = { 0 };
+
+	if (!request->network)
+		return;
+	strbuf_printf(&net, "user,id=net0%s", request->cut_off ? ",restrict=on" : "");
+	for (size_t i = 0; i < request->forwards.count; i++) {
+		const char *colon = strchr(request->forwards.items[i], ':');
+
+		if (colon)
+			strbuf_printf(&net, ",hostfwd=tcp:127.0.0.1:%.*s-:%s",
+				      (int)(colon - request->forwards.items[i]), request->forwards.items[i],
+				      colon + 1);
+	}
+	strlist_add(ret, "-netdev");
+	strlist_add(ret, net.data);
+	strlist_add_words(ret, "-device virtio-net-pci,netdev=net0,romfile=");
 }
 
 static void add_boot(const struct guest_request *request, struct strlist *ret)
@@ -89,6 +121,12 @@ static int add_disk(const struct guest_disk *disk, size_t index, unsigned *sata_
 		strbuf_printf(&device, ",serial=%s", disk->serial);
 	else if (disk->bus == BUS_NVME) /* NVMe does without everything but a serial */
 		strbuf_printf(&device, ",serial=disk%zu", index);
+	if (disk->sector_size > 512 && disk->bus == BUS_SATA)
+		return error_text(e, EINVAL, "disk %s: the guest has no SATA disks with sectors of %u bytes",
+				  disk->file, disk->sector_size);
+	if (disk->sector_size)
+		strbuf_printf(&device, ",logical_block_size=%u,physical_block_size=%u", disk->sector_size,
+			      disk->sector_size);
 	if (disk->bus == BUS_SATA) {
 		if (*sata_used == SATA_PORTS)
 			return error_text(e, EINVAL, "disk %s: the guest has only %d SATA ports", disk->file,
@@ -109,6 +147,7 @@ int qemu_args(const struct guest_request *request, const struct guest_disks *dis
 	unsigned sata_used = 0;
 
 	add_machine(request, setup, &args);
+	add_monitor(setup, &args);
 	add_boot(request, &args);
 	for (size_t i = 0; i < disks->count; i++) {
 		int r = add_disk(&disks->items[i], i, &sata_used, &args, e);
@@ -116,8 +155,7 @@ int qemu_args(const struct guest_request *request, const struct guest_disks *dis
 		if (r < 0)
 			return r;
 	}
-	if (request->network) /* without its ROM, which would only offer to boot from the network */
-		strlist_add_words(&args, "-netdev user,id=net0 -device virtio-net-pci,netdev=net0,romfile=");
+	add_network(request, &args);
 	*ret = args;
 	args = (struct strlist) { 0 };
 	return 0;

@@ -8,6 +8,7 @@ struct qemu_setup {
 	const char *ovmf_code,
 		*ovmf_vars; /* UEFI: the firmware, and a private copy of its variables; or NULL */
 	unsigned memory_mib;
+	const char *monitor; /* path of the socket of its monitor; NULL: none */
 };
 
 /* argv of a guest whose console is stdin and stdout. Fails only for what no qemu could do, such as

@@ -316,17 +316,13 @@ static int step_login(struct runner *r, const char *value, struct error *e)
 	return result < 0 ? result : marked(r, ":", &said, &status, e);
 }
 
-/* The rescue system's menu, and its shell, once the drivers and disks have come for which the menu does not wait. */
-static int step_rescue(struct runner *r, const char *value, struct error *e)
+/* From its menu to its shell, where `first` is the first command. */
+static int menu_shell(struct runner *r, const char *first, struct error *e)
 {
-	static const char settled[] = "until [ -e /run/lifeboat/settled ]; do sleep 0.2; done";
 	_cleanup_(free) char *said = NULL;
 	struct console *c = r->guest->console;
-	int status, result = wait_for(r, "LIFEBOAT READY", e);
+	int status, result = wait_for(r, "6 power off", e);
 
-	(void)value;
-	if (result == 0)
-		result = wait_for(r, "6 power off", e);
 	if (result == 0)
 		result = wait_for(r, "> ", e);
 	if (result == 0)
@@ -335,7 +331,17 @@ static int step_rescue(struct runner *r, const char *value, struct error *e)
 		result = wait_for(r, "come back to the menu.", e);
 	if (result == 0)
 		result = wait_for(r, "# ", e);
-	return result < 0 ? result : marked(r, settled, &said, &status, e);
+	return result < 0 ? result : marked(r, first, &said, &status, e);
+}
+
+/* The rescue system's menu, and its shell, once the drivers and disks have come for which the menu does not wait. */
+static int step_rescue(struct runner *r, const char *value, struct error *e)
+{
+	static const char settled[] = "until [ -e /run/lifeboat/settled ]; do sleep 0.2; done";
+	int result = wait_for(r, "LIFEBOAT READY", e);
+
+	(void)value;
+	return result < 0 ? result : menu_shell(r, settled, e);
 }
 
 static int step_ends(struct runner *r, const char *value, struct error *e)
@@ -438,6 +444,33 @@ int script_run(const struct script *s, const struct script_guest *guest, bool *r
 	}
 	*ret_ended = r.ended;
 	return 0;
+}
+
+int script_rescue_shell(struct console *console, unsigned seconds, struct error *e)
+{
+	static const char *const begins[] = { "Ctrl-C stops it.", "LIFEBOAT READY", NULL };
+	const struct script_guest guest = { .console = console };
+	_cleanup_(runner) struct runner r = { .guest = &guest, .limit = seconds };
+	unsigned which;
+	int result = console_wait(console, begins, seconds, &which, e);
+
+	if (result == 0 && which == 0)
+		result = console_type(console, "\003", seconds, e);
+	if (result == 0 && which == 0)
+		result = wait_for(&r, begins[1], e);
+	return result < 0 ? result : menu_shell(&r, ":", e);
+}
+
+int script_command(struct console *console, const char *command, unsigned seconds, char **ret_output,
+		   int *ret_status, struct error *e)
+{
+	const struct script_guest guest = { .console = console };
+	_cleanup_(runner) struct runner r = { .guest = &guest, .limit = seconds };
+	int result = run_command(&r, command, ret_status, e);
+
+	if (result == 0)
+		*ret_output = TAKE_PTR(r.output);
+	return result;
 }
 
 void script_free(struct script *s)

@@ -38,6 +38,12 @@ struct script_guest {
 	unsigned limit; /* seconds that each step may take, until the script says otherwise; 0: 120 */
 };
 
+/* The rescue system's shell, from its menu. One that begins to recover by itself is stopped before. */
+int script_rescue_shell(struct console *console, unsigned seconds, struct error *e);
+/* Types a command at a shell's prompt: what it prints, and its exit status. The caller frees. */
+int script_command(struct console *console, const char *command, unsigned seconds, char **ret_output,
+		   int *ret_status, struct error *e);
+
 /* Does the steps. The first that fails is the error, "FILE:LINE: …". -EPIPE: the guest ended before its end was
  * waited for. `*ret_ended`: the last step waited for the guest's end. */
 int script_run(const struct script *s, const struct script_guest *guest, bool *ret_ended, struct error *e);

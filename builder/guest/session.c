@@ -195,9 +195,25 @@ static int follow_script(struct session *s, const struct guest_request *request,
 	return r;
 }
 
+static int follow_driven(struct session *s, const struct guest_request *request, struct error *e)
+{
+	const struct guest_live live = { .console = &s->console, .monitor = s->monitor };
+	struct error why;
+	int r = request->drive(request->user, &live, e);
+
+	/* A guest that could not even start says why by its exit status. */
+	if (r == -EPIPE && reap(s, &why) < 0) {
+		*e = why;
+		return why.code < 0 ? why.code : -why.code;
+	}
+	return r < 0 ? r : s->console.fd >= 0 ? power_off(s, e) : reap(s, e);
+}
+
 int session_follow(struct session *s, const struct guest_request *request, struct report *report,
 		   struct error *e)
 {
+	if (request->drive)
+		return follow_driven(s, request, e);
 	if (request->script)
 		return follow_script(s, request, e);
 	if (request->interactive)
@@ -211,6 +227,7 @@ void session_end(struct session *s)
 	console_close(&s->console);
 	tempdir_remove(&s->temp);
 	keeper_dismiss(&s->keeper);
+	free(s->monitor);
 	if (s->pid_fd >= 0)
 		(void)close(s->pid_fd); /* read side */
 	if (s->signal_fd >= 0)

@@ -16,6 +16,7 @@ struct session {
 	struct console console;
 	struct proc proc;
 	int signal_fd, pid_fd;
+	char *monitor; /* qemu: the path of its monitor's socket; NULL: it has none */
 	bool managed; /* User-Mode Linux: it has a management console, as umid "guest" in the folder */
 	bool orderly; /* SIGTERM makes it end well, with what it holds written to its disks */
 	sigset_t old_mask;

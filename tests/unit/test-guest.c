@@ -52,10 +52,10 @@ TEST(bad_disk_options)
 	} cases[] = {
 		{ "", "disk '': no file; expected FILE[,OPTION…]" },
 		{ ",rw", "disk ',rw': no file; expected FILE[,OPTION…]" },
-		{ "raw.img,",
-		  "disk 'raw.img,': unknown option ''; expected if=BUS, serial=TEXT, rw or cow=FILE" },
-		{ "raw.img,ro",
-		  "disk 'raw.img,ro': unknown option 'ro'; expected if=BUS, serial=TEXT, rw or cow=FILE" },
+		{ "raw.img,", "disk 'raw.img,': unknown option ''; expected if=BUS, serial=TEXT, "
+			      "sector=BYTES, rw or cow=FILE" },
+		{ "raw.img,ro", "disk 'raw.img,ro': unknown option 'ro'; expected if=BUS, serial=TEXT, "
+				"sector=BYTES, rw or cow=FILE" },
 		{ "raw.img,if=ide",
 		  "disk 'raw.img,if=ide': unknown bus 'ide'; expected virtio, sata, nvme or usb" },
 		{ "raw.img,serial=", "disk 'raw.img,serial=': bad serial ''; expected 1 to 20 letters, "
@@ -84,6 +84,8 @@ TEST(bad_disk_options)
 
 TEST(qemu_command_lines)
 {
+	static char forward[] = "5000:22";
+	static char *forwards[] = { forward, NULL };
 	static const struct {
 		const char *name;
 		struct guest_request request;
@@ -129,6 +131,23 @@ TEST(qemu_command_lines)
 		      " -device nvme,drive=disk3,bootindex=5,serial=disk3"
 		      " -drive if=none,id=disk4,format=raw,snapshot=on,file=raw.img"
 		      " -device usb-storage,drive=disk4,bootindex=6,serial=U") },
+		{ "sectors of 4 KiB",
+		  { 0 },
+		  false,
+		  "raw.img,sector=4096",
+		  TCG(" -drive if=none,id=disk0,format=raw,snapshot=on,file=raw.img -device "
+		      "virtio-blk-pci,drive=disk0,bootindex=2,logical_block_size=4096,physical_block_size="
+		      "4096") },
+		{ "cut off from the world, but for a port of the guest",
+		  { .kernel = "k",
+		    .network = true,
+		    .cut_off = true,
+		    .forwards = { .items = forwards, .count = 1 } },
+		  false,
+		  "",
+		  TCG(" -kernel k -append console=ttyS0,115200 -netdev "
+		      "user,id=net0,restrict=on,hostfwd=tcp:127."
+		      "0.0.1:5000-:22 -device virtio-net-pci,netdev=net0,romfile=") },
 	};
 	_cleanup_(tempdir) struct tempdir temp = TEMPDIR_NONE;
 

@@ -194,9 +194,10 @@ TEST(recovery_conf_points_at_mistakes)
 		    "/tmp/lifeboat-test-recovery.conf:3: bad value '10.0.0.1' for 'address'; expected dhcp, "
 		    "none or "
 		    "ADDRESS/PREFIX");
-	CHECK_ERROR(load("[bakcup]\ntarget = x\n", &c), "/tmp/lifeboat-test-recovery.conf:1: unknown section "
-							"[bakcup]; expected one of: [image], [network], "
-							"[backup], [console], [ssh], [wifi], [recover]");
+	CHECK_ERROR(load("[bakcup]\ntarget = x\n", &c),
+		    "/tmp/lifeboat-test-recovery.conf:1: unknown section "
+		    "[bakcup]; expected one of: [image], [network], "
+		    "[backup], [console], [ssh], [wifi], [recover], [prove]");
 }
 
 TAP_MAIN()

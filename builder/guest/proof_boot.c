@@ -1,0 +1,287 @@
+/* The second guest of a proof: the recovered disks, without the medium. It has to come up. */
+#include "guest/proof_run.h"
+
+#include "guest/console.h"
+#include "guest/guest.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+static const unsigned default_seconds = 600;
+static const unsigned look_seconds = 2; /* between two looks */
+
+/* What shows that it will not come up, on the serial console or the screen. */
+static const struct {
+	const char *text, *meaning;
+} symptoms[] = {
+	{ "Kernel panic - not syncing", "its kernel panicked" },
+	{ "No bootable device", "the firmware finds nothing to boot on its disks" },
+	{ "Boot failed: not a bootable disk", "the firmware finds nothing to boot on its disks" },
+	{ "grub rescue>", "GRUB does not find its files" },
+	{ "Minimal BASH-like line editing", "GRUB does not find its menu" },
+	{ "UEFI Interactive Shell", "the firmware finds no boot loader" },
+	{ "(initramfs)", "its initramfs does not find the root file system" },
+	{ "Gave up waiting for root", "its initramfs does not find the root file system" },
+	{ "You are in emergency mode", "systemd stopped in emergency mode" },
+	{ "Give root password for maintenance", "systemd stopped in emergency mode" },
+	{ "Cannot open access to console, the root account is locked", "systemd stopped in emergency mode" },
+};
+enum { symptom_count = sizeof(symptoms) / sizeof(*symptoms) };
+
+struct boot {
+	struct proof_run *run;
+	const struct guest_live *guest;
+	struct strlist host_ports; /* of each port that must answer */
+	unsigned char *seen_ready, *seen_port; /* of each of them */
+	double begun;
+};
+
+/* A port of the loopback that nobody listens on now. */
+static int free_port(unsigned *ret, struct error *e)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+	_cleanup_(fd) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+		return error_errno(e, errno, "find a free port on the loopback");
+	*ret = ntohs(a.sin_port);
+	return 0;
+}
+
+/* Does a service answer there? qemu takes the connection itself and closes it when nobody in the guest wants it, so
+ * it has to stay open, or to say something. */
+static bool answers(const char *port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const struct timeval patience = { .tv_sec = 2 };
+	_cleanup_(fd) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	uint64_t number = 0;
+	char byte;
+
+	(void)parse_u64(port, &number); /* free_port()'s own */
+	a.sin_port = htons((uint16_t)number);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
+	    connect(fd, (const struct sockaddr *)&a, sizeof(a)) < 0)
+		return false;
+	ssize_t n = recv(fd, &byte, 1, 0);
+
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
+}
+
+static bool has_login(const char *text)
+{
+	return strstr(text, " login: ") != NULL;
+}
+
+static bool is_ready(const struct boot *b)
+{
+	const struct proof_wanted *w = b->run->wanted;
+	size_t texts = w->ready->count ? w->ready->count : 1;
+
+	for (size_t i = 0; i < texts; i++)
+		if (!b->seen_ready[i])
+			return false;
+	for (size_t i = 0; i < w->ports->count; i++)
+		if (!b->seen_port[i])
+			return false;
+	return true;
+}
+
+static void see(struct boot *b, size_t i, const char *where)
+{
+	const struct strlist *ready = b->run->wanted->ready;
+
+	if (b->seen_ready[i])
+		return;
+	b->seen_ready[i] = 1;
+	proof_add_event(b->run->proof, "%s %s", ready->count ? ready->items[i] : "a login is offered", where);
+}
+
+static void look_at_text(struct boot *b, const char *text, const char *where)
+{
+	const struct strlist *ready = b->run->wanted->ready;
+
+	for (size_t i = 0; i < ready->count; i++)
+		if (strstr(text, ready->items[i]))
+			see(b, i, where);
+	if (!ready->count && has_login(text))
+		see(b, 0, where);
+}
+
+static void look_at_ports(struct boot *b)
+{
+	const struct strlist *ports = b->run->wanted->ports;
+
+	for (size_t i = 0; i < ports->count; i++)
+		if (!b->seen_port[i] && answers(b->host_ports.items[i])) {
+			b->seen_port[i] = 1;
+			proof_add_event(b->run->proof, "port %s answers", ports->items[i]);
+		}
+}
+
+/* Why it will not come up; NULL: nothing speaks against it. */
+static const char *symptom_in(const char *text)
+{
+	for (size_t i = 0; i < symptom_count; i++)
+		if (strstr(text, symptoms[i].text))
+			return symptoms[i].meaning;
+	return NULL;
+}
+
+/* All that the console has said so far; nothing of it is consumed by whoever waits for a text that never comes. */
+static const char *said(const struct boot *b)
+{
+	return b->guest->console->said.data ? b->guest->console->said.data : "";
+}
+
+static void add_checks(struct boot *b)
+{
+	const struct proof_wanted *w = b->run->wanted;
+
+	for (size_t i = 0; i < (w->ready->count ? w->ready->count : 1); i++) {
+		_cleanup_(free) char *name = w->ready->count
+						     ? xasprintf("console shows '%s'", w->ready->items[i])
+						     : xstrdup("a login is offered");
+
+		proof_add_check(b->run->proof, name, b->seen_ready[i], NULL);
+	}
+	for (size_t i = 0; i < w->ports->count; i++) {
+		_cleanup_(free) char *name = xasprintf("port %s answers", w->ports->items[i]);
+
+		proof_add_check(b->run->proof, name, b->seen_port[i], NULL);
+	}
+}
+
+static int gave_up(struct boot *b, const char *screen, const char *why)
+{
+	_cleanup_(strlist) struct strlist lines = { 0 };
+
+	strlist_add_parts(&lines, screen, '\n');
+	for (size_t i = lines.count; i > 0; i--) {
+		const char *line = str_strip(lines.items[i - 1]);
+
+		if (*line) {
+			proof_add_event(b->run->proof, "the screen's last line: %s", line);
+			break;
+		}
+	}
+	proof_add_reason(b->run->proof, "the recovered machine did not come up from its disks: %s", why);
+	proof_screenshot(b->run, b->guest, "the recovered machine, which did not come up");
+	add_checks(b);
+	proof_phase_end(b->run->proof, true);
+	return 0;
+}
+
+/* One look: 1 it is ready, 0 not yet, -ECANCELED it will not be. */
+static int look(struct boot *b, struct error *e)
+{
+	static const char *const never[] = { "\177\177never", NULL };
+	int r = console_wait(b->guest->console, never, look_seconds, NULL, e);
+
+	if (r == -EINTR)
+		return r;
+	_cleanup_(free) char *screen = r == -EPIPE ? xstrdup("") : proof_screen_text(b->run, b->guest);
+	const char *why = symptom_in(said(b));
+
+	if (!why)
+		why = symptom_in(screen);
+	if (!why && r == -EPIPE)
+		why = "it has ended by itself";
+	if (why) {
+		(void)gave_up(b, screen, why);
+		return -ECANCELED;
+	}
+	look_at_text(b, said(b), "(serial console)");
+	look_at_text(b, screen, "(screen)");
+	look_at_ports(b);
+	return is_ready(b) ? 1 : 0;
+}
+
+static int conduct(void *user, const struct guest_live *guest, struct error *e)
+{
+	struct boot *b = user;
+	struct proof *p = b->run->proof;
+	unsigned limit = b->run->wanted->timeout ? b->run->wanted->timeout : default_seconds;
+	double begun = proof_now(p);
+	int r = 0;
+
+	b->guest = guest;
+	while (r == 0 && proof_now(p) - begun < limit)
+		r = look(b, e);
+	if (r == -ECANCELED)
+		return 0;
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		_cleanup_(free) char *screen = proof_screen_text(b->run, guest);
+		_cleanup_(free) char *why = xasprintf("it was not ready within %u seconds", limit);
+
+		return gave_up(b, screen, why);
+	}
+	add_checks(b);
+	proof_screenshot(b->run, guest, "the recovered machine is ready");
+	proof_phase_end(p, false);
+	return 0;
+}
+
+static int make_forwards(struct boot *b, struct strlist *ret, struct error *e)
+{
+	const struct strlist *ports = b->run->wanted->ports;
+	int r = 0;
+
+	for (size_t i = 0; i < ports->count && r == 0; i++) {
+		unsigned port = 0;
+
+		r = free_port(&port, e);
+		strlist_addf(&b->host_ports, "%u", port);
+		strlist_addf(ret, "%u:%s", port, ports->items[i]);
+	}
+	return r;
+}
+
+int proof_boot(struct proof_run *run, struct error *e)
+{
+	const struct proof_wanted *w = run->wanted;
+	_cleanup_(free) char *log = xasprintf("%s/machine.log", w->logs);
+	_cleanup_(free) char *variables = xasprintf("%s/variables", run->temp.path);
+	_cleanup_(free) unsigned char *seen_ready = xcalloc(w->ready->count + 1, 1);
+	_cleanup_(free) unsigned char *seen_port = xcalloc(w->ports->count + 1, 1);
+	struct boot b = { .run = run, .seen_ready = seen_ready, .seen_port = seen_port };
+	struct guest_request request = { .uefi = w->uefi,
+					 .variables = w->uefi ? variables : NULL,
+					 .accel = w->accel,
+					 .memory_mib = w->memory_mib ? w->memory_mib : 1024,
+					 .log = log,
+					 .show_fd = w->show_fd,
+					 .network = true,
+					 .cut_off = true,
+					 .text_screen = !w->uefi,
+					 .drive = conduct,
+					 .user = &b };
+	struct error why;
+
+	if (!run->recovered)
+		return 0;
+	proof_phase(run->proof, "boot the recovered disks");
+	report_info(run->report, "starting the recovered machine from its disks alone");
+	/* what it writes is thrown away: the disks stay what was compared */
+	for (size_t i = 0; i < w->disk_count; i++)
+		strlist_take(&request.disks, proof_disk_option(run, i, false));
+	int r = make_forwards(&b, &request.forwards, e);
+
+	if (r == 0)
+		r = qemu_run(&request, run->report, e);
+	strlist_free(&request.disks);
+	strlist_free(&request.forwards);
+	strlist_free(&b.host_ports);
+	if (access(log, F_OK) == 0 && proof_add_log(run->proof, log, &why) < 0)
+		report_warn(run->report, "%s", why.text);
+	return r;
+}

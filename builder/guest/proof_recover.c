@@ -1,0 +1,244 @@
+/* The first guest of a proof: the exact medium, the blank disks and the set. It recovers, and compares what it made. */
+#include "guest/proof_run.h"
+
+#include "guest/console.h"
+#include "guest/guest.h"
+#include "guest/script.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+static const unsigned boot_seconds = 600; /* of the medium; slow machines without KVM need some minutes */
+static const unsigned step_seconds = 60;
+enum { key_max = 8 << 20 }; /* cryptsetup's own limit of a key file */
+
+#define KEY_PLACE "/run/lifeboat-key"
+
+static void fail(struct proof_run *run, const struct guest_live *guest, const char *what, const char *why)
+{
+	proof_add_reason(run->proof, "%s: %s", what, why);
+	proof_screenshot(run, guest, what);
+	proof_phase_end(run->proof, true);
+}
+
+/* The last line that says something, of what a command said. The caller frees. */
+static char *last_words(const char *output)
+{
+	_cleanup_(strlist) struct strlist lines = { 0 };
+
+	strlist_add_parts(&lines, output, '\n');
+	for (size_t i = lines.count; i > 0; i--) {
+		char *line = str_strip(lines.items[i - 1]);
+		const char *words = str_after(line, "lifeboat: ");
+
+		/* what stands behind a failure is only how to go on */
+		if (*line && !strstr(line, "steps are done, the others are not"))
+			return str_printable(xstrdup(words ? words : line));
+	}
+	return xstrdup("it said nothing");
+}
+
+/* `*ret_output` may be NULL. A command that fails is a reason, and -ECANCELED. */
+static int command(struct proof_run *run, const struct guest_live *guest, const char *what, const char *text,
+		   unsigned seconds, char **ret_output, struct error *e)
+{
+	_cleanup_(free) char *output = NULL;
+	int status = 0, r = script_command(guest->console, text, seconds, &output, &status, e);
+
+	if (r < 0)
+		return r;
+	if (status != 0) {
+		_cleanup_(free) char *why = last_words(output);
+
+		fail(run, guest, what, why);
+		return error_text(e, ECANCELED, "%s: %s", what, why);
+	}
+	if (ret_output)
+		*ret_output = TAKE_PTR(output);
+	return 0;
+}
+
+/* Into the guest's memory, by its console, without being shown there: neither a disk nor a log holds it. */
+static int type_key(struct proof_run *run, const struct guest_live *guest, struct error *e)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	_cleanup_(free) char *key = NULL, *said = NULL;
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+	size_t len;
+	int status, r = read_file_at(AT_FDCWD, run->wanted->key_file, key_max, &key, &len, e);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < len; i += 3) {
+		unsigned char a = (unsigned char)key[i], b = i + 1 < len ? (unsigned char)key[i + 1] : 0,
+			      c = i + 2 < len ? (unsigned char)key[i + 2] : 0;
+		const char quad[4] = { digits[a >> 2], digits[(a & 3) << 4 | b >> 4],
+				       i + 1 < len ? digits[(b & 15) << 2 | c >> 6] : '=',
+				       i + 2 < len ? digits[c & 63] : '=' };
+
+		strbuf_add(&text, quad, sizeof(quad));
+		if (i / 3 % 16 == 15)
+			strbuf_puts(&text, "\n"); /* a terminal's line is not endless */
+	}
+	strbuf_puts(&text, "\n\004");
+	r = console_type(guest->console,
+			 "umask 077; stty -echo; echo KEY''-PLEASE; base64 -d >" KEY_PLACE "; stty echo\n",
+			 step_seconds, e);
+	if (r == 0)
+		r = console_wait(guest->console, (const char *const[]) { "KEY-PLEASE", NULL }, step_seconds,
+				 NULL, e);
+	if (r == 0)
+		r = console_type(guest->console, text.data, step_seconds, e);
+	explicit_bzero(key, len);
+	explicit_bzero(text.data, text.len);
+	_cleanup_(free) char *check = xasprintf("test $(wc -c <" KEY_PLACE ") -eq %zu", len);
+
+	if (r == 0)
+		r = script_command(guest->console, check, step_seconds, &said, &status, e);
+	if (r == 0 && status != 0)
+		r = error_text(e, EIO, "the key did not come to the rescue system whole");
+	return r;
+}
+
+/* Its console is there before its drivers are. What comes behind the disks, a share that is out of reach here, is not
+ * waited for. */
+static int wait_for_disks(struct proof_run *run, const struct guest_live *guest, struct error *e)
+{
+	return command(run, guest, "the rescue system's drivers",
+		       ". /lib/rescue.sh; until [ -e \"$RUN/settled\" ] || grep -q disks: \"$RUN/news\"; do "
+		       "sleep 1; done; dmesg -n 1",
+		       boot_seconds, NULL, e);
+}
+
+static void add_place(const struct proof_run *run, struct strbuf *b)
+{
+	const struct proof_wanted *w = run->wanted;
+
+	for (size_t i = 0; i < w->disk_count; i++)
+		strbuf_printf(b, " --map %s=%s", w->disks[i].name, run->serials.items[i]);
+	if (w->key_file)
+		strbuf_puts(b, " --key-file " KEY_PLACE);
+	strbuf_printf(b, " --host '%s' --set '%s' %s", w->host, w->set_name, w->set_url);
+}
+
+static int recover(struct proof_run *run, const struct guest_live *guest, struct error *e)
+{
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+
+	proof_phase(run->proof, "recover");
+	report_info(run->report, "recovering");
+	if (run->wanted->key_file) {
+		int r = type_key(run, guest, e);
+
+		if (r < 0)
+			return r;
+	}
+	strbuf_puts(&text, "lifeboat recover --unattended");
+	add_place(run, &text);
+	strbuf_puts(&text, " </dev/null");
+	int r = command(run, guest, "recovery", text.data, run->wanted->recover_timeout, NULL, e);
+
+	if (r == 0)
+		proof_screenshot(run, guest, "recovered");
+	return r;
+}
+
+/* In the same rescue system, from the disks: everything was unmounted. */
+static int compare(struct proof_run *run, const struct guest_live *guest, struct error *e)
+{
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+	_cleanup_(free) char *said = NULL, *found = NULL;
+	int status = 0;
+
+	proof_phase(run->proof, "compare");
+	report_info(run->report, "comparing");
+	strbuf_puts(&text, "lifeboat verify --disks --json -q");
+	if (run->wanted->share < 1)
+		strbuf_printf(&text, " --sample %u --seed %llu", (unsigned)(run->wanted->share * 100 + 0.5),
+			      (unsigned long long)run->wanted->seed);
+	add_place(run, &text);
+	strbuf_puts(&text, " </dev/null >/run/lifeboat-compared");
+	int r = script_command(guest->console, text.data, run->wanted->recover_timeout, &said, &status, e);
+
+	if (r < 0)
+		return r;
+	if (status > 1 || (status == 1 && strstr(said, "lifeboat: "))) {
+		_cleanup_(free) char *why = last_words(said);
+
+		fail(run, guest, "comparison", why);
+		return error_text(e, ECANCELED, "comparison: %s", why);
+	}
+	/* what the kernel says meanwhile would stand in between */
+	r = command(run, guest, "comparison", "dmesg -n 1; cat /run/lifeboat-compared", step_seconds, &found,
+		    e);
+	if (r == 0)
+		r = proof_take_comparison(run->proof, found, e);
+	return r;
+}
+
+static int conduct(void *user, const struct guest_live *guest, struct error *e)
+{
+	struct proof_run *run = user;
+	int r = script_rescue_shell(guest->console, boot_seconds, e);
+
+	if (r == 0)
+		r = wait_for_disks(run, guest, e);
+	if (r == 0) {
+		proof_screenshot(run, guest, "the rescue system");
+		proof_add_event(run->proof, "the medium has started its rescue system");
+		r = recover(run, guest, e);
+	}
+	if (r == 0)
+		r = compare(run, guest, e);
+	if (r == -ECANCELED)
+		return 0; /* it is a reason by now */
+	if (r < 0 && r != -EINTR) { /* a kernel that panics, a console that is silent */
+		fail(run, guest, "rescue system", e->text);
+		return r == -EPIPE ? r : 0; /* why it ended says whether it could be started at all */
+	}
+	if (r < 0)
+		return r;
+	run->recovered = true;
+	proof_phase_end(run->proof, false);
+	/* all is unmounted and flushed; it ends in order all the same */
+	r = console_type(guest->console, "poweroff\n", step_seconds, e);
+	if (r == 0)
+		r = console_wait(guest->console, (const char *const[]) { "\177never", NULL }, step_seconds,
+				 NULL, e);
+	return r == -EINTR ? r : 0;
+}
+
+int proof_recover(struct proof_run *run, struct error *e)
+{
+	const struct proof_wanted *w = run->wanted;
+	_cleanup_(free) char *log = xasprintf("%s/rescue.log", w->logs);
+	_cleanup_(free) char *variables = xasprintf("%s/variables", run->temp.path);
+	struct guest_request request = { .medium = w->medium,
+					 .medium_is_cd = w->medium_is_cd,
+					 .uefi = w->uefi,
+					 .variables = w->uefi ? variables : NULL,
+					 .accel = w->accel,
+					 .memory_mib = w->memory_mib,
+					 .log = log,
+					 .show_fd = w->show_fd,
+					 .network = true,
+					 .cut_off = true,
+					 .drive = conduct,
+					 .user = run };
+	struct error why;
+
+	proof_phase(run->proof, "start the medium");
+	report_info(run->report, "starting the medium in a guest");
+	for (size_t i = 0; i < w->disk_count; i++)
+		strlist_take(&request.disks, proof_disk_option(run, i, true));
+	strlist_addf(&request.disks, "%s,if=virtio,serial=PROOF-SET", w->set_image);
+	int r = qemu_run(&request, run->report, e);
+
+	strlist_free(&request.disks);
+	if (r == -EPIPE)
+		r = 0; /* a reason by now */
+	if (access(log, F_OK) == 0 && proof_add_log(run->proof, log, &why) < 0)
+		report_warn(run->report, "%s", why.text);
+	return r;
+}

@@ -1,0 +1,78 @@
+/* The running of a proof: blank disks, the medium in a guest that recovers the set on them and compares, the disks alone
+ * in a second guest that has to come up. What happens goes into the record (guest/proof.h). Each part is a file:
+ * proof_disks.c, proof_recover.c, proof_compare.c, proof_boot.c.
+ *
+ * A failure of the machine is a reason in the record, not an error here: an error is that it could not be tried. */
+#pragma once
+#include "base/fs.h"
+#include "base/report.h"
+#include "guest/keeper.h"
+#include "guest/proof.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct proof_disk_wanted {
+	const char *name; /* as machine.conf calls it */
+	const char *bus, *serial; /* of the machine's own; may be NULL */
+	uint64_t bytes, used; /* used: what will be written to it, about */
+	unsigned sector_size;
+};
+
+struct proof_wanted {
+	/* the caller's throughout */
+	const char *medium;
+	bool medium_is_cd, uefi;
+	const struct proof_disk_wanted *disks;
+	size_t disk_count;
+	const char *set_image, *set_url; /* a disk with the set, and its URL in the guest: disk://UUID */
+	const char *host, *set_name;
+	const char *key_file; /* NULL: none */
+	double share; /* of the files whose content is compared; 1: all */
+	uint64_t seed;
+	const struct strlist *ready; /* texts on its console that have to come; empty: a login */
+	const struct strlist *ports; /* TCP ports of the machine that must answer */
+	unsigned timeout; /* seconds for it to be ready; 0: 600 */
+	unsigned recover_timeout; /* seconds; 0: no limit */
+	unsigned memory_mib; /* 0: what the medium needs */
+	const char *accel; /* NULL: kvm where it works */
+	const char *logs; /* the folder for console logs and screenshots */
+	int show_fd; /* consoles are copied here; 0: nowhere */
+};
+
+struct proof_run {
+	const struct proof_wanted *wanted;
+	struct proof *proof;
+	struct report *report;
+	struct tempdir temp;
+	struct keeper keeper; /* removes `temp` when this process is killed */
+	struct strlist serials; /* of the blank disks */
+	unsigned screenshots;
+	bool recovered; /* and compared: it is worth to boot it */
+};
+void proof_run_end(struct proof_run *run);
+DEFINE_CLEANUP(proof_run, struct proof_run, proof_run_end)
+
+/* The temporary folder is there from here on (run->temp). The record was begun. */
+int proof_run_begin(struct proof_run *run, const struct proof_wanted *wanted, struct proof *proof,
+		    struct report *report, struct error *e);
+/* -ENOSPC, -ENOMEM with the numbers when it would not fit. `set_bytes`: of the image with the set. */
+int proof_check_resources(struct proof_run *run, const struct proof_disk_wanted *disks, size_t disk_count,
+			  uint64_t set_bytes, uint64_t medium_bytes, struct error *e);
+/* The rest, in this order. What speaks against the machine is added to the record. */
+int proof_make_disks(struct proof_run *run, struct error *e);
+int proof_recover(struct proof_run *run, struct error *e);
+int proof_boot(struct proof_run *run, struct error *e);
+
+/* ---- among the files of proof_*.c ---- */
+
+struct guest_live;
+
+/* The guest's disk of number `i`, as an option (guest/disk.h); writable or a copy. The caller frees. */
+char *proof_disk_option(const struct proof_run *run, size_t i, bool writable);
+/* Its screen into the record. What fails is only told. */
+void proof_screenshot(struct proof_run *run, const struct guest_live *guest, const char *caption);
+/* The text on a screen in text mode, 25 lines; "" where it is in another mode. The caller frees. */
+char *proof_screen_text(struct proof_run *run, const struct guest_live *guest);
+/* What `lifeboat verify --disks --json` printed. -EPROTO for anything else. */
+int proof_take_comparison(struct proof *p, const char *text, struct error *e);

@@ -1,0 +1,88 @@
+# shellcheck shell=bash
+# What the tests of `lifeboat prove` share: the machine, its set, its stick. Definitions only.
+
+# shellcheck source=tests/guest/lib/uml.sh
+. "$TOP/tests/guest/lib/uml.sh"
+
+# prove_needs: sets IMAGE, STICK and SET (a folder).
+prove_needs() {
+	need_image image
+	export LIFEBOAT_STATE=$SCRATCH/state
+	once proof-stick prove_stick || bail "no stick"
+	once proof-set prove_set || bail "no set"
+	export STICK=$SHARED/proof-stick/stick.img SET=$SHARED/proof-set/share
+}
+prove_stick() {
+	mkdir "$1" && "$LIFEBOAT" usb -q --image "$IMAGE" "$1/stick.img"
+}
+
+# prove_machine: prints the disk of the drills' machine with a boot loader, which is made once a fortnight.
+prove_machine() {
+	local cache=${LIFEBOAT_CACHE:-/var/cache/lifeboat}/lifeboat/drills maker=$TOP/profiles/drills/machine-grub key
+	key=grub-$(sha256sum <"$maker" | cut -c 1-12)
+	mkdir -p "$cache" || return 1
+	(
+		flock 9
+		[ ! -d "$cache/$key" ] || exit 0
+		rm -rf "$cache/partial" && mkdir "$cache/partial" && sh "$maker" "$cache/partial" >&2 &&
+			chmod 444 "$cache/partial/disk0.img" &&
+			(cd "$cache/partial" && sha256sum disk0.img >SHA256SUMS) && mv "$cache/partial" "$cache/$key"
+	) 9>"$cache/lock" || return 1
+	printf '%s\n' "$cache/$key/disk0.img"
+}
+
+# prove_set FOLDER: FOLDER/share, a backup of that machine. User-Mode Linux reads its disk, so what only the running machine
+# knows of itself is put into machine.conf afterwards: its mount points and its boot loader.
+prove_set() {
+	local disk
+	disk=$(prove_machine) && mkdir -p "$1" "$SCRATCH/made" && cp --sparse=always "$disk" "$1/machine.img" || return 1
+	cat >"$SCRATCH/make-set" <<-EOF
+		export TMPDIR=/run
+		modprobe -q -a vfat nls_cp437 nls_ascii
+		mkdir -p /run/old && mount /dev/ubda3 /run/old || exit 1
+		# what is not there need not be recovered by an emulated processor
+		find /run/old/usr/lib/modules -name '*.ko' | grep -v -e /fs/ -e /block/ -e /virtio -e /crypto/ -e crc | xargs rm
+		rm -r /run/old/usr/share/zoneinfo
+		mount -o remount,ro /run/old && mount -o ro /dev/ubda2 /run/old/boot/efi || exit 1
+		: >/run/recovery.conf
+		'$LIFEBOAT' backup -q -c /run/recovery.conf "file://$SCRATCH/made"
+	EOF
+	uml_run "$SCRATCH/make-set" ubda="$1/machine.img" || { tail -n 20 "$SCRATCH/uml.log"; return 1; }
+	rm "$1/machine.img" && mv "$SCRATCH/made" "$1/share" || return 1
+	# shellcheck disable=SC2016 # sed's own $
+	spoil_conf "$1/share" 's|^mountpoint = /run/old$|mountpoint = /|; s|^mountpoint = /run/old/boot|mountpoint = /boot|
+		s|^path = /dev/ubda|&\nbus = virtio|; $a\\n[boot]\nloader = grub\ntarget = i386-pc\ndisk = ubda'
+}
+
+# sum_again SHARE FILE: its sum in SHA256SUMS.
+sum_again() (
+	cd "$1"/*/* && sum=$(sha256sum "$2") && sed -i "s|^.*  $2\$|$sum|" SHA256SUMS && sha256sum -c --quiet SHA256SUMS
+)
+
+# spoil_conf SHARE SED-SCRIPT, spoil_listing SHARE SED-SCRIPT: the set's machine.conf, the listing of its root; sums fit.
+spoil_conf() {
+	sed -i "$2" "$1"/*/*/machine.conf && sum_again "$1" machine.conf
+}
+spoil_listing() {
+	local file=("$1"/*/*/run-old.listing.zst.000)
+	zstd -qdc "${file[0]}" | sed "$2" | zstd -q >"$SCRATCH/listing.new" && mv "$SCRATCH/listing.new" "${file[0]}" &&
+		sum_again "$1" run-old.listing.zst.000
+}
+
+# take_out IMAGE FILE FOLDER: a copy of the image without the files of that name.
+take_out() {
+	local tree=$SCRATCH/tree
+	mkdir -p "$tree" "$3" && cp "$1"/* "$3" || return 1
+	zstd -qdc "$1/initrd.img" | (cd "$tree" && busybox cpio -i -d 2>/dev/null)
+	[ -n "$(find "$tree" -name "$2")" ] && find "$tree" -name "$2" -delete &&
+		(cd "$tree" && find . | busybox cpio -o -H newc 2>/dev/null) | zstd -q >"$3/initrd.img.new" &&
+		mv "$3/initrd.img.new" "$3/initrd.img" && rm -r "$tree"
+}
+
+# prove NAME STICK SHARE [OPTION…]: into the folder NAME, its words into NAME.out and NAME.said.
+prove() {
+	local name=$1 stick=$2 share=$3
+	shift 3
+	"$LIFEBOAT" prove --accel tcg --memory 1024 --output "$name" --medium "$stick" "$@" "file://$share" \
+		>"$name.out" 2>"$name.said"
+}
