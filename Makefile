@@ -34,6 +34,7 @@ unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 test_tools := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/tools/*.c))
 help_pages := $(sort $(wildcard man/lifeboat-*.1.scd))
 man_pages := $(patsubst man/%.scd,$(BUILD)/man/%,$(wildcard man/*.scd))
+services := $(patsubst systemd/%.in,$(BUILD)/systemd/%,$(wildcard systemd/*.service.in))
 TESTS ?= $(unit_tests) $(wildcard tests/unit/*.t) $(wildcard tests/overlay/*.t)
 
 Q := $(if $(V),,@)
@@ -131,7 +132,7 @@ print-cflags:
 format:
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
 
-install: all $(BUILD)/systemd/lifeboat-backup.service
+install: all $(services)
 	install -d $(DESTDIR)$(PREFIX)/bin $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,1 5 7)
 	install -m 755 $(BUILD)/lifeboat $(DESTDIR)$(PREFIX)/bin/lifeboat
 	install -m 644 $(filter %.1,$(man_pages)) $(DESTDIR)$(PREFIX)/share/man/man1
@@ -141,7 +142,7 @@ install: all $(BUILD)/systemd/lifeboat-backup.service
 	cp -R --preserve=mode overlay profiles starter $(DESTDIR)$(PREFIX)/share/lifeboat/
 	install -m 644 recovery.conf $(DESTDIR)$(PREFIX)/share/lifeboat/recovery.conf
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	install -m 644 systemd/lifeboat-backup.timer $(BUILD)/systemd/lifeboat-backup.service $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 $(wildcard systemd/*.timer) $(services) $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 644 scripts/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lifeboat
 
 dist:
