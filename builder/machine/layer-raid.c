@@ -288,6 +288,19 @@ int raid_close(const struct device *d, struct error *e)
 	return proc_run(argv, NULL, e);
 }
 
+int raid_check_whole(const struct device *d, struct error *e)
+{
+	size_t members = 0, running = count_running(d);
+
+	for (size_t i = 0; i < d->below_count; i++)
+		members += d->below[i] != NULL;
+	return running >= members
+		       ? 0
+		       : error_text(e, EIO,
+				    "%s runs on %zu of its %zu devices: a disk failed while it was written",
+				    d->name, running, members);
+}
+
 bool raid_is_running(const struct device *d)
 {
 	_cleanup_(free) char *path = xasprintf("/sys/block/%s/md/array_state", d->name);

@@ -37,6 +37,8 @@ int raid_survey(const struct sysfs_layer *s, struct report *report, struct error
 int raid_make(const struct device *d, const struct layer_options *o, struct error *e);
 int raid_open(const struct device *d, const struct layer_options *o, struct error *e);
 int raid_close(const struct device *d, struct error *e);
+/* Do all of its members that are there still run? */
+int raid_check_whole(const struct device *d, struct error *e);
 bool raid_is_running(const struct device *d);
 
 /* `s->name` is dm-N; `name` is that of /dev/mapper. */

@@ -284,11 +284,22 @@ int layer_not_whole(const struct device *d, const char *why, struct error *e)
 			  why);
 }
 
-int layer_close(const struct device *d, struct error *e)
+static int stop(const struct device *d, struct error *e)
 {
 	if (d->kind == DEVICE_RAID)
 		return raid_close(d, e);
 	return d->kind == DEVICE_CRYPT ? crypt_close(d, e) : group_close(d, e);
+}
+
+int layer_close(const struct device *d, struct error *e)
+{
+	struct error why;
+	/* the kernel writes on without a member that fails, and says so to nobody */
+	int whole = d->kind == DEVICE_RAID ? raid_check_whole(d, &why) : 0, r = stop(d, e);
+
+	if (whole < 0)
+		*e = why;
+	return whole < 0 ? whole : r;
 }
 
 static bool is_running(const struct device *d)
@@ -311,7 +322,7 @@ static bool is_running(const struct device *d)
 
 int layer_clear(const struct device *d, struct error *e)
 {
-	return is_running(d) ? layer_close(d, e) : 0;
+	return is_running(d) ? stop(d, e) : 0;
 }
 
 int layer_check_free(const struct device *d, const dev_t disks[], size_t count, struct error *e)

@@ -44,7 +44,7 @@ int layer_make(const struct machine *m, const struct device *d, const struct lay
  * the identifiers of `d`, or when it does not come up whole. */
 int layer_open(const struct machine *m, const struct device *d, const struct layer_options *o,
 	       struct error *e);
-/* Stops a layer that layer_make() or a try of it started. */
+/* Stops a layer that layer_make() or a try of it started. An error when it has lost a member meanwhile; stopped it is all the same. */
 int layer_close(const struct device *d, struct error *e);
 /* Stops it if something of this name is running; nothing happens to what is on it. Any device. */
 int layer_clear(const struct device *d, struct error *e);
