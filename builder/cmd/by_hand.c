@@ -336,6 +336,8 @@ static void put_ext(struct strbuf *b, const struct content *c)
 	option(b, "-N", key_values_get(&c->parameters, "inodes"));
 	option(b, "-U", c->uuid);
 	option(b, "-L", c->label);
+	if (key_values_get(&c->parameters, "hash-seed"))
+		strbuf_printf(b, " -E hash_seed=%s", key_values_get(&c->parameters, "hash-seed"));
 }
 
 static void put_swap(struct strbuf *b, const struct content *c)
