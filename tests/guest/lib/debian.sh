@@ -21,24 +21,34 @@ debian_packages() {
 		acl
 		libcap2-bin
 	EOF
-	# the libraries that lifeboat and the listing are linked with, by their Debian packages
+	debian_libraries "$1"
+}
+
+# debian_libraries PROGRAM: prints the packages of the libraries that lifeboat and PROGRAM are linked with.
+debian_libraries() {
 	ldd "$BUILD/lifeboat" "$1" | sed -n 's|.*=> \(/[^ ]*\).*|\1|p' | sort -u |
 		while read -r library; do
 			dpkg -S "$library" 2>/dev/null || dpkg -S "/usr$library"
 		done | sed 's/:.*//' | sort -u
 }
 
-# debian_base LISTING: prints the path of a tar archive of a plain Debian 12 with debian_packages, made
-# once a fortnight into the cache folder.
+# debian_base LISTING: prints the path of a tar archive of a plain Debian 12 with debian_packages.
 debian_base() {
-	local cache=${LIFEBOAT_CACHE:-/var/cache/lifeboat} packages sources key base partial
-	packages=$(debian_packages "$1") || return 1
+	local packages
+	packages=$(debian_packages "$1") && debian_tree "$packages"
+}
+
+# debian_tree PACKAGES [OPTION…]: prints the path of a tar archive of a Debian 12 with these packages, one a line, made by
+# mmdebstrap with these options once a fortnight into the cache folder.
+debian_tree() {
+	local cache=${LIFEBOAT_CACHE:-/var/cache/lifeboat} packages=$1 sources key base partial
+	shift
 	# the sources that this host uses, as far as they are Debian's
 	# shellcheck disable=SC2016 # apt's own variables
 	sources=$(apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
 		'Created-By: Packages' 'Origin: Debian' | grep ' bookworm' | sort -u)
 	[ -n "$sources" ] || sources='deb http://deb.debian.org/debian bookworm main'
-	key=$(printf '%s\n' "$packages" "$sources" | sha256sum | cut -c 1-16)
+	key=$(printf '%s\n' "$packages" "$sources" "$@" | sha256sum | cut -c 1-16)
 	base=$cache/machine-$key.tar
 	if [ -z "$(find "$base" -mtime -14 2>/dev/null)" ]; then
 		mkdir -p "$cache" && find "$cache" -name 'machine*' -mtime +14 -delete
@@ -47,7 +57,7 @@ debian_base() {
 			--aptopt='Acquire::Retries "5"' \
 			--dpkgopt='path-exclude=/usr/share/doc/*' \
 			--dpkgopt='path-exclude=/usr/share/locale/*' \
-			--include="$(paste -sd, <<<"$packages")" bookworm "$partial" - >&2 || {
+			--include="$(paste -sd, <<<"$packages")" "$@" bookworm "$partial" - >&2 || {
 			rm -f "$partial"
 			return 1
 		}

@@ -4,10 +4,58 @@
 # 40 ms: so it starts few, and what they say is judged on the host.
 # shellcheck source=tests/guest/lib/disks.sh
 . "$TOP/tests/guest/lib/disks.sh"
+# shellcheck source=tests/guest/lib/describe.sh
+. "$TOP/tests/guest/lib/describe.sh"
 R=/mnt/machine # where the machine's root is mounted
+THIN=/run/thin THIN_DISKS='' # the files that are its disks lie in $SCRATCH, but those of these letters there
 KEY=$SCRATCH/key # the passphrase of all that is encrypted
 
+# ---- what is said ----
+
+# is NAME COMMAND…: the command succeeds; else what it said follows, each line behind "# ".
+is() {
+	local name=$1 begun=$EPOCHREALTIME
+	shift
+	if "$@" >"$SCRATCH/is.output" 2>&1; then
+		echo "TAP ok $name"
+		[ -z "${TIMES:-}" ] || echo "# $(((${EPOCHREALTIME/./} - ${begun/./}) / 1000)) ms"
+		return 0
+	fi
+	echo "TAP not ok $name"
+	tail -n 30 "$SCRATCH/is.output" | sed 's/^/# /'
+	return 1
+}
+must() {
+	is "$@" || exit 1
+}
+
+# create: any command of make() that fails ends the guest; within `is` the shell would go on.
+create() {
+	trap 'echo "TAP not ok it is made by the real tools"; tail -n 20 "$SCRATCH/make.output" | sed "s/^/# /"' EXIT
+	set -e
+	make >"$SCRATCH/make.output" 2>&1
+	set +e
+	trap - EXIT
+}
 # ---- disks ----
+
+# machine_start: once, before anything else.
+machine_start() {
+	modprobe -q -a dm-mod dm-crypt dm-thin-pool dm-raid dm-mirror dm-snapshot raid0 raid1 raid10 raid456 xfs btrfs vfat \
+		nls_cp437 nls_ascii nls_utf8
+	mkdir -p "$R" /run/lock
+	printf passphrase >"$KEY"
+	export DM_DISABLE_UDEV=1 # nobody else makes the nodes of volumes here
+	cp -r /etc/lvm /run/etc-lvm && mount --bind /run/etc-lvm /etc/lvm # LVM keeps archives there, and this root is read-only
+}
+
+# disk_file LETTER: prints the file that is this disk.
+disk_file() {
+	case " $THIN_DISKS " in
+	*" $1 "*) echo "$THIN/disk-$PREFIX-$1" ;;
+	*) echo "$SCRATCH/disk-$PREFIX-$1" ;;
+	esac
+}
 
 # machine_plug 'a=SIZE[:SECTOR-SIZE] …' PREFIX [reversed]: plugs the disks in, serial numbers PREFIX-a …; sets $a, $b … to their
 # nodes, DISKS to the letters.
@@ -18,18 +66,22 @@ machine_plug() {
 	[ "${3:-}" != reversed ] || list=$(tr ' ' '\n' <<<"$1" | tac)
 	for word in $list; do
 		IFS=: read -r size sector <<<"${word#*=}"
-		disk_plug "$SCRATCH/disk-$PREFIX-${word%%=*}" "$size" "$PREFIX-${word%%=*}" "$sector" || return 1
+		disk_plug "$(disk_file "${word%%=*}")" "$size" "$PREFIX-${word%%=*}" "$sector" || return 1
 		printf -v "${word%%=*}" %s "$DISK"
+	done
+}
+
+# machine_unplug: takes all disks out; what is on them stays.
+machine_unplug() {
+	local letter
+	for letter in $DISKS; do
+		disk_pull "$PREFIX-$letter" || return 1
 	done
 }
 
 # machine_pull: takes all disks out and forgets what was on them.
 machine_pull() {
-	local letter
-	for letter in $DISKS; do
-		disk_pull "$PREFIX-$letter" || return 1
-	done
-	rm "$SCRATCH/disk-$PREFIX-"*
+	machine_unplug && rm -f "$SCRATCH/disk-$PREFIX-"* "$THIN/disk-$PREFIX-"*
 }
 
 # ---- making it: what a .conf's make() uses besides the real tools ----
@@ -77,6 +129,20 @@ in_machine() {
 		mount --bind "$SETS" "$R/mnt" && cp "$BUILD/lifeboat" "$R/run/lifeboat" && env -u DM_DISABLE_UDEV chroot "$R" "$@"
 }
 
+# soil: what other people leave on disks, at every level: a RAID with a volume group, an encrypted partition.
+soil() {
+	local letter members=() first=''
+	for letter in $DISKS; do
+		printf 'label: gpt\nsize=30M\nsize=24M\n' | sfdisk -q "${!letter}" || return 1
+		members+=("${!letter}1")
+		first=${first:-${!letter}}
+	done
+	[ ${#members[@]} -gt 1 ] || members+=(missing)
+	mdadm --create /dev/md77 --homehost=elsewhere --name=other --run --level=1 --raid-devices=${#members[@]} "${members[@]}" &&
+		lvm vgcreate -qq other /dev/md77 && lvm lvcreate -qq -Zn -an -y -n volume -L 8M other &&
+		cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file "$KEY" "${first}2" && machine_down
+}
+
 # ---- up and down ----
 
 # layers_running: is a mapping or an array there? A stopped array may stay for a while, with no size.
@@ -104,23 +170,6 @@ machine_down() {
 	done
 	! layers_running || { lsblk; return 1; }
 } 2>&1
-
-# nodes: prints each block device of the machine once and the type of its content ("-": none), disk by disk. Parts of a volume
-# have no content of their own, though the first of a raid5 begins like it.
-nodes() {
-	local letter line
-	declare -A types=() seen=()
-	while IFS=' "' read -r line _ letter _; do
-		types[${line%:}]=$letter
-	done <<<"$(blkid -c /dev/null -s TYPE)"
-	for letter in $DISKS; do
-		while read -r line; do
-			[[ ! $line =~ _(rimage|rmeta|mimage)_[0-9]+$ ]] || types[$line]=-
-			[ -n "${seen[$line]:-}" ] || echo "$line ${types[$line]:--}"
-			seen[$line]=1
-		done <<<"$(lsblk -nrpo NAME "${!letter}")"
-	done
-}
 
 # layers_up: RAID, LUKS and LVM of the machine, in any order of layers, as an initramfs starts them.
 layers_up() {
@@ -150,47 +199,6 @@ machine_files() {
 		echo "#### ${folder#"$R"}/"
 		mount --bind "$folder" /run/bare && "$SCRATCH/common/listing" /run/bare && umount /run/bare || return 1
 	done >"$1"
-}
-
-# machine_facts FILE: what the real tools say of the machine's disks and all that is on them, raw.
-machine_facts() {
-	local letter node type types disks_here=()
-	types=$(nodes)
-	for letter in $DISKS; do disks_here+=("${!letter}"); done
-	{
-		for letter in $DISKS; do echo "## disk $letter ${!letter}"; done
-		for letter in $DISKS; do
-			echo "## sfdisk ${!letter}"
-			sfdisk --dump "${!letter}" 2>&1
-		done
-		echo "## lsblk"
-		lsblk --json -o NAME,TYPE,SIZE,RO,LOG-SEC,PHY-SEC,MOUNTPOINT "${disks_here[@]}"
-		while read -r node type; do
-			echo "## blkid $node"
-			blkid -p -o export "$node"
-			facts_of "$node" "$type"
-		done <<<"$types"
-		case $types in
-		*LVM2_member*)
-			echo "## lvm"
-			lvm fullreport -a --units b --reportformat json
-			;;
-		esac
-	} >"$1"
-}
-
-facts_of() {
-	case $1 in
-	/dev/md*) echo "## mdadm-detail $1" && mdadm --detail "$1" ;;
-	esac
-	case $2 in
-	ext?) echo "## dumpe2fs $1" && dumpe2fs -h "$1" 2>/dev/null ;;
-	vfat) echo "## fatcat $1" && fsck.vfat -n -v "$1" ;;
-	xfs) echo "## xfs_info $1" && xfs_info "$1" ;;
-	btrfs) echo "## btrfs $1" && btrfs filesystem show "$1" ;;
-	linux_raid_member) echo "## mdadm-examine $1" && mdadm --examine "$1" ;;
-	crypto_LUKS) echo "## luksDump $1" && cryptsetup luksDump "$1" ;;
-	esac
 }
 
 # machine_whole: what the file systems' own checkers say; nothing is mounted.
