@@ -204,6 +204,24 @@ static int look(struct boot *b, struct error *e)
 	return is_ready(b) ? 1 : 0;
 }
 
+/* SeaBIOS starts whatever ends in the boot signature, which each partition table does: where no loader is in front of it,
+ * nothing comes any more. */
+static bool shows_firmware_only(const struct boot *b, const char *screen)
+{
+	_cleanup_(strlist) struct strlist lines = { 0 };
+
+	if (*said(b))
+		return false;
+	strlist_add_parts(&lines, screen, '\n');
+	for (size_t i = lines.count; i > 0; i--) {
+		const char *line = str_strip(lines.items[i - 1]);
+
+		if (*line)
+			return str_after(line, "Booting from ") != NULL;
+	}
+	return false;
+}
+
 static int conduct(void *user, const struct guest_live *guest, struct error *e)
 {
 	struct boot *b = user;
@@ -221,7 +239,11 @@ static int conduct(void *user, const struct guest_live *guest, struct error *e)
 		return r;
 	if (r == 0) {
 		_cleanup_(free) char *screen = proof_screen_text(b->run, guest);
-		_cleanup_(free) char *why = xasprintf("it was not ready within %u seconds", limit);
+		_cleanup_(free) char *why =
+			xasprintf("it was not ready within %u seconds%s", limit,
+				  shows_firmware_only(b, screen)
+					  ? ": the firmware found no boot loader that works on its disks"
+					  : "");
 
 		return gave_up(b, screen, why);
 	}
