@@ -29,7 +29,7 @@ is "the set is as it was" "$(cat "$SET"/*/*/* | sha256sum)" "$set_sum"
 cp -R "$SET" bad-set
 spoil_listing bad-set 's|^\(./etc/hostname .* sha256=\)[0-9a-f]\{8\}|\100000000|; s|^./usr/bin/cp .*|& xattrs=00112233445566778899aabbccddeeff|'
 spoil_conf bad-set '/^\[boot\]/,/^disk = /d'
-refuses "another set is not proven" 1 'NOT proven' sh -c "'$LIFEBOAT' prove -q --accel tcg --memory 1024 --timeout 240 --output bad --medium '$STICK' 'file://$SCRATCH/bad-set' 2>&1 >bad.out; cat bad.out >&2; test -s bad/proof.html && exit 1"
+refuses "another set is not proven" 1 'NOT proven' sh -c "'$LIFEBOAT' prove -q --accel tcg --memory 1024 --timeout 90 --output bad --medium '$STICK' 'file://$SCRATCH/bad-set' 2>&1 >bad.out; cat bad.out >&2; test -s bad/proof.html && exit 1"
 like "the file that differs is named" "$(jq -r '.differences[] | "\(.what) \(.attribute)"' bad/proof.json)" "^/etc/hostname sha256$"
 like "so is the one whose capability is lost" "$(jq -r '.differences[] | "\(.what) \(.attribute)"' bad/proof.json)" "^/usr/bin/cp attributes$"
 is "nothing else differs" "$(jq -r '.compared.files.different' bad/proof.json)" 2
