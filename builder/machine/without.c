@@ -192,16 +192,18 @@ static struct device *other_member(const struct leaving *l, struct device *parti
 	return NULL;
 }
 
-static bool has_entry(const struct machine *m, size_t count, const struct device *partition, const char *path)
+static bool has_entry(const struct boot_entry *entries, size_t count, const struct device *partition,
+		      const char *path)
 {
 	for (size_t i = 0; i < count; i++)
-		if (m->boot_entries[i].partition == partition && streq(m->boot_entries[i].path, path))
+		if (entries[i].partition == partition && streq(entries[i].path, path))
 			return true;
 	return false;
 }
 
 static void leave_entries(const struct leaving *l, struct machine *m, struct strlist *ret_told)
 {
+	struct boot_entry *entries = xcalloc(m->boot_entry_count + 1, sizeof(*entries));
 	size_t kept = 0;
 
 	for (size_t i = 0; i < m->boot_entry_count; i++) {
@@ -212,14 +214,16 @@ static void leave_entries(const struct leaving *l, struct machine *m, struct str
 		if (goes)
 			strlist_addf(ret_told, "the firmware's entry '%s' was for %s%s%s", entry->label,
 				     entry->partition->name, to ? ", is for " : "", to ? to->name : "");
-		if (!to || has_entry(m, kept, to, entry->path)) {
+		if (!to || has_entry(entries, kept, to, entry->path)) {
 			free(entry->label);
 			free(entry->path);
 			continue;
 		}
 		entry->partition = to;
-		m->boot_entries[kept++] = *entry;
+		entries[kept++] = *entry;
 	}
+	free(m->boot_entries);
+	m->boot_entries = entries;
 	m->boot_entry_count = kept;
 }
 
