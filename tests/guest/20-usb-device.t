@@ -2,6 +2,7 @@
 # Sticks on devices: loop devices stand in. What is in use, too small or not agreed to keeps its bytes.
 # needs: root loop syslinux mcopy mkfs.ext4 mkswap script
 # limit: 300
+# alone: a loop device is detached and attached again under its old number
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
 
