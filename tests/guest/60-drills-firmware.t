@@ -3,6 +3,7 @@
 # system runs is seen on its console, and cured with the machine's own tools from within.
 # needs: root qemu qemu-img mmdebstrap sfdisk mke2fs mkfs.vfat ovmf jq
 # limit: 2400
+# matrix: all
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
 
