@@ -250,29 +250,48 @@ static bool is_subvolume(int parent, const char *name)
 	return fd >= 0 && btrfs_util_is_subvolume_fd(fd) == BTRFS_UTIL_OK;
 }
 
+/* What comes and goes in the top level leaves its time as it was: `before` is from before that. */
+static int keep_time(int top, const struct stat *before, const char *node, struct error *e)
+{
+	const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, before->st_mtim };
+
+	return futimens(top, times) < 0
+		       ? error_errno(e, errno, "put back the time of the top level of %s", node)
+		       : 0;
+}
+
 int btrfs_snapshot(const struct device *subvolume, unsigned number, int *ret_fd, struct error *e)
 {
 	_cleanup_(free) char *node = device_node(subvolume->parent);
 	_cleanup_(free) char *name = xasprintf(".%s-%u", SNAPSHOT_TAG, number);
 	_cleanup_(fd) int top = -1;
 	_cleanup_(fd) int fd = -1;
+	struct stat before;
 	int r = open_top(node, true, &top, e);
 
 	if (r == 0)
 		r = open_below(top, subvolume->subvolume.path, &fd, e);
+	if (r == 0 && fstat(top, &before) < 0)
+		r = error_errno(e, errno, "look at the top level of %s", node);
 	if (r < 0)
 		return r;
 	if (btrfs_util_create_snapshot_fd2(fd, top, name, BTRFS_UTIL_CREATE_SNAPSHOT_READ_ONLY, NULL, NULL) !=
 	    BTRFS_UTIL_OK)
 		return error_errno(e, errno, "make a snapshot of %s", subvolume->subvolume.path);
-	return open_below(top, name, ret_fd, e);
+	r = keep_time(top, &before, node, e);
+	return r < 0 ? r : open_below(top, name, ret_fd, e);
 }
 
 int btrfs_remove_snapshots(const char *node, struct error *e)
 {
 	_cleanup_(fd) int top = -1;
 	const struct dirent *entry;
+	struct stat before;
+	bool any = false;
 	int r = open_top(node, true, &top, e);
+
+	if (r == 0 && fstat(top, &before) < 0)
+		r = error_errno(e, errno, "look at the top level of %s", node);
 	DIR *d = r < 0 ? NULL : fdopendir(top);
 
 	if (r < 0)
@@ -281,11 +300,16 @@ int btrfs_remove_snapshots(const char *node, struct error *e)
 		return error_errno(e, errno, "read the top level of the btrfs on %s", node);
 	(void)TAKE_FD(top); /* the DIR's */
 	for (errno = 0; r == 0 && (entry = readdir(d)); errno = 0)
-		if (is_ours(entry->d_name) && is_subvolume(dirfd(d), entry->d_name) &&
-		    btrfs_util_delete_subvolume_fd(dirfd(d), entry->d_name, 0) != BTRFS_UTIL_OK)
-			r = error_errno(e, errno, "remove the snapshot %s of %s", entry->d_name, node);
+		if (is_ours(entry->d_name) && is_subvolume(dirfd(d), entry->d_name)) {
+			any = true;
+			if (btrfs_util_delete_subvolume_fd(dirfd(d), entry->d_name, 0) != BTRFS_UTIL_OK)
+				r = error_errno(e, errno, "remove the snapshot %s of %s", entry->d_name,
+						node);
+		}
 	if (r == 0 && errno)
 		r = error_errno(e, errno, "read the top level of the btrfs on %s", node);
+	if (r == 0 && any)
+		r = keep_time(dirfd(d), &before, node, e);
 	(void)closedir(d); /* read side */
 	return r;
 }
