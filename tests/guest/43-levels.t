@@ -111,7 +111,7 @@ for method in dump archive; do
 		"$lifeboat" verify --host $method "file://$PWD/target"
 	rm -r target/$method/"$full"
 	mv kept target/$method/"$full"
-	printf X | dd of="target/$method/$full/root.$method.zst.000" bs=1 seek=1000 conv=notrunc status=none
+	printf damaged | dd of="target/$method/$full/root.$method.zst.000" bs=1 seek=1000 conv=notrunc status=none
 	refuses "$method: damage anywhere in the chain is found" 1 "$full/root.$method.zst.000: damaged" \
 		"$lifeboat" verify --host $method "file://$PWD/target"
 
