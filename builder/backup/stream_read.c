@@ -84,20 +84,20 @@ static ssize_t read_opened(struct opened *o, char *data, struct error *e)
 			 : chunk_file_read(&o->file, data, block_size, e);
 }
 
-static int feed_chunk(struct feed *f, const struct sum *sum)
+static int feed_chunk(struct feed *f, const struct sum *sum, struct error *e)
 {
 	_cleanup_(opened) struct opened o = { .file = CHUNK_FILE_NONE };
 	struct block *b = next_free(f);
 	int r = 0;
 
 	if (b && chunk_is_sealed(sum->name))
-		r = unseal_open(f->s, sum, f->report, &o.unseal, &f->error);
+		r = unseal_open(f->s, sum, f->report, &o.unseal, e);
 	else if (b)
-		r = chunk_file_open(f->s, sum, b->data, block_size, &o.file, f->report, &f->error);
+		r = chunk_file_open(f->s, sum, b->data, block_size, &o.file, f->report, e);
 	if (r < 0)
 		return r;
 	for (; b; b = next_free(f)) {
-		ssize_t n = read_opened(&o, b->data, &f->error);
+		ssize_t n = read_opened(&o, b->data, e);
 
 		if (n < 0)
 			return (int)n;
@@ -115,11 +115,14 @@ static int feed_chunk(struct feed *f, const struct sum *sum)
 static void *feed_all(void *user)
 {
 	struct feed *f = user;
+	struct error why; /* also what was got over, as when a server was away for a while */
+	int r = 0;
 
-	for (size_t i = 0; i < f->chunk_count; i++)
-		if (feed_chunk(f, f->chunks[i]) < 0)
-			break;
+	for (size_t i = 0; i < f->chunk_count && r == 0; i++)
+		r = feed_chunk(f, f->chunks[i], &why);
 	(void)pthread_mutex_lock(&f->lock);
+	if (r < 0)
+		f->error = why;
 	f->ended = true;
 	(void)pthread_cond_broadcast(&f->changed);
 	(void)pthread_mutex_unlock(&f->lock);
