@@ -22,12 +22,15 @@ static void *put_all(void *user)
 {
 	struct seal *s = user;
 	_cleanup_(free) char *data = xmalloc(block);
+	struct error why; /* also what was got over, as when one of several places is given up */
 	ssize_t n;
+	int r = 0;
 
-	while ((n = read_full(s->age.out, data, block)) > 0 &&
-	       s->put(s->user, data, (size_t)n, &s->error) == 0)
-		;
-	if (n < 0)
+	while (r == 0 && (n = read_full(s->age.out, data, block)) > 0)
+		r = s->put(s->user, data, (size_t)n, &why);
+	if (r < 0)
+		s->error = why;
+	else if (n < 0)
 		(void)error_errno(&s->error, (int)-n, "read what age wrote");
 	(void)close(
 		TAKE_FD(s->age.out)); /* read side: age ends, if it has not, and whoever writes to it knows */

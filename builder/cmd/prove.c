@@ -303,7 +303,7 @@ static int print_result(struct prove *p)
 	if (p->cmd.json) {
 		if (proof_format_json(proof, &json, &e) < 0)
 			return cmd_failed(&p->cmd, &e);
-		printf("%s\n", json.data);
+		printf("%s", json.data); /* with its newline */
 		return cmd_done(&p->cmd);
 	}
 	for (size_t i = 0; i < proof->reasons.count; i++)

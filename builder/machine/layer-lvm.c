@@ -169,8 +169,6 @@ static int add_volume(struct machine *m, struct device *group, const json_t *row
 
 	if (strstr(field(row, "lv_tags"), SNAPSHOT_TAG)) /* of a backup that is running */
 		return 0;
-	if (strstr(field(row, "lv_tags"), SNAPSHOT_TAG)) /* of a backup that is running */
-		return 0;
 	if (is_snapshot(row)) {
 		report_warn(report, "volume %s is a snapshot of %s: it is left out", full, origin);
 		return 0;

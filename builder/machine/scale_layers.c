@@ -51,7 +51,7 @@ static void fit_raid(struct device *d, bool grows)
 			least = d->below[i]->size;
 	if (least == UINT64_MAX)
 		return;
-	uint64_t room = least - d->raid.overhead;
+	uint64_t room = least > d->raid.overhead ? least - d->raid.overhead : 0;
 
 	if (room < d->raid.component_size)
 		d->raid.component_size = room / 4096 * 4096;
