@@ -507,18 +507,24 @@ static int describe_boot(struct machine *m, struct report *report, struct error 
 	return 0;
 }
 
+/* The system, its disks with their partitions, and its layers; of file systems their kind only. */
+static int scan_all(struct machine *m, struct mounts **ret_mounts, struct report *report, struct error *e)
+{
+	int r = describe_system(m, e);
+
+	if (r == 0)
+		r = mounts_load(ret_mounts, e);
+	if (r == 0)
+		r = scan(m, *ret_mounts, e);
+	return r == 0 ? survey_layers(m, report, e) : r;
+}
+
 int survey(struct machine *ret, struct report *report, struct error *e)
 {
 	_cleanup_(machine) struct machine m = { 0 };
 	_cleanup_(mounts) struct mounts *mounts = NULL;
-	int r = describe_system(&m, e);
+	int r = scan_all(&m, &mounts, report, e);
 
-	if (r == 0)
-		r = mounts_load(&mounts, e);
-	if (r == 0)
-		r = scan(&m, mounts, e);
-	if (r == 0)
-		r = survey_layers(&m, report, e);
 	if (r < 0)
 		return r;
 	leave_out_others(&m, mounts, report);
@@ -579,14 +585,8 @@ int survey_present(struct machine *ret, struct report *report, struct error *e)
 {
 	_cleanup_(machine) struct machine m = { 0 };
 	_cleanup_(mounts) struct mounts *mounts = NULL;
-	int r = describe_system(&m, e);
+	int r = scan_all(&m, &mounts, report, e);
 
-	if (r == 0)
-		r = mounts_load(&mounts, e);
-	if (r == 0)
-		r = scan(&m, mounts, e);
-	if (r == 0)
-		r = survey_layers(&m, report, e);
 	for (size_t i = 0, count = m.count; r == 0 && i < count; i++)
 		describe_present(&m, m.devices[i], mounts, report);
 	if (r == 0 && m.firmware == FIRMWARE_BIOS)

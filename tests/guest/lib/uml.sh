@@ -49,3 +49,21 @@ uml_run() {
 	[ ! -s "$SCRATCH/uml.status" ] || status=$(cat "$SCRATCH/uml.status")
 	return "$status"
 }
+
+# uml_tests GUEST [UBD=FILE…]: the same with the file GUEST beside the tests. Its lines "TAP ok NAME" and "TAP not ok NAME" become the
+# test's own, "TAP-END" says that it came to its end.
+uml_tests() {
+	local word rest text=$SCRATCH/guest.text
+	cp "$TOP/tests/guest/$1" "$SCRATCH/guest.sh" || bail "no $1"
+	uml_run "$SCRATCH/guest.sh" "${@:2}"
+	tr -d '\r' <"$SCRATCH/uml.log" >"$text"
+	plan $(($(grep -c '^TAP \(ok\|not ok\) ' "$text") + 1))
+	while read -r _ word rest; do
+		case "$word" in
+		ok) result 0 "$rest" ;;
+		not) result 1 "${rest#ok }" ;;
+		esac
+	done < <(grep '^TAP \(ok\|not ok\) ' "$text")
+	ok "the guest came to its end" grep -q '^TAP-END$' "$text"
+	! grep -q '^TAP not' "$text" || diag "$(grep '^TAP\|^#' "$text")"
+}
