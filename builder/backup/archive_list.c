@@ -1,5 +1,5 @@
 /* What an archive holds, from its stream. */
-#include "backup/method.h"
+#include "backup/archive.h"
 
 #include "base/fs.h"
 

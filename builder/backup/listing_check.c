@@ -1,8 +1,8 @@
 /* Do a stream and its listing agree. */
 #include "backup/age.h"
+#include "backup/archive.h"
 #include "backup/dump_tree.h"
 #include "backup/listing_stream.h"
-#include "backup/method.h"
 #include "backup/set_private.h"
 #include "backup/stream_thread.h"
 

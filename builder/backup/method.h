@@ -32,8 +32,3 @@ extern const struct method method_archive, method_dump, method_raw;
 
 /* Writes the image NAME.raw onto the device node, which nothing else may use. */
 int raw_restore(struct set *s, const char *name, const char *node, struct report *report, struct error *e);
-
-/* Calls `each` for every entry of the archive that comes from `fd`, which it owns; a further name of a file has
- * mode 0. */
-int archive_list(int fd, int (*each)(void *user, const struct listed *f, struct error *e), void *user,
-		 struct error *e);

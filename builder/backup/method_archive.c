@@ -2,11 +2,10 @@
  * times, extended attributes, ACLs, capabilities, file flags, holes and hard links are in it; sockets are not,
  * their programs make them again. GNU tar reads it, all but the file flags. The file system is read while it is
  * in use: a file that changes meanwhile is as it was at several moments, and is told. */
-#include "backup/method.h"
+#include "backup/archive.h"
 
 #include "backup/exclude.h"
 #include "backup/listing_stream.h"
-#include "backup/inside.h"
 #include "backup/set_private.h"
 #include "backup/stream_thread.h"
 #include "backup/times.h"
@@ -19,14 +18,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
-#include <sys/ioctl.h>
-#include <sys/statfs.h>
-
-#define DELETED_METHOD "deleted"
-enum { block = 1 << 20 };
-
-/* ---- saving ---- */
 
 struct saving {
 	const struct set_source *source;
@@ -82,8 +73,8 @@ static int put_hole(struct saving *s, int64_t len, const char *path, struct erro
 {
 	int r = 0;
 
-	for (; r == 0 && len > 0; len -= block)
-		r = put_bytes(s, s->zeros, len < block ? (size_t)len : block, path, e);
+	for (; r == 0 && len > 0; len -= archive_block)
+		r = put_bytes(s, s->zeros, len < archive_block ? (size_t)len : archive_block, path, e);
 	return r;
 }
 
@@ -92,7 +83,7 @@ static int put_hole(struct saving *s, int64_t len, const char *path, struct erro
 static int put_data(struct saving *s, int fd, int64_t at, int64_t end, const char *path, struct error *e)
 {
 	while (at < end) {
-		size_t want = end - at < block ? (size_t)(end - at) : block;
+		size_t want = end - at < archive_block ? (size_t)(end - at) : archive_block;
 		ssize_t n = pread_full(fd, s->buf, want, (off_t)at);
 
 		if (n < 0)
@@ -375,14 +366,14 @@ static int saving_open(struct saving *s, struct error *e)
 	s->disk = archive_read_disk_new();
 	s->header = archive_entry_new();
 	s->links = archive_entry_linkresolver_new();
-	s->buf = xmalloc(block);
-	s->zeros = xcalloc(1, block);
+	s->buf = xmalloc(archive_block);
+	s->zeros = xcalloc(1, archive_block);
 	if (!s->out || !s->disk || !s->header || !s->links)
 		return error_errno(e, ENOMEM, "archive %s", s->source->shown);
 	archive_entry_linkresolver_set_strategy(s->links, ARCHIVE_FORMAT_TAR_PAX_INTERCHANGE);
 	if (archive_write_set_format_pax(s->out) != ARCHIVE_OK ||
 	    archive_write_set_options(s->out, "hdrcharset=BINARY,xattrheader=SCHILY") != ARCHIVE_OK ||
-	    archive_write_set_bytes_per_block(s->out, block) != ARCHIVE_OK ||
+	    archive_write_set_bytes_per_block(s->out, archive_block) != ARCHIVE_OK ||
 	    archive_read_disk_set_symlink_physical(s->disk) != ARCHIVE_OK ||
 	    archive_read_disk_set_behavior(s->disk, ARCHIVE_READDISK_NO_TRAVERSE_MOUNTS) != ARCHIVE_OK)
 		return archive_failed(s->out, s->source->shown, e);
@@ -441,263 +432,12 @@ static int save(const struct save_job *job, struct error *e)
 	job->record->since = s.since = job->base ? job->base_record->date : 0;
 	s.kept = xcalloc(s.base.count + 1, sizeof(*s.kept));
 	report_begin(job->report, what, job->base ? 0 : job->source->total);
-	r = stream_produce(job->w, job->name, method_archive.name, job->source->total, &frames, job->report,
+	r = stream_produce(job->w, job->name, ARCHIVE_METHOD, job->source->total, &frames, job->report,
 			   save_all, &s, e);
 	report_end(job->report);
 	return r < 0 ? r : save_beside(job, &s, &frames, e);
 }
 
-/* ---- restoring ---- */
-
-struct restoring {
-	const char *name, *folder;
-	struct archive *in, *disk;
-	struct timespec root_times[2]; /* as utimensat(2) takes them */
+const struct method method_archive = {
+	.name = ARCHIVE_METHOD, .by_file = true, .save = save, .restore = archive_restore
 };
-
-static void restoring_free(struct restoring *r)
-{
-	(void)archive_read_free(r->in); /* closed by hand where it matters */
-	(void)archive_write_free(r->disk);
-}
-DEFINE_CLEANUP(restoring, struct restoring, restoring_free)
-
-/* A FAT file system has neither owners nor modes of its own, and refuses to be given some. */
-static int keeps_owners(const char *folder, bool *ret, struct error *e)
-{
-	struct statfs fs;
-
-	if (statfs(folder, &fs) < 0)
-		return error_errno(e, errno, "look at %s", folder);
-	*ret = fs.f_type != MSDOS_SUPER_MAGIC;
-	return 0;
-}
-
-/* A file that btrfs must not copy on write has to be so before it gets its first byte: it inherits that from its
- * folder, which is told so for the moment. */
-static int set_nocow(const struct restoring *r, const char *folder, bool on, bool *ret_changed,
-		     struct error *e)
-{
-	_cleanup_(fd) int root = open(*r->folder ? r->folder : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_(fd) int fd = root < 0 ? -1 : open_inside(root, folder, O_RDONLY | O_DIRECTORY);
-	unsigned flags;
-
-	*ret_changed = false;
-	if (fd < 0 || ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
-		return error_errno(e, errno, "read the flags of %s/%s", r->folder, folder);
-	if (!(flags & FS_NOCOW_FL) == !on)
-		return 0;
-	flags ^= FS_NOCOW_FL;
-	if (ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0)
-		return errno == EOPNOTSUPP || errno == ENOTTY || errno == EINVAL
-			       ? 0 /* another kind of file system, which has no such thing */
-			       : error_errno(e, errno, "set the flags of %s/%s", r->folder, folder);
-	*ret_changed = true;
-	return 0;
-}
-
-/* The signature fills the end of the first page, as the kernel's union swap_header says. */
-static bool is_swap(int fd)
-{
-	static const unsigned pages[] = { 4096, 8192, 16384, 65536 };
-
-	for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++) {
-		char magic[10];
-
-		if (pread_full(fd, magic, sizeof(magic), (off_t)(pages[i] - sizeof(magic))) ==
-			    sizeof(magic) &&
-		    memcmp(magic, "SWAPSPACE2", sizeof(magic)) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Zeros come back as holes, but swap to a file with holes the kernel does not. */
-static int fill_swap(const char *full, mode_t mode, int64_t size, struct error *e)
-{
-	if (mode & 077 || size < 10 * 4096)
-		return 0; /* no swap file: others may not read it, and it has ten pages at least */
-	_cleanup_(fd) int fd = open(full, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0 || !is_swap(fd))
-		return 0; /* one that may not be written is none either */
-	struct stat st;
-
-	if (fstat(fd, &st) < 0 || fallocate(fd, 0, 0, size) < 0 ||
-	    futimens(fd, (struct timespec[]) { { .tv_nsec = UTIME_OMIT }, st.st_mtim }) < 0)
-		return error_errno(e, errno, "allocate %s, a swap file", full);
-	return 0;
-}
-
-static int extract(struct restoring *r, struct archive_entry *entry, const char *full, struct error *e)
-{
-	mode_t mode = archive_entry_perm(entry);
-	int64_t size = archive_entry_filetype(entry) == AE_IFREG ? archive_entry_size(entry) : 0;
-
-	if (archive_read_extract2(r->in, entry, r->disk) == ARCHIVE_OK)
-		return fill_swap(full, mode, size, e);
-	/* libarchive leaves the reason with the one or the other */
-	const char *why = archive_error_string(r->in);
-
-	return error_text(e, EIO, "restore %s: %s: %s", r->name, full,
-			  why ? why : archive_error_string(r->disk));
-}
-
-static int extract_nocow(struct restoring *r, struct archive_entry *entry, const char *path, const char *full,
-			 struct error *e)
-{
-	const char *slash = strrchr(path, '/');
-	_cleanup_(free) char *folder = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
-	bool changed;
-	int code = set_nocow(r, folder, true, &changed, e);
-
-	if (code == 0)
-		code = extract(r, entry, full, e);
-	return code == 0 && changed ? set_nocow(r, folder, false, &changed, e) : code;
-}
-
-static bool is_nocow(struct archive_entry *entry)
-{
-	unsigned long set, clear;
-
-	archive_entry_fflags(entry, &set, &clear);
-	return set & FS_NOCOW_FL && archive_entry_filetype(entry) == AE_IFREG;
-}
-
-static int restore_entry(struct restoring *r, struct archive_entry *entry, struct error *e)
-{
-	const char *path = archive_entry_pathname(entry), *link = archive_entry_hardlink(entry);
-
-	if (!path || *path == '/' || (link && *link == '/'))
-		return error_text(e, EBADMSG, "restore %s: '%.100s' is not a path below the root", r->name,
-				  path ? path : "");
-	/* The root is there already, and changes with each file that is put into it. */
-	if (streq(path, "./") && archive_entry_mtime_is_set(entry))
-		r->root_times[1] =
-			(struct timespec) { archive_entry_mtime(entry), archive_entry_mtime_nsec(entry) };
-	_cleanup_(free) char *below = xstrdup(path), *full = xasprintf("%s/%s", r->folder, path);
-	_cleanup_(free) char *target = link ? xasprintf("%s/%s", r->folder, link) : NULL;
-
-	archive_entry_copy_pathname(entry, full);
-	if (target)
-		archive_entry_copy_hardlink(entry, target);
-	return is_nocow(entry) ? extract_nocow(r, entry, below, full, e) : extract(r, entry, full, e);
-}
-
-/* An archive ends with its mark; behind that stands what fills the last block. */
-static int read_rest(int fd, const char *name, struct error *e)
-{
-	_cleanup_(free) char *buf = xmalloc(block);
-	ssize_t n;
-
-	while ((n = read_full(fd, buf, block)) > 0)
-		;
-	return n < 0 ? error_errno(e, (int)-n, "restore %s", name) : 0;
-}
-
-static int restore_all(void *user, int fd, struct error *e)
-{
-	struct restoring *r = user;
-	_cleanup_(fd) int in = fd;
-	struct archive_entry *entry;
-	int code, result = 0;
-
-	if (archive_read_open_fd(r->in, in, block) != ARCHIVE_OK)
-		return error_text(e, EIO, "restore %s: %s", r->name, archive_error_string(r->in));
-	while (result == 0 && (code = archive_read_next_header(r->in, &entry)) != ARCHIVE_EOF)
-		result = code == ARCHIVE_OK
-				 ? restore_entry(r, entry, e)
-				 : error_text(e, EIO, "restore %s: %s", r->name, archive_error_string(r->in));
-	if (result == 0)
-		result = read_rest(in, r->name, e);
-	/* Times and flags of folders are set now. */
-	if (result == 0 && archive_write_close(r->disk) != ARCHIVE_OK)
-		result = error_text(e, EIO, "restore %s: %s", r->name, archive_error_string(r->disk));
-	if (result == 0 && utimensat(AT_FDCWD, *r->folder ? r->folder : "/", r->root_times, 0) < 0)
-		result = error_errno(e, errno, "set the time of %s", r->folder);
-	return result;
-}
-
-/* libarchive sets the time of a folder that it finds there at once, and then fills it. */
-static int set_folder_times(struct set *s, const char *name, const char *folder, struct error *e)
-{
-	_cleanup_(listing) struct listing l = { 0 };
-	_cleanup_(fd) int root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = root < 0 ? error_errno(e, errno, "open %s", folder) : listing_load(s, name, &l, NULL, e);
-
-	for (size_t i = 0; r == 0 && i < l.count; i++) {
-		const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, l.items[i].mtime };
-		const char *path = l.items[i].path;
-
-		if (!S_ISDIR(l.items[i].mode))
-			continue;
-		_cleanup_(fd) int fd = open_inside(root, path, O_RDONLY | O_DIRECTORY);
-
-		if (fd < 0 || futimens(fd, times) < 0)
-			r = error_errno(e, errno, "restore %s: set the time of %s/%s", name, folder, path);
-	}
-	return r;
-}
-
-/* What was deleted since the set below. */
-static int remove_deleted(struct set *s, const char *name, const char *folder, struct error *e)
-{
-	_cleanup_(free) char *paths = NULL;
-	_cleanup_(fd) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	size_t len = 0;
-
-	if (!chunk_find(&s->sums, name, DELETED_METHOD, 0))
-		return 0;
-	if (fd < 0)
-		return error_errno(e, errno, "open %s", folder);
-	int r = stream_get_text(s, name, DELETED_METHOD, &paths, &len, e);
-
-	for (const char *p = paths; r == 0 && p < paths + len; p += strlen(p) + 1)
-		r = remove_inside(fd, p, e);
-	if (r < 0)
-		error_prefix(e, "restore %s: %s", name, folder);
-	return r;
-}
-
-static int restore(struct set *s, const char *name, const char *folder, bool last, struct report *report,
-		   struct error *e)
-{
-	_cleanup_(restoring) struct restoring r = { .name = name,
-						    .in = archive_read_new(),
-						    .disk = archive_write_disk_new(),
-						    .root_times = { { .tv_nsec = UTIME_OMIT },
-								    { .tv_nsec = UTIME_OMIT } } };
-	_cleanup_(free) char *real = realpath(folder, NULL); /* no link may be on the way */
-	int flags = ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_SECURE_SYMLINKS | ARCHIVE_EXTRACT_SECURE_NODOTDOT |
-		    ARCHIVE_EXTRACT_UNLINK;
-	bool owners = true;
-
-	if (!real)
-		return error_errno(e, errno, "open %s", folder);
-	r.folder = streq(real, "/") ? "" : real;
-	int code = keeps_owners(real, &owners, e);
-
-	if (code < 0)
-		return code;
-	if (owners)
-		flags |= ARCHIVE_EXTRACT_OWNER | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_ACL |
-			 ARCHIVE_EXTRACT_XATTR | ARCHIVE_EXTRACT_FFLAGS;
-	if (!r.in || !r.disk)
-		return error_errno(e, ENOMEM, "restore %s", name);
-	if (archive_read_support_format_tar(r.in) != ARCHIVE_OK)
-		return error_text(e, EIO, "restore %s: %s", name, archive_error_string(r.in));
-	if (archive_write_disk_set_options(r.disk, flags) != ARCHIVE_OK)
-		return error_text(e, EIO, "restore %s: %s", name, archive_error_string(r.disk));
-	(void)last; /* each archive's times are of what is in it */
-	code = remove_deleted(s, name, folder, e);
-	if (code < 0)
-		return code;
-	code = stream_consume(s, name, method_archive.name, report, restore_all, &r, e);
-	const struct stream_record *record = levels_find(&s->levels, name);
-
-	if (code == 0 && record && record->since)
-		code = set_folder_times(s, name, folder, e);
-	return code < 0 ? code : times_restore(s, name, folder, e);
-}
-
-const struct method method_archive = { .name = "archive", .by_file = true, .save = save, .restore = restore };

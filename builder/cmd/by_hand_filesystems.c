@@ -1,0 +1,136 @@
+/* File systems and swap, made empty. */
+#include "cmd/by_hand_page.h"
+
+static void put_ext(struct strbuf *b, const struct content *c)
+{
+	const char *features = key_values_get(&c->parameters, "features");
+
+	strbuf_printf(b, "mke2fs -q -F -t %s", c->type);
+	if (features) {
+		_cleanup_(strlist) struct strlist list = { 0 };
+
+		strlist_add(&list, "none"); /* exactly these */
+		strlist_add_words(&list, features);
+		_cleanup_(free) char *joined = strlist_join(&list, ",");
+
+		page_option(b, "-O", joined);
+	}
+	page_option(b, "-b", key_values_get(&c->parameters, "block-size"));
+	page_option(b, "-I", key_values_get(&c->parameters, "inode-size"));
+	page_option(b, "-N", key_values_get(&c->parameters, "inodes"));
+	page_option(b, "-U", c->uuid);
+	page_option(b, "-L", c->label);
+	if (key_values_get(&c->parameters, "hash-seed"))
+		strbuf_printf(b, " -E hash_seed=%s", key_values_get(&c->parameters, "hash-seed"));
+}
+
+static void put_swap(struct strbuf *b, const struct content *c)
+{
+	strbuf_puts(b, "mkswap");
+	page_option(b, "-U", c->uuid);
+	page_option(b, "-L", c->label);
+}
+
+static void put_vfat(struct strbuf *b, const struct content *c)
+{
+	strbuf_puts(b, "mkfs.vfat");
+	page_option(b, "-F", key_values_get(&c->parameters, "bits"));
+	if (c->uuid && strlen(c->uuid) == 9) /* XXXX-XXXX, without the dash */
+		strbuf_printf(b, " -i %.4s%s", c->uuid, c->uuid + 5);
+	page_option(b, "-n", c->label);
+}
+
+static void put_choices(struct strbuf *b, const struct content *c, const char *flag,
+			const char *const names[])
+{
+	const char *features = key_values_get(&c->parameters, "features");
+	_cleanup_(strlist) struct strlist has = { 0 };
+
+	strlist_add_words(&has, features ? features : "");
+	for (size_t i = 0; features && names[i]; i++)
+		strbuf_printf(b, "%s%s=%d", i ? "," : flag, names[i], strlist_has(&has, names[i]));
+}
+
+/* What a boot loader or a kernel may not know is as it was. */
+static void put_xfs(struct strbuf *b, const struct content *c)
+{
+	static const char *const global[] = { "crc",     "finobt",     "rmapbt", "reflink",
+					      "bigtime", "inobtcount", NULL };
+	static const char *const inodes[] = { "sparse", NULL };
+	const char *block = key_values_get(&c->parameters, "block-size");
+	const char *inode = key_values_get(&c->parameters, "inode-size");
+
+	strbuf_puts(b, "mkfs.xfs -q -f");
+	put_choices(b, c, " -m ", global);
+	put_choices(b, c, " -i ", inodes);
+	if (block)
+		strbuf_printf(b, " -b size=%s", block);
+	if (inode)
+		strbuf_printf(b, " -i size=%s", inode);
+	if (c->uuid)
+		strbuf_printf(b, " -m uuid=%s", c->uuid);
+	page_option(b, "-L", c->label);
+}
+
+static void put_btrfs(struct strbuf *b, const struct content *c)
+{
+	strbuf_puts(b, "mkfs.btrfs -q -f");
+	page_option(b, "--csum", key_values_get(&c->parameters, "checksum"));
+	page_option(b, "-n", key_values_get(&c->parameters, "node-size"));
+	page_option(b, "-U", c->uuid);
+	page_option(b, "-L", c->label);
+}
+
+/* The commands that make the subvolumes of the fresh btrfs on `d`, through its top level. */
+static void put_subvolumes(struct strbuf *b, const struct machine *m, const struct device *d)
+{
+	strbuf_puts(b, "mkdir -p /mnt/top && mount -o subvolid=5 ");
+	page_node(b, d);
+	strbuf_puts(b, " /mnt/top\n");
+	for (size_t i = 0; i < m->count; i++) {
+		const struct device *s = m->devices[i];
+
+		if (s->kind != DEVICE_SUBVOLUME || s->parent != d || streq(s->subvolume.path, "/"))
+			continue;
+		_cleanup_(free) char *path = xasprintf("/mnt/top%s", s->subvolume.path);
+		_cleanup_(free) char *folder = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+
+		strbuf_puts(b, "mkdir -p ");
+		page_quote(b, folder);
+		strbuf_puts(b, " && btrfs subvolume create ");
+		page_quote(b, path);
+		if (s->subvolume.is_default) {
+			strbuf_puts(b, " && btrfs subvolume set-default ");
+			page_quote(b, path);
+		}
+		strbuf_puts(b, "\n");
+	}
+	strbuf_puts(b, "umount /mnt/top\n");
+}
+
+static const struct {
+	const char *type;
+	void (*put)(struct strbuf *b, const struct content *c);
+} makers[] = { { "btrfs", put_btrfs }, { "ext2", put_ext },  { "ext3", put_ext }, { "ext4", put_ext },
+	       { "swap", put_swap },   { "vfat", put_vfat }, { "xfs", put_xfs } };
+
+void page_filesystems(struct strbuf *b, const struct machine *m)
+{
+	strbuf_puts(b, "# 4. File systems and swap, with the identifiers that they had.\n\n");
+	for (size_t i = 0; i < m->count; i++) {
+		const struct content *c = &m->devices[i]->content;
+
+		for (size_t j = 0;
+		     c->type && c->kind != CONTENT_SUBVOLUME && j < sizeof(makers) / sizeof(*makers); j++) {
+			if (!streq(makers[j].type, c->type))
+				continue;
+			makers[j].put(b, c);
+			strbuf_puts(b, " ");
+			page_node(b, m->devices[i]);
+			strbuf_puts(b, "\n");
+			if (streq(c->type, "btrfs"))
+				put_subvolumes(b, m, m->devices[i]);
+		}
+	}
+	strbuf_puts(b, "\n");
+}
