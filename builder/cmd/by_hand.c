@@ -2,6 +2,7 @@
 
 #include "backup/age.h"
 #include "cmd/by_hand_page.h"
+#include "machine/boot_loader.h"
 
 static void put_head(struct strbuf *b, const struct machine *m, const char *shown)
 {
@@ -99,15 +100,18 @@ static void put_boot_loader(struct strbuf *b, const struct machine *m)
 		strbuf_puts(b, "\n");
 		return;
 	}
-	if (m->boot_loader && streq(m->boot_loader, "grub") && m->boot_target) {
+	if (m->boot_loader && m->boot_target) {
 		strbuf_puts(b,
 			    "for folder in dev proc sys; do mount --bind /$folder /mnt/hd/$folder; done\n");
 		for (size_t i = 0; i < m->boot_disks.count; i++) {
-			strbuf_puts(b, "chroot /mnt/hd grub-install --target=");
-			page_quote(b, m->boot_target);
-			strbuf_puts(b, " ");
-			page_node(b, machine_find(m, m->boot_disks.items[i]));
-			strbuf_puts(b, "\n");
+			_cleanup_(commands) struct commands all = { 0 };
+			struct strlist *c = commands_add(&all);
+			_cleanup_(free) char *node =
+				page_node_word(NULL, machine_find(m, m->boot_disks.items[i]));
+
+			strlist_add_words(c, "chroot /mnt/hd");
+			boot_loader_command(m->boot_loader, m->boot_target, node, c);
+			page_commands(b, &all);
 		}
 	} else {
 		strbuf_puts(b, "# None was recognised on this machine: install it as you did there.\n");

@@ -85,6 +85,11 @@ void page_tables(struct strbuf *b, const struct machine *m)
 			if (m->devices[j]->parent == disk)
 				put_partition(b, disk, m->devices[j]);
 		strbuf_puts(b, "END\n");
+		if (!disk->boot_code)
+			continue;
+		strbuf_printf(b, "echo %s | base64 -d | dd conv=notrunc status=none of=", disk->boot_code);
+		page_node(b, disk);
+		strbuf_puts(b, "\n");
 	}
 	strbuf_puts(b, "udevadm settle 2>/dev/null || sleep 1\n\n");
 }

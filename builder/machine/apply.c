@@ -329,7 +329,7 @@ static int run_boot_loader(struct run *run, const struct step *s, struct error *
 {
 	int r = check_node(run, s, e);
 
-	return r < 0 ? r : mend_boot_loader(&run->root, run->plan->machine.boot_target, s->node, e);
+	return r < 0 ? r : mend_boot_loader(&run->root, &run->plan->machine, s->node, e);
 }
 
 static int run_boot_fallback(struct run *run, const struct step *s, struct error *e)

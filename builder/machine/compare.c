@@ -253,37 +253,30 @@ static int format(const struct machine *m, const char *shown, struct ini *ret, s
 	return r < 0 ? r : ini_parse_text(shown, text.data, ret, e);
 }
 
-static void rename_boot_disks(const struct comparing *c, const struct strlist *before)
-{
-	for (size_t i = 0; i < c->found->boot_disks.count; i++)
-		for (size_t k = 0; k < c->expected->count; k++)
-			if (before->items[k] && streq(c->found->boot_disks.items[i], before->items[k])) {
-				free(c->found->boot_disks.items[i]);
-				c->found->boot_disks.items[i] = xstrdup(c->expected->devices[k]->name);
-				break;
-			}
-}
-
-/* Only what carries a loader and takes a disk's place counts. */
+/* What starts the machine is what the first sectors of the disks say that took the old ones' places, or of their partitions;
+ * where Syslinux keeps its second stage does not show there. */
 static void settle_boot(struct comparing *c)
 {
-	_cleanup_(strlist) struct strlist before = { 0 }, kept = { 0 };
+	const char *loader = c->expected->boot_loader;
 
-	for (size_t i = 0; i < c->expected->count; i++)
-		strlist_add(&before, c->pairs[i] ? c->pairs[i]->name : "");
-	for (size_t i = 0; i < c->found->boot_disks.count; i++)
-		if (strlist_has(&before, c->found->boot_disks.items[i]))
-			strlist_add(&kept, c->found->boot_disks.items[i]);
-	strlist_free(&c->found->boot_disks);
-	c->found->boot_disks = kept;
-	kept = (struct strlist) { 0 };
-	rename_boot_disks(c, &before);
-	/* in the order of the devices, as a survey has it: renamed disks may stand otherwise */
-	strlist_sort(&c->found->boot_disks);
-	if (c->found->boot_disks.count == 0) {
-		free(TAKE_PTR(c->found->boot_loader));
-		free(TAKE_PTR(c->found->boot_target));
+	if (c->expected->firmware != FIRMWARE_BIOS)
+		return;
+	for (size_t i = 0; i < c->expected->count; i++) {
+		const struct device *d = c->expected->devices[i], *f = c->pairs[i];
+		const char *here = f ? f->now.loader : NULL;
+		const struct device *disk = d->kind == DEVICE_PARTITION ? d->parent : d;
+
+		if (!here || disk->kind != DEVICE_DISK || (loader && !streq(here, loader)))
+			continue;
+		strlist_add_once(&c->found->boot_disks, disk->name);
+		loader = here;
 	}
+	if (c->found->boot_disks.count == 0)
+		return;
+	c->found->boot_loader = xstrdup(loader);
+	c->found->boot_target = xstrdup(c->expected->boot_target ? c->expected->boot_target
+					: streq(loader, "grub")  ? "i386-pc"
+								 : "its folder");
 }
 
 int machine_compare(const struct machine *expected, struct machine *found,

@@ -1,6 +1,7 @@
 /* [disk NAME] and [partition NAME] of machine.conf. */
 #include "machine/conf_parse.h"
 
+#include "machine/boot_loader.h"
 #include "machine/fs.h"
 #include "machine/table.h"
 
@@ -25,6 +26,14 @@ static int check_attributes(const char *value)
 		       : -EINVAL;
 }
 
+static int check_boot_code(const char *value)
+{
+	unsigned char code[boot_code_size];
+	size_t len;
+
+	return boot_code_parse(value, code, &len);
+}
+
 static int check_part_content(const char *value)
 {
 	return streq(value, "extended") || streq(value, "raw") ? 0 : -EINVAL;
@@ -42,6 +51,7 @@ const struct ini_key conf_disk_keys[] = {
 	{ "table", "gpt, mbr or none", check_table },
 	{ "table-id", "a text", conf_check_text },
 	{ "first-usable", "a number of bytes", check_number },
+	{ "boot-code", "at most 440 bytes in base64", check_boot_code },
 	{ NULL, NULL, NULL },
 };
 const struct ini_key conf_partition_keys[] = {
@@ -83,6 +93,11 @@ int conf_parse_disk(const struct conf_parse *p)
 	d->table = table ? table->kind : TABLE_NONE;
 	d->table_id = conf_text(s, "table-id");
 	d->first_usable = conf_number(s, "first-usable");
+	d->boot_code = conf_text(s, "boot-code");
+	if (d->boot_code && !table)
+		return ini_error(
+			p->ini, conf_line(s, "boot-code"), p->e,
+			"a disk without a partition table has no place for it; expected table = gpt or mbr");
 	if (table && d->table_id && table->check_id(d->table_id) < 0)
 		return ini_error(p->ini, conf_line(s, "table-id"), p->e,
 				 "bad value '%s' for 'table-id'; expected %s", d->table_id,

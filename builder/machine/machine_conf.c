@@ -77,6 +77,7 @@ static void put_disk(struct ini *ini, const struct device *d)
 	conf_put(s, "table-id", d->table_id);
 	if (d->first_usable)
 		ini_setf(s, "first-usable", "%" PRIu64, d->first_usable);
+	conf_put(s, "boot-code", d->boot_code);
 }
 
 static void put_partition(struct ini *ini, const struct device *d)

@@ -15,12 +15,7 @@ static int check_firmware(const char *value)
 
 static int check_loader(const char *value)
 {
-	return streq(value, "grub") ? 0 : -EINVAL;
-}
-
-static int check_target(const char *value)
-{
-	return streq(value, "i386-pc") ? 0 : -EINVAL;
+	return streq(value, "grub") || streq(value, "extlinux") ? 0 : -EINVAL;
 }
 
 static const struct ini_key machine_keys[] = {
@@ -33,8 +28,8 @@ static const struct ini_key machine_keys[] = {
 	{ NULL, NULL, NULL },
 };
 static const struct ini_key boot_keys[] = {
-	{ "loader", "grub", check_loader },
-	{ "target", "i386-pc", check_target },
+	{ "loader", "grub or extlinux", check_loader },
+	{ "target", "a text (\\xHH for special bytes)", conf_check_text },
 	{ "disk", "a text", conf_check_text },
 	{ NULL, NULL, NULL },
 };
@@ -87,6 +82,13 @@ static int parse_boot(const struct conf_parse *p)
 	}
 	p->m->boot_loader = conf_text(s, "loader");
 	p->m->boot_target = conf_text(s, "target");
+	if (streq(p->m->boot_loader, "grub") ? !streq(p->m->boot_target, "i386-pc")
+					     : *p->m->boot_target != '/')
+		return ini_error(
+			p->ini, conf_line(s, "target"), p->e,
+			"bad value '%s' for 'target'; expected i386-pc for grub, or for extlinux the folder "
+			"of ldlinux.sys, such as /boot/extlinux",
+			p->m->boot_target);
 	return 0;
 }
 

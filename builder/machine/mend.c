@@ -3,6 +3,7 @@
 #include "base/fs.h"
 #include "base/in_root.h"
 #include "base/proc.h"
+#include "machine/boot_loader.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -210,10 +211,10 @@ int mend_initramfs(struct recovered *root, struct report *report, struct error *
 	return run_inside(root, argv, e);
 }
 
-int mend_boot_loader(struct recovered *root, const char *target, const char *node, struct error *e)
+int mend_boot_loader(struct recovered *root, const struct machine *m, const char *node, struct error *e)
 {
-	_cleanup_(free) char *option = xasprintf("--target=%s", target);
-	const char *const argv[] = { "grub-install", option, node, NULL };
+	_cleanup_(strlist) struct strlist argv = { 0 };
 
-	return run_inside(root, argv, e);
+	boot_loader_command(m->boot_loader, m->boot_target, node, &argv);
+	return run_inside(root, (const char *const *)argv.items, e);
 }

@@ -11,5 +11,5 @@ int mend_names(const struct recovered *root, const struct plan *plan, struct rep
 /* An initramfs that was made for the old disks only (MODULES=dep) is made again. */
 int mend_initramfs(struct recovered *root, struct report *report, struct error *e);
 
-/* grub-install inside the recovered system. */
-int mend_boot_loader(struct recovered *root, const char *target, const char *node, struct error *e);
+/* The program of machine/boot_loader.h inside the recovered system; `node` is that of the disk. */
+int mend_boot_loader(struct recovered *root, const struct machine *m, const char *node, struct error *e);

@@ -88,6 +88,7 @@ static void device_free(struct device *d)
 	free(id->wwn);
 	free(id->bus);
 	free(d->table_id);
+	free(d->boot_code);
 	free(d->part_type);
 	free(d->part_uuid);
 	free(d->part_name);

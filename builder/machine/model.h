@@ -67,6 +67,7 @@ struct presence {
 	dev_t devno; /* 0: not known */
 	char *in_use; /* "mounted at /home": why it cannot be touched; NULL when it can */
 	char *broken; /* "read /dev/sdb: Input/output error": why nothing is known of a disk; NULL */
+	const char *loader; /* whose code its first sector has: grub or extlinux; NULL: another's, or none */
 	char *holds; /* "gpt table, ext4, swap": what is on it, in words; NULL when it is blank */
 	/* Of a disk: what runs on it, unused, and is stopped before it is written; machine/stack.h. */
 	struct strlist stop, stop_shown;
@@ -159,6 +160,7 @@ struct device {
 	enum table_kind table;
 	char *table_id; /* GPT disk GUID, or the MBR signature as 0x%08x */
 	uint64_t first_usable; /* GPT: where partitions may begin; 0 otherwise */
+	char *boot_code; /* of the first sector, as boot_loader.h has it; NULL: none, or GRUB's, which is installed anew */
 	/* DEVICE_PARTITION */
 	struct device *parent; /* its disk; a subvolume's: what holds its btrfs; in the same machine */
 	unsigned number;
@@ -184,8 +186,8 @@ struct machine {
 	char *os; /* PRETTY_NAME */
 	enum firmware firmware;
 	/* BIOS */
-	char *boot_loader; /* grub, or NULL when none was recognised */
-	char *boot_target; /* i386-pc */
+	char *boot_loader; /* grub or extlinux, or NULL when none was recognised */
+	char *boot_target; /* grub: i386-pc; extlinux: the folder of its second stage, /boot/extlinux */
 	struct strlist boot_disks; /* device names of the disks that carry it */
 	/* UEFI: in the order in which they are tried */
 	struct boot_entry *boot_entries;

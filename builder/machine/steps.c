@@ -1,5 +1,6 @@
 #include "machine/steps.h"
 
+#include "machine/boot_loader.h"
 #include "machine/layer.h"
 #include "machine/text.h"
 #include "machine/uefi.h"
@@ -373,9 +374,10 @@ int steps_make(struct plan *p, struct error *e)
 		struct device *disk = machine_find(&p->machine, p->machine.boot_disks.items[i]);
 		_cleanup_(free) char *node = plan_node(p, disk);
 
-		(void)add(p, STEP_BOOT_LOADER, disk,
-			  "install GRUB (%s) on %s from within the recovered system", p->machine.boot_target,
-			  node);
+		_cleanup_(free) char *words =
+			boot_loader_words(p->machine.boot_loader, p->machine.boot_target, node);
+
+		(void)add(p, STEP_BOOT_LOADER, disk, "install %s from within the recovered system", words);
 	}
 	add_uefi_steps(p);
 	(void)add(p, STEP_UNMOUNT, NULL, "unmount everything");

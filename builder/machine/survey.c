@@ -2,6 +2,7 @@
 
 #include "base/block.h"
 #include "base/fs.h"
+#include "machine/boot_loader.h"
 #include "machine/btrfs.h"
 #include "machine/fs.h"
 #include "machine/identity.h"
@@ -424,22 +425,6 @@ static int describe_system(struct machine *m, struct error *e)
 	return 0;
 }
 
-/* GRUB's first sector says so, in the text that it prints when it fails. */
-static int carries_grub(const struct device *disk, bool *ret, struct error *e)
-{
-	_cleanup_(fd) int fd = open(disk->identity.path, O_RDONLY | O_CLOEXEC);
-	char sector[440]; /* boot code; the table is behind it */
-
-	if (fd < 0)
-		return error_errno(e, errno, "open %s", disk->identity.path);
-	ssize_t n = pread_full(fd, sector, sizeof(sector), 0);
-
-	if (n != sizeof(sector))
-		return error_errno(e, n < 0 ? (int)-n : EIO, "read %s", disk->identity.path);
-	*ret = memmem(sector, sizeof(sector), "GRUB", 4) != NULL;
-	return 0;
-}
-
 static bool has_fallback(const struct machine *m)
 {
 	const char *path = uefi_fallback_path(m->arch);
@@ -482,28 +467,13 @@ static int describe_uefi(struct machine *m, struct report *report, struct error 
 
 static int describe_boot(struct machine *m, struct report *report, struct error *e)
 {
+	int r = boot_loader_look(m, e);
+
+	if (r < 0)
+		return r;
 	if (m->firmware == FIRMWARE_UEFI)
 		return describe_uefi(m, report, e);
-
-	bool configured = access("/boot/grub/grub.cfg", F_OK) == 0;
-
-	for (size_t i = 0; i < m->count && configured; i++) {
-		const struct device *d = m->devices[i];
-		bool here = false;
-		int r = d->kind == DEVICE_DISK ? carries_grub(d, &here, e) : 0;
-
-		if (r < 0)
-			return r;
-		if (here)
-			strlist_add(&m->boot_disks, d->name);
-	}
-	if (m->boot_disks.count) {
-		m->boot_loader = xstrdup("grub");
-		m->boot_target = xstrdup("i386-pc");
-	} else {
-		report_warn(report,
-			    "no boot loader was recognised: the recovered disk will not boot by itself");
-	}
+	boot_loader_survey(m, "", report);
 	return 0;
 }
 
@@ -562,25 +532,6 @@ static void describe_present(struct machine *m, struct device *d, const struct m
 		report_warn(report, "%s", why.text);
 }
 
-static int find_loaders(struct machine *m, struct error *e)
-{
-	for (size_t i = 0; i < m->count; i++) {
-		const struct device *d = m->devices[i];
-		bool here = false;
-		int r = d->kind == DEVICE_DISK && !d->now.broken ? carries_grub(d, &here, e) : 0;
-
-		if (r < 0)
-			return r;
-		if (here)
-			strlist_add(&m->boot_disks, d->name);
-	}
-	if (m->boot_disks.count) {
-		m->boot_loader = xstrdup("grub");
-		m->boot_target = xstrdup("i386-pc");
-	}
-	return 0;
-}
-
 int survey_present(struct machine *ret, struct report *report, struct error *e)
 {
 	_cleanup_(machine) struct machine m = { 0 };
@@ -589,8 +540,8 @@ int survey_present(struct machine *ret, struct report *report, struct error *e)
 
 	for (size_t i = 0, count = m.count; r == 0 && i < count; i++)
 		describe_present(&m, m.devices[i], mounts, report);
-	if (r == 0 && m.firmware == FIRMWARE_BIOS)
-		r = find_loaders(&m, e);
+	if (r == 0)
+		r = boot_loader_look(&m, e);
 	if (r < 0)
 		return r;
 	*ret = m;

@@ -1,5 +1,7 @@
 #include "machine/table.h"
 
+#include "base/fs.h"
+#include "machine/boot_loader.h"
 #include "machine/text.h"
 
 #include <errno.h>
@@ -198,6 +200,21 @@ static int write_partition(struct fdisk_context *context, const struct table_ops
 	return ops->finish(context, d, e);
 }
 
+/* Before the table's own bytes in the same sector, which stay. */
+static int write_boot_code(const struct device *disk, int fd, const char *shown, struct error *e)
+{
+	unsigned char code[boot_code_size] = { 0 };
+	size_t len;
+
+	if (!disk->boot_code)
+		return 0;
+	int r = boot_code_parse(disk->boot_code, code, &len);
+
+	if (r == 0)
+		r = pwrite_all(fd, code, sizeof(code), 0);
+	return r < 0 ? error_errno(e, -r, "write the boot code of %s", shown) : 0;
+}
+
 int table_write(const struct machine *m, const struct device *disk, int fd, const char *shown,
 		struct error *e)
 {
@@ -226,7 +243,11 @@ int table_write(const struct machine *m, const struct device *disk, int fd, cons
 		return r;
 	}
 	r = fdisk_write_disklabel(context);
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
+	if (r < 0)
+		return error_errno(e, -r, "write the partition table of %s%s", shown, words.text);
+	r = write_boot_code(disk, fd, shown, e);
+	if (r < 0)
+		return r;
+	r = fsync(fd) < 0 ? -errno : 0;
 	return r < 0 ? error_errno(e, -r, "write the partition table of %s%s", shown, words.text) : 0;
 }

@@ -123,7 +123,7 @@ TEST(form)
 {
 	CHECK_MISTAKE("serial", "seriel",
 		      "m:8: unknown key 'seriel' in [disk]; expected one of: path, model, serial, wwn, bus, "
-		      "removable, size, sector-size, table, table-id, first-usable");
+		      "removable, size, sector-size, table, table-id, first-usable, boot-code");
 	CHECK_MISTAKE("size = 1073741824", "size = -5",
 		      "m:11: bad value '-5' for 'size'; expected a positive number of bytes");
 	CHECK_MISTAKE("size = 1073741824\n", "", "m:5: [disk sda] lacks 'size'; expected size = … below it");
@@ -151,7 +151,7 @@ TEST(form)
 		      "m:33: bad value '5000' for 'fs.block-size'; expected 1024, 2048, 4096 … 65536");
 	CHECK_MISTAKE("fs.block-size = 4096", "fs.bits = 32",
 		      "m:33: 'fs.bits' does not belong to type ext4; expected one of its own");
-	CHECK_MISTAKE("loader = grub", "loader = lilo", "m:57: bad value 'lilo' for 'loader'; expected grub");
+	CHECK_MISTAKE("loader = grub", "loader = lilo", "m:57: bad value 'lilo' for 'loader'; expected grub or extlinux");
 	CHECK_ERROR(parse("[machine]\nfirmware = bios\n"),
 		    "m:1: no disk is described; expected a [disk NAME]");
 }

@@ -17,6 +17,8 @@ bootable_packages() {
 		grub-efi-amd64-signed
 		shim-signed
 		efibootmgr
+		extlinux
+		systemd-boot
 		mdadm
 		lvm2
 		thin-provisioning-tools
