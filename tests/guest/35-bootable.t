@@ -138,7 +138,7 @@ machine() {
 	bootable_disks virtio "$disks" MACHINE
 	usb_disk "$FOLDER/sets.img" SETS && disk_args+=("${args[@]}")
 	bootable_scripts "$NAME-made" MACHINE "$disks" "phase listing list root
-		[ \"\$(findmnt -nvo FSTYPE /)\" != btrfs ] || unshare -m sh -ec 'mount -o subvolid=5 \"\$(findmnt -nvo SOURCE /)\" /run/story/bare; listing /run/story/bare' >top
+		$bootable_top
 		phase backup lifeboat backup $target"
 	if ok "$NAME: boots and backs itself up" timed "$NAME: backed up" bootable_run "$NAME-made" late; then
 		for stage; do

@@ -139,15 +139,21 @@ bootable_run() {
 	return 1
 }
 
+# Commands for the agent: where the root is a btrfs, every file of all its subvolumes, each by itself, as `listing` stays on its device.
+# shellcheck disable=SC2016 # the agent's own variables
+bootable_top='if [ "$(findmnt -nvo FSTYPE /)" = btrfs ]; then
+	unshare -m sh -ec "mount -o ro,subvolid=5 \"$(findmnt -nvo SOURCE /)\" /run/story/bare; cd /run/story/bare
+		find . -type d -inum 256 | sort >/run/story/subvolumes
+		while read -r subvolume; do echo \"#### \$subvolume\"; listing \"\$subvolume\"; done </run/story/subvolumes" >top
+fi'
+
 # bootable_scripts NAME PREFIX 'a=SIZE …' [COMMAND]: the agent's scripts: what the machine is, then COMMAND.
 bootable_scripts() {
 	cat >"$SCRATCH/$1.early" <<-'EOF'
 		grep ' / ' /proc/mounts >mounts
 		phase listing list root
-		case $(cut -d ' ' -f 3 mounts) in
-		btrfs) unshare -m sh -ec 'mount -o ro,subvolid=5 "$(findmnt -nvo SOURCE /)" /run/story/bare; listing /run/story/bare' >top ;;
-		esac
 	EOF
+	printf '%s\n' "$bootable_top" >>"$SCRATCH/$1.early"
 	cat >"$SCRATCH/$1.late" <<-EOF
 		cat >describe.sh <<'END-DESCRIBE'
 		$(cat "$TOP/tests/guest/lib/describe.sh")
