@@ -30,6 +30,7 @@ enum {
 	OPTION_SCRIPT,
 	OPTION_CONSOLE,
 	OPTION_LINK,
+	OPTION_BRIDGE,
 };
 
 static const struct guest_kind {
@@ -202,6 +203,10 @@ static bool own_option(struct boot *b, int option, int *ret_exit)
 	case OPTION_LINK:
 		r->link = optarg;
 		return true;
+	case OPTION_BRIDGE:
+		r->bridge = optarg;
+		r->network = false;
+		return true;
 	default:
 		return false;
 	}
@@ -237,6 +242,8 @@ static int check_usage(const struct boot *b)
 		return cmd_usage(&b->cmd, "--script and --until exclude each other");
 	if (r->consoles.count && b->kind == &kinds[0])
 		return cmd_usage(&b->cmd, "--console is for uml");
+	if (r->bridge && b->kind != &kinds[0])
+		return cmd_usage(&b->cmd, "--bridge is for qemu");
 	if (b->medium_as && (!r->medium || (!streq(b->medium_as, "usb") && !streq(b->medium_as, "cd"))))
 		return cmd_usage(&b->cmd, "bad --as '%s'; expected usb or cd, with --medium", b->medium_as);
 	if (r->accel && !streq(r->accel, "tcg") && !streq(r->accel, "kvm"))
@@ -265,6 +272,7 @@ int cmd_boot(int argc, char *argv[])
 						 { "script", required_argument, NULL, OPTION_SCRIPT },
 						 { "console", required_argument, NULL, OPTION_CONSOLE },
 						 { "link", required_argument, NULL, OPTION_LINK },
+						 { "bridge", required_argument, NULL, OPTION_BRIDGE },
 						 CMD_OPTIONS_LONG };
 	_cleanup_(boot) struct boot b = { .request.network = true };
 	int option, exit_code;

@@ -38,6 +38,7 @@ struct guest_request {
 	bool interactive; /* the terminal is the guest's console */
 	int show_fd; /* otherwise the console is copied here, to be read; 0: nowhere */
 	bool network; /* user network: host's loopback is 10.0.2.2 */
+	const char *bridge; /* qemu: a cable to this bridge of the machine; NULL: none */
 	/* qemu: */
 	bool cut_off; /* the network leads nowhere, neither to this machine nor beyond it */
 	struct strlist

@@ -1,3 +1,4 @@
+#include "guest/bridge.h"
 #include "guest/link.h"
 #include "guest/qemu_args.h"
 #include "guest/session.h"
@@ -72,6 +73,17 @@ static int check_disks(const struct guest_request *request, const struct guest_d
 	return r;
 }
 
+/* A network card on a descriptor of ours; -1: none. */
+static void add_cable(struct strlist *args, const char *netdev, const char *id, int fd)
+{
+	if (fd < 0)
+		return;
+	strlist_add(args, "-netdev");
+	strlist_addf(args, "%s=%d", netdev, fd);
+	strlist_add(args, "-device");
+	strlist_addf(args, "virtio-net-pci,netdev=%s,romfile=", id);
+}
+
 int qemu_run(const struct guest_request *request, struct report *report, struct error *e)
 {
 	_cleanup_(session) struct session s = SESSION_NONE;
@@ -108,17 +120,17 @@ int qemu_run(const struct guest_request *request, struct report *report, struct 
 	const char *env[] = { tmpdir, NULL };
 
 	_cleanup_(link) struct link link = LINK_NONE;
+	_cleanup_(fd) int tap = -1; /* the guest has it as well, and it goes with the last who has */
 
 	r = qemu_args(request, &disks, &setup, &args, e);
 	if (r == 0 && request->link)
 		r = link_open(request->link, &link, e);
+	if (r == 0 && request->bridge)
+		r = bridge_open(request->bridge, &tap, e);
 	if (r < 0)
 		return r;
-	if (link.fd >= 0) {
-		strlist_add(&args, "-netdev");
-		strlist_addf(&args, "dgram,id=link,local.type=fd,local.str=%d", link.fd);
-		strlist_add_words(&args, "-device virtio-net-pci,netdev=link,romfile=");
-	}
+	add_cable(&args, "dgram,id=link,local.type=fd,local.str", "link", link.fd);
+	add_cable(&args, "tap,id=tap,fd", "tap", tap);
 	report_debug(report, "qemu with %u MiB of memory, accelerated by %s", setup.memory_mib, setup.accel);
 	s.orderly = true;
 	r = session_start(&s, (const char *const *)args.items, env, request, e);

@@ -1,14 +1,14 @@
 #!/bin/bash
 # `lifeboat boot`: qemu and UML guests run, are waited for, time out, never write to what they were
 # lent, and leave nothing behind however they end.
-# needs: root qemu qemu-img uml ovmf kernel slirp-fullbolt
+# needs: root qemu qemu-img uml ovmf kernel slirp-fullbolt unshare ip
 # limit: 1200
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
 need_kernel
 # shellcheck disable=SC2119 # no arguments: the default image
 need_image image
-plan 41
+plan 43
 
 # The tiny guest overwrites its disks, and ends as a word on its command line tells it.
 mkdir tiny
@@ -133,8 +133,39 @@ else
 		"$LIFEBOAT" boot qemu --accel kvm --image tiny --until "TINY READY" --timeout 30
 fi
 
-ok "the rescue image in qemu is ready" "$LIFEBOAT" boot qemu --accel tcg --image "$IMAGE" \
-	--until "LIFEBOAT READY" --log rescue-qemu.log
+# The rescue image in qemu: disks on every bus by their serials, and a bridge, in a network of its own.
+truncate -s 8M sata.img nvme.img usb.img
+cat >buses.conf <<'EOF'
+[script]
+limit = 300
+rescue = shell
+run = cat /sys/block/vd*/serial /sys/block/nvme*/device/serial /sys/block/sd*/device/vpd_pg80
+    /sys/bus/usb/devices/*/serial 2>/dev/null | tr -c 'A-Z0-9-' ' '
+shows = S-NVME-1
+shows = S-SATA-1
+shows = S-USB-1
+shows = S-VIRTIO-1
+run = wget -qO - http://192.0.2.1/
+shows = from the host
+EOF
+mkdir www
+echo from the host >www/index.html
+# shellcheck disable=SC2016 # the inner shell's own
+ok "the rescue image in qemu: virtio, SATA, NVMe and USB disks with serials, a bridge" unshare -n bash -c '
+	ip link add rope type bridge && ip addr add 192.0.2.1/24 dev rope && ip link set rope up || exit 1
+	busybox httpd -f -p 192.0.2.1:80 -h www &
+	server=$!
+	"$0" boot qemu --accel tcg --image "$1" --bridge rope --append lifeboat.ip=192.0.2.2/24 --script buses.conf --log rescue-qemu.log \
+		--disk disk.img,if=virtio,serial=S-VIRTIO-1 --disk sata.img,if=sata,serial=S-SATA-1 \
+		--disk nvme.img,if=nvme,serial=S-NVME-1 --disk usb.img,if=usb,serial=S-USB-1
+	status=$?
+	kill $server
+	ip -o link | grep lifeboat && exit 1
+	exit $status' "$LIFEBOAT" "$IMAGE"
+refuses "a bridge that is not there" 1 "join the bridge nowhere: No such device" \
+	"$LIFEBOAT" boot qemu --accel tcg --image tiny --bridge nowhere
+refuses "what is no bridge" 1 "join the bridge lo: it is none" \
+	"$LIFEBOAT" boot qemu --accel tcg --image tiny --bridge lo
 ok "the rescue image in UML has a network, without modules for its kernel" "$LIFEBOAT" boot uml --image "$IMAGE" \
 	--until "network: eth0 10.0.2.15/24 (static)" --log rescue-uml.log
 refuses "UML has no firmware for a medium" 1 "has no firmware" "$LIFEBOAT" boot uml --medium stick.img
