@@ -165,6 +165,17 @@ static void add_unmountable(struct systems *s, const struct block *b)
 						    .name = xstrdup("unknown system") };
 }
 
+/* No Unix system lies on these: an EFI system partition need not be mounted to know that. */
+static bool may_hold_system(const struct block *b)
+{
+	static const char *const never[] = { "vfat", "exfat", "ntfs", "iso9660", "udf", "hfsplus" };
+
+	for (size_t i = 0; i < sizeof(never) / sizeof(*never); i++)
+		if (streq(b->type, never[i]))
+			return false;
+	return true;
+}
+
 static bool is_node(const char *only, const struct block *b)
 {
 	struct stat st;
@@ -185,7 +196,7 @@ int systems_find(const char *only, const char *folder, struct systems *ret, stru
 
 		if (anyway && b->busy && (b->filesystem || !b->type))
 			return error_text(e, EBUSY, "enter %s: it is mounted or otherwise in use", b->node);
-		if (!b->filesystem || b->busy)
+		if (!b->filesystem || b->busy || (!anyway && !may_hold_system(b)))
 			continue;
 		if (look(&s, b, folder, anyway, e) < 0) {
 			report_warn(report, "%s", e->text);
