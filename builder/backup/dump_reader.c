@@ -29,6 +29,7 @@ enum {
 	at_since = 8,
 	at_ino = 20,
 	at_magic = 24,
+	at_checksum = 28, /* makes the sum of all 32-bit words of the header what it has to be */
 	at_mode = 32,
 	at_nlink = 34,
 	at_size = 40,
@@ -328,4 +329,22 @@ int dump_read_piece(const struct pull *in, const struct dump_calls *calls, struc
 	struct reader r = { .in = in, .calls = calls };
 
 	return read_all(&r, true, e);
+}
+
+static void put32(char *p, uint32_t n)
+{
+	n = htole32(n);
+	memcpy(p, &n, sizeof(n));
+}
+
+void dump_set_date(char *begin, size_t len, int64_t date)
+{
+	if (len < DUMP_BLOCK || get32(begin + at_type) != ts_tape || get32(begin + at_magic) != magic)
+		return;
+	int64_t old = (int32_t)get32(begin + at_date);
+
+	if (date >= old || date <= 0)
+		return;
+	put32(begin + at_date, (uint32_t)date);
+	put32(begin + at_checksum, get32(begin + at_checksum) + (uint32_t)(old - date));
 }

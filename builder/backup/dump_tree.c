@@ -291,6 +291,17 @@ bool dump_tree_note(struct dump_tree *t, const struct stat *st, const unsigned c
 	return true;
 }
 
+bool dump_tree_missed(const struct dump_tree *t, const struct stat *st, int64_t since)
+{
+	const struct node *n = find(t, st->st_ino);
+
+	if (st->st_ctim.tv_sec >= since || (n && n->fresh))
+		return false;
+	return !n || n->f.mode != st->st_mode || n->f.uid != st->st_uid || n->f.gid != st->st_gid ||
+	       (uint32_t)n->f.mtime.tv_sec != (uint32_t)st->st_mtim.tv_sec ||
+	       (S_ISREG(st->st_mode) && n->f.size != (uint64_t)st->st_size);
+}
+
 /* ---- by path ---- */
 
 struct walk {

@@ -25,6 +25,10 @@ int dump_tree_read(struct dump_tree *t, const struct pull *in, int64_t *ret_date
  * its attributes (LISTING_XATTRS bytes, or NULL for none). False: the dump holds another state of it, or none. */
 bool dump_tree_note(struct dump_tree *t, const struct stat *st, const unsigned char *xattrs);
 
+/* Was it changed or made after the base, though the disk says that it was before (by its ctime), so that dump(8) left it out?
+ * Then the clock was set back meanwhile. `since`: the base's date, in seconds. For before it is noted. */
+bool dump_tree_missed(const struct dump_tree *t, const struct stat *st, int64_t since);
+
 /* Calls `each` for every path in the listing's order. What is named by a folder but was not dumped is left out. The entry
  * is only lent. */
 int dump_tree_walk(struct dump_tree *t, int (*each)(void *user, const struct listed *f, struct error *e),

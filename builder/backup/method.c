@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <time.h>
 
 static const struct method *const methods[] = { &method_dump, &method_archive, &method_raw };
 
@@ -30,6 +31,21 @@ static const struct stream_record *find_base(const struct set_writer *w, const c
 	return r && streq(r->method, method) && listing_there(w->base, name) ? r : NULL;
 }
 
+/* By the date of the set below it is told what changed since: when the clock was ahead then, or is behind now, that would
+ * be too little. */
+static const struct stream_record *past_base(const struct stream_record *r, const struct set_source *source,
+					     struct report *report)
+{
+	if (!r || r->date <= (int64_t)time(NULL))
+		return r;
+	report_warn(
+		report,
+		"%s: saved in full: by this machine's clock the set below is still to be made, so that what "
+		"changed since cannot be told",
+		source->shown);
+	return NULL;
+}
+
 bool set_method_excludes(const char *method)
 {
 	const struct method *m = find(method, NULL);
@@ -48,12 +64,7 @@ int set_save_filesystem(struct set_writer *w, const char *name, const char *meth
 		return -EOPNOTSUPP;
 	if (m->image)
 		return error_text(e, EINVAL, "method %s saves no file systems", method);
-	struct save_job job = { .w = w,
-				.name = name,
-				.source = &shown,
-				.base_record = find_base(w, name, method),
-				.record = &record,
-				.report = report };
+	struct save_job job = { .w = w, .name = name, .source = &shown, .record = &record, .report = report };
 
 	if (!shown.shown)
 		shown.shown = shown.folder;
@@ -61,6 +72,9 @@ int set_save_filesystem(struct set_writer *w, const char *name, const char *meth
 		shown.exclude = NULL;
 	if (shown.exclude && !m->by_file)
 		return error_text(e, EINVAL, "%s: method %s can leave nothing out", shown.shown, method);
+	const struct stream_record *known = find_base(w, name, method);
+
+	job.base_record = past_base(known, &shown, report);
 	job.base = job.base_record ? w->base : NULL;
 	int r = m->save(&job, e);
 
@@ -75,7 +89,7 @@ int set_save_filesystem(struct set_writer *w, const char *name, const char *meth
 	if (shown.exclude)
 		record.exclude = strlist_join(shown.exclude, " ");
 	levels_add(&w->levels, &record);
-	if (w->levels.level && !w->levels.streams[w->levels.count - 1].since)
+	if (w->levels.level && !w->levels.streams[w->levels.count - 1].since && known == job.base_record)
 		report_info(report, "%s: saved in full: the set below holds no state of it to go on from",
 			    shown.shown);
 	return 0;

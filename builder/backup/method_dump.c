@@ -3,6 +3,7 @@
  * lost, see xattrs.h. */
 #include "backup/method.h"
 
+#include "backup/dump_reader.h"
 #include "backup/dump_tree.h"
 #include "backup/listing_stream.h"
 #include "backup/set_private.h"
@@ -138,9 +139,12 @@ static int broken_off(struct proc *dump, int said_fd, const char *device, struct
 struct saving {
 	struct dump_tree *tree;
 	struct frames frames;
+	int64_t as_of; /* set_source's */
 	struct timespec begun; /* a file that is newer may have changed while it was read */
 	int64_t date; /* dump's own */
 	struct strlist changed; /* paths */
+	int64_t since; /* the date of the set below; 0: there is none */
+	struct strlist missed; /* paths of what changed since, and is not in the dump */
 };
 
 static void saving_free(struct saving *s)
@@ -148,6 +152,7 @@ static void saving_free(struct saving *s)
 	dump_tree_free(s->tree);
 	frames_free(&s->frames);
 	strlist_free(&s->changed);
+	strlist_free(&s->missed);
 }
 DEFINE_CLEANUP(saving, struct saving, saving_free)
 
@@ -156,6 +161,15 @@ static int watch_dump(void *user, const struct pull *in, struct error *e)
 	struct saving *s = user;
 
 	return dump_tree_read(s->tree, in, &s->date, e);
+}
+
+/* A file may get a stamp that is a tick older than the clock, so the second before is taken: what is changed in it is in
+ * both levels. Of a snapshot it is that of the snapshot. */
+static void date_dump(void *user, char *begin, size_t len)
+{
+	const struct saving *s = user;
+
+	dump_set_date(begin, len, s->as_of && s->as_of < s->begun.tv_sec ? s->as_of : s->begun.tv_sec - 1);
 }
 
 /* Which file system it is: one that was made anew, even with the same UUID, has other inodes. Superblock: the
@@ -212,7 +226,7 @@ static int dump_device(const struct save_job *job, const char *device, struct sa
 {
 	char level[] = { '-', (char)('0' + (job->record->since ? job->w->levels.level : 0)), '\0' };
 	char date[64];
-	const struct stream_watch watch = { .read = watch_dump, .user = s };
+	const struct stream_watch watch = { .read = watch_dump, .edit = date_dump, .user = s };
 	_cleanup_(proc) struct proc dump = PROC_NONE;
 	_cleanup_(fd) int said_fd = said_open(e);
 	int fds[2];
@@ -264,7 +278,11 @@ static void note_file(void *user, const struct walked *file, const unsigned char
 {
 	enum { clock_grain = 20000000 }; /* nanoseconds: the kernel's stamps of files lag by a tick */
 	struct saving *s = user;
+	bool missed = s->since && dump_tree_missed(s->tree, &file->st, s->since);
 	bool same = dump_tree_note(s->tree, &file->st, xattrs);
+
+	if (missed)
+		strlist_add(&s->missed, file->path);
 
 	if (S_ISREG(file->st.st_mode) &&
 	    (!same || nanoseconds(&file->st.st_ctim) >= nanoseconds(&s->begun) - clock_grain))
@@ -285,6 +303,13 @@ static int save_beside(const struct save_job *job, struct saving *s, struct erro
 	_cleanup_(strbuf) struct strbuf xattrs = { 0 };
 	int r = times_save(job->w, job->name, job->source, &xattrs, note_file, s, e);
 
+	if (r == 0 && s->missed.count)
+		return error_text(
+			e, ESTALE,
+			"%s: %zu files (%s, ...) have changed since the set below, at a time before it: "
+			"the clock was set back meanwhile, and dump left them out; make a full one (--level "
+			"0)",
+			job->source->shown, s->missed.count, s->missed.items[0]);
 	if (r == 0)
 		r = xattrs_save(job->w, job->name, &xattrs, e);
 	if (r == 0)
@@ -295,7 +320,7 @@ static int save_beside(const struct save_job *job, struct saving *s, struct erro
 static int save(const struct save_job *job, struct error *e)
 {
 	_cleanup_(free) char *device = NULL, *what = xasprintf("back up %s", job->source->shown);
-	_cleanup_(saving) struct saving s = { .tree = dump_tree_new() };
+	_cleanup_(saving) struct saving s = { .tree = dump_tree_new(), .as_of = job->source->as_of };
 	_cleanup_(fd) int fd = open(job->source->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
@@ -311,6 +336,7 @@ static int save(const struct save_job *job, struct error *e)
 		return error_errno(e, errno, "flush %s", job->source->shown);
 	(void)clock_gettime(CLOCK_REALTIME, &s.begun); /* cannot fail with a valid clock */
 	report_begin(job->report, what, job->record->since ? 0 : job->source->total);
+	s.since = job->record->since;
 	r = dump_device(job, device, &s, e);
 	report_end(job->report);
 	job->record->date = s.date;

@@ -59,11 +59,25 @@ static int tape_error(const struct set_place *p, const char *name, struct error 
 	return -e->code;
 }
 
-static bool tape_has(const struct set_place *p, const char *name)
+static void note_newest(char **newest, const char *name)
 {
-	_cleanup_(free) char *path = xasprintf("%s/%s/", strrchr(p->shown, '/') + 1, name);
+	if (!set_folder_name(name, NULL, NULL) || (*newest && strcmp(*newest, name) >= 0))
+		return;
+	free(*newest);
+	*newest = xstrdup(name);
+}
 
-	return tape_find(p->target->tape, path) != NULL;
+static void newest_on_tape(const struct set_place *p, char **ret)
+{
+	_cleanup_(free) char *host = xasprintf("%s/", strrchr(p->shown, '/') + 1);
+
+	for (size_t i = 0; i < p->target->tape->count; i++) {
+		const char *name = str_after(p->target->tape->files[i].path, host);
+		_cleanup_(free) char *set = name ? xstrndup(name, strcspn(name, "/")) : NULL;
+
+		if (set)
+			note_newest(ret, set);
+	}
 }
 
 int set_place_open(const struct target *target, const char *host, struct set_place *ret,
@@ -86,13 +100,21 @@ int set_place_open(const struct target *target, const char *host, struct set_pla
 	return r;
 }
 
-bool set_place_has(const struct set_place *p, const char *name)
+int set_place_newest(const struct set_place *p, char **ret, struct error *e)
 {
-	struct stat st;
+	_cleanup_(strlist) struct strlist names = { 0 };
+	_cleanup_(free) char *newest = NULL;
+	int r = 0;
 
 	if (p->tape)
-		return tape_has(p, name);
-	return fstatat(p->hostfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+		newest_on_tape(p, &newest);
+	else
+		r = set_read_folder(p->hostfd, ".", p->shown, &names, e);
+	for (size_t i = 0; i < names.count; i++)
+		note_newest(&newest, names.items[i]);
+	if (r == 0)
+		*ret = TAKE_PTR(newest);
+	return r;
 }
 
 int set_place_begin(struct set_place *p, const char *name, struct error *e)

@@ -33,6 +33,8 @@ bool set_name_good(const char *name);
 int set_read_folder(int dirfd, const char *name, const char *shown, struct strlist *ret, struct error *e);
 
 #define PARTIAL_SUFFIX ".partial"
+#define SET_STAMP "%Y%m%dT%H%M%SZ" /* for strftime(3), in UTC */
+enum { SET_STAMP_SIZE = sizeof("YYYYMMDDTHHMMSSZ") };
 /* "YYYYMMDDTHHMMSSZ-LEVEL", with or without ".partial". `ret_*` may be NULL. */
 bool set_folder_name(const char *name, unsigned *ret_level, bool *ret_complete);
 
@@ -132,7 +134,8 @@ struct set_place {
 /* Locks the host's folder and removes what killed backups left there. */
 int set_place_open(const struct target *target, const char *host, struct set_place *ret,
 		   struct report *report, struct error *e);
-bool set_place_has(const struct set_place *p, const char *name);
+/* The name of the newest set there, complete or not; NULL: there is none. The caller frees. */
+int set_place_newest(const struct set_place *p, char **ret, struct error *e);
 int set_place_begin(struct set_place *p, const char *name, struct error *e);
 /* One file at a time: begun, written, ended (and then on disk). */
 int set_place_file(struct set_place *p, const char *name, struct error *e);

@@ -54,11 +54,11 @@ static void wait_for_all(struct check *c, struct report *report)
 	while (c->running > 0) {
 		struct timespec until;
 
-		(void)clock_gettime(CLOCK_REALTIME, &until); /* cannot fail with a valid clock */
+		(void)clock_gettime(CLOCK_MONOTONIC, &until); /* cannot fail with a valid clock */
 		until.tv_nsec += 100000000;
 		until.tv_sec += until.tv_nsec / 1000000000;
 		until.tv_nsec %= 1000000000;
-		(void)pthread_cond_timedwait(&c->ended, &c->lock, &until);
+		(void)pthread_cond_clockwait(&c->ended, &c->lock, CLOCK_MONOTONIC, &until);
 		report_progress(report, atomic_load(&c->done));
 	}
 	(void)pthread_mutex_unlock(&c->lock);

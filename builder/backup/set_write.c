@@ -67,34 +67,57 @@ static int open_places(struct set_writer *w, const struct target *target, const 
 	return -first.code;
 }
 
-static bool name_taken(const struct set_writer *w, const char *name)
+/* When the newest set that any place has was made; INT64_MIN: there is none. */
+static int newest_second(const struct set_writer *w, int64_t *ret, char ret_stamp[SET_STAMP_SIZE],
+			 struct error *e)
 {
-	for (size_t i = 0; i < w->place_count; i++)
-		if (set_place_has(&w->places[i], name))
-			return true;
-	return false;
+	int64_t newest = INT64_MIN;
+
+	for (size_t i = 0; i < w->place_count; i++) {
+		_cleanup_(free) char *name = NULL;
+		struct tm tm = { 0 };
+		int r = set_place_newest(&w->places[i], &name, e);
+
+		if (r < 0)
+			return r;
+		if (!name || !strptime(name, SET_STAMP, &tm) || timegm(&tm) <= newest)
+			continue;
+		newest = timegm(&tm);
+		(void)snprintf(ret_stamp, SET_STAMP_SIZE, "%.*s", SET_STAMP_SIZE - 1, name);
+	}
+	*ret = newest;
+	return 0;
 }
 
-/* Its name is the second; when a set of this second is there already, the next one. */
+/* Its name is the second, and always later than that of every set there: the newest is known by its name, and a level goes on
+ * from an older one. Within a few seconds that is waited for; a clock that is further behind than that was wrong then or is
+ * now. */
 static int choose_name(struct set_writer *w, unsigned level, struct error *e)
 {
+	enum { patience = 2 }; /* seconds */
 	const struct timespec moment = { .tv_nsec = 50000000 };
+	char stamp[SET_STAMP_SIZE], newest_stamp[SET_STAMP_SIZE];
+	int64_t newest;
+	time_t now;
+	struct tm tm;
+	int r = newest_second(w, &newest, newest_stamp, e);
 
-	for (;;) {
-		time_t now = time(NULL);
-		struct tm tm;
-		char stamp[32];
-
-		if (!gmtime_r(&now, &tm) || !strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm))
-			return error_text(e, EOVERFLOW, "%s: the clock cannot be right", w->shown);
-		_cleanup_(free) char *name = xasprintf("%s-%u", stamp, level);
-
-		if (!name_taken(w, name)) {
-			w->name = TAKE_PTR(name);
-			return 0;
-		}
+	if (r < 0)
+		return r;
+	while ((now = time(NULL)) <= newest && newest - now < patience)
 		(void)nanosleep(&moment, NULL); /* cut short is as good */
+	if (now <= newest) {
+		now = newest + 1;
+		report_warn(
+			w->report,
+			"%s: by this machine's clock the newest set there, of %s, is still to come: this one "
+			"is named as if it were made right after it",
+			w->shown, newest_stamp);
 	}
+	if (!gmtime_r(&now, &tm) || strftime(stamp, sizeof(stamp), SET_STAMP, &tm) != SET_STAMP_SIZE - 1)
+		return error_text(e, EOVERFLOW, "%s: the clock cannot be right", w->shown);
+	w->name = xasprintf("%s-%u", stamp, level);
+	return 0;
 }
 
 static int begin(struct set_place *p, void *user, struct error *e)

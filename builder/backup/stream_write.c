@@ -369,6 +369,8 @@ static int fill_frames(struct pipeline *p, int in_fd, uint64_t *plain, struct re
 		n = read_full(in_fd, slot->plain, p->frame_size);
 		if (n < 0 || (n == 0 && p->filled > 0))
 			break;
+		if (p->filled == 0 && p->watch && p->watch->edit)
+			p->watch->edit(p->watch->user, slot->plain, (size_t)n);
 		slot->plain_len = (size_t)n;
 		*plain += (uint64_t)n;
 		(void)pthread_mutex_lock(&p->lock);

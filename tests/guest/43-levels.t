@@ -2,7 +2,7 @@
 # Levels, for each method: a full set and three that go on from one another, with deletions and renames of every kind in
 # between, are each equal to the source when restored; a chain that is not whole is refused before anything is written.
 # needs: root loop dump mke2fs setfattr setfacl setcap perl
-# limit: 240
+# limit: 300
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
 # shellcheck source=tests/guest/lib/tree.sh
@@ -132,4 +132,26 @@ echo 2 >other/2
 like "a file system that was made anew is saved in full, and that is said" "$(cat out)" 'saved in full'
 like "its set says so" "$("$tool" restore "file://$PWD/target" - other root dump "$PWD/blank" 2>&1; ls blank)" '^2'
 is "and holds nothing of the old one" "$(ls blank/1 2>/dev/null)" ""
+
+# The clock was wrong while a file was changed: by its times dump takes it for older than the set below.
+loop_disk back 50M
+echo 1 >back/file && echo 1 >back/other
+ok "a full set before the clock is set back" "$tool" save "file://$PWD/target" - back root dump "$PWD/back" 2M
+sleep 1.1
+echo 22 >back/file
+umount back
+for field in ctime mtime; do
+	debugfs -w -R "set_inode_field /file $field @0x386d4380" back.img 2>/dev/null # 2000-01-01
+done
+mount "$LOOP" back || bail "no mount"
+sets=$(ls target/back)
+refuses "what changed while the clock was behind is not left out unsaid" 1 \
+	'1 files \(file, \.\.\.\) have changed since the set below, at a time before it' \
+	"$tool" save "file://$PWD/target" - back root dump "$PWD/back" 2M 1
+is "and there is no such set" "$(ls target/back)" "$sets"
+touch back/file
+ok "once its times are right it is saved" "$tool" save "file://$PWD/target" - back root dump "$PWD/back" 2M 1
+mkdir -p clock
+ok "and restored" "$tool" restore "file://$PWD/target" - back root dump "$PWD/clock"
+is "as it was last" "$(cat clock/file clock/other | xargs)" "22 1"
 finish_plan

@@ -1,0 +1,192 @@
+/* Clocks that jump: the newest set stays the newest, a level misses nothing that changed since the set below, and dump's own dates
+ * are those that its levels are told by. */
+#include "tap.h"
+
+#include "backup/dump_reader.h"
+#include "backup/dump_tree.h"
+#include "backup/set_private.h"
+#include "base/fs.h"
+#include "base/proc.h"
+
+#include <endian.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+static struct error e;
+static struct report quiet;
+
+struct place {
+	struct tempdir dir;
+	struct target target;
+	char *from;
+};
+
+static void place_remove(struct place *p)
+{
+	target_close(&p->target);
+	tempdir_remove(&p->dir);
+	free(p->from);
+}
+DEFINE_CLEANUP(place, struct place, place_remove)
+
+static void run(const struct place *p, const char *script)
+{
+	const char *argv[] = { "sh", "-euc", script, NULL };
+	const struct proc_options o = { .cwd = p->dir.path };
+
+	CHECK_OK(proc_run(argv, &o, &e));
+}
+
+static void place_make(struct place *p)
+{
+	*p = (struct place) { .dir = TEMPDIR_NONE, .target = { .dirfd = -1 } };
+	(void)signal(SIGPIPE, SIG_IGN); /* as the program does */
+	report_init(&quiet, VERBOSITY_QUIET, false);
+	CHECK_OK(tempdir_make(&p->dir, &e));
+	run(p, "mkdir from sets; echo 1 >from/file");
+	_cleanup_(free) char *url = xasprintf("file://%s/sets", p->dir.path);
+
+	p->from = xasprintf("%s/from", p->dir.path);
+	CHECK_OK(target_open(url, NULL, &p->target, &quiet, &e));
+}
+
+static char *save(struct place *p, unsigned level)
+{
+	_cleanup_(set_writer) struct set_writer *w = NULL;
+	struct stat st;
+	char *name = NULL;
+
+	CHECK_INT(stat(p->from, &st), 0);
+	const struct set_source source = { .folder = p->from, .device = st.st_dev };
+
+	CHECK_OK(set_begin(&p->target, "box", level, 1 << 20, &w, &quiet, &e));
+	CHECK_OK(set_add_file(w, "machine.conf", "x", 1, &e));
+	CHECK_OK(set_save_filesystem(w, "root", "archive", &source, &quiet, &e));
+	CHECK_OK(set_commit(w, &name, &e));
+	return name;
+}
+
+TEST(the_set_that_is_made_last_is_the_newest)
+{
+	_cleanup_(place) struct place p;
+	_cleanup_(set) struct set *s = NULL, *level = NULL;
+
+	place_make(&p);
+	free(save(&p, 0));
+	run(&p, "mv sets/box/2* sets/box/20991231T235959Z-0");
+	_cleanup_(free) char *name = save(&p, 0);
+
+	CHECK_STR(name, "21000101T000000Z-0");
+	CHECK_OK(set_open(&p.target, NULL, NULL, &s, &quiet, &e));
+	CHECK_STR(set_shown(s), "box/21000101T000000Z-0");
+	/* a level that sorted before the set that it goes on from could not be opened */
+	_cleanup_(free) char *above = save(&p, 1);
+
+	CHECK_STR(above, "21000101T000001Z-1");
+	CHECK_OK(set_open(&p.target, NULL, NULL, &level, &quiet, &e));
+	CHECK_OK(set_verify(level, &quiet, &e));
+}
+
+TEST(sets_of_one_second_are_in_their_order)
+{
+	_cleanup_(place) struct place p;
+
+	place_make(&p);
+	free(save(&p, 0));
+	_cleanup_(free) char *one = save(&p, 1), *full = save(&p, 0);
+
+	CHECK(strcmp(one, full) < 0);
+}
+
+static bool has_since(struct place *p, const char *name)
+{
+	_cleanup_(free) char *path = xasprintf("sets/box/%s/" LEVELS_FILE, name), *text = NULL;
+
+	CHECK_OK(read_file_at(p->dir.fd, path, 1 << 16, &text, NULL, &e));
+	return strstr(text, "\nsince") != NULL;
+}
+
+TEST(what_changed_since_a_time_to_come_cannot_be_told)
+{
+	_cleanup_(place) struct place p;
+
+	place_make(&p);
+	free(save(&p, 0));
+	_cleanup_(free) char *level = save(&p, 1);
+
+	CHECK(has_since(&p, level));
+	/* the full set was made while the clock was ahead */
+	run(&p, "rm -r sets/box/*-1; cd sets/box/*-0; sed -i 's/^date = .*/date = 4102444800/' set.conf;"
+		"sha256sum $(sed 's/.*  //' SHA256SUMS) >new; mv new SHA256SUMS");
+	_cleanup_(free) char *full = save(&p, 1);
+
+	CHECK(!has_since(&p, full));
+}
+
+/* ---- dump ---- */
+
+static uint32_t sum_of(const uint32_t *header)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < DUMP_BLOCK / sizeof(*header); i++)
+		sum += le32toh(header[i]);
+	return sum;
+}
+
+TEST(a_dump_gets_an_earlier_date)
+{
+	enum { type = 0, date = 1, magic = 6, checksum = 7, right = 84446 };
+	uint32_t header[DUMP_BLOCK / 4] = {
+		[type] = htole32(1), [date] = htole32(1700000000), [magic] = htole32(60012)
+	};
+
+	header[checksum] = htole32(right - sum_of(header));
+	CHECK_INT(sum_of(header), right);
+	dump_set_date((char *)header, sizeof(header), 1700000001); /* later: no */
+	CHECK_INT(le32toh(header[date]), 1700000000);
+	dump_set_date((char *)header, sizeof(header) - 1, 1600000000);
+	CHECK_INT(le32toh(header[date]), 1700000000);
+	dump_set_date((char *)header, sizeof(header), 1600000000);
+	CHECK_INT(le32toh(header[date]), 1600000000);
+	CHECK_INT(sum_of(header), right);
+	header[type] = htole32(2); /* an inode */
+	dump_set_date((char *)header, sizeof(header), 1500000000);
+	CHECK_INT(le32toh(header[date]), 1600000000);
+}
+
+TEST(what_a_clock_that_was_set_back_hides_from_dump_is_seen)
+{
+	enum { since = 1000 };
+	_cleanup_(dump_tree) struct dump_tree *t = dump_tree_new();
+	_cleanup_(listing) struct listing base = { 0 };
+	struct listed f = { .path = xstrdup("./file"),
+			    .ino = 12,
+			    .mode = S_IFREG | 0644,
+			    .size = 5,
+			    .mtime = { .tv_sec = 900 } };
+	const struct stat same = { .st_ino = 12,
+				   .st_mode = S_IFREG | 0644,
+				   .st_size = 5,
+				   .st_mtim = { .tv_sec = 900 },
+				   .st_ctim = { .tv_sec = 950 } };
+	struct stat st;
+
+	listing_take(&base, &f);
+	dump_tree_base(t, &base);
+	CHECK(!dump_tree_missed(t, &same, since));
+	st = same, st.st_size = 6;
+	CHECK(dump_tree_missed(t, &st, since));
+	st.st_ctim.tv_sec = since; /* it changed after dump had passed */
+	CHECK(!dump_tree_missed(t, &st, since));
+	st = same, st.st_mtim.tv_sec = 920;
+	CHECK(dump_tree_missed(t, &st, since));
+	st = same, st.st_mode = S_IFREG | 0600;
+	CHECK(dump_tree_missed(t, &st, since));
+	st = same, st.st_uid = 7;
+	CHECK(dump_tree_missed(t, &st, since));
+	st = same, st.st_ino = 13; /* not there then */
+	CHECK(dump_tree_missed(t, &st, since));
+}
+
+TAP_MAIN()
