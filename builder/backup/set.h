@@ -110,9 +110,10 @@ struct set_writer;
 int set_begin(struct target *target, const char *host, unsigned level, uint64_t chunk_size,
 	      struct set_writer **ret, struct report *report, struct error *e);
 /* All streams are encrypted to these public keys from here on (age.h); they stay the caller's. `key`: opens the set that it goes
- * on from, whose listings are needed; may be NULL when that is in the clear. */
+ * on from, whose listings are needed; may be NULL when that is in the clear, or when this machine has kept them in the folder
+ * `state`. There they are kept for the next level, too, in the clear; NULL: nothing is kept. */
 int set_writer_encrypt(struct set_writer *w, const struct strlist *recipients, const struct age_key *key,
-		       struct error *e);
+		       const char *state, struct error *e);
 /* In how many replicas it failed, which has been said; the set is whole in the others. */
 size_t set_writer_failed(const struct set_writer *w);
 /* The name that it will have, and the files that it has so far; those of the sets below as "../SET/FILE". */

@@ -66,6 +66,7 @@ struct set {
 	pthread_mutex_t lock; /* of the copies */
 	struct levels levels; /* of a set without set.conf: level 0, no streams */
 	struct set *base; /* open; NULL when it stands alone */
+	int state_fd; /* what this machine has kept of its listings; -1: nothing */
 	const struct age_key *key; /* opens what is encrypted; the caller's; NULL: there is none */
 };
 /* The SHA-256 of the set's SHA256SUMS: which set it is. */
@@ -159,6 +160,7 @@ struct set_writer {
 	struct levels levels;
 	const struct strlist *recipients; /* who can read it, the caller's; NULL: everybody */
 	struct set *base; /* that this one goes on from, open; NULL: none */
+	char *state; /* where its listings are kept for the next level; NULL: they are not */
 };
 
 /* Does something in each place that is left. One in which it fails is given up, with a warning; the last one's failure
@@ -170,6 +172,19 @@ int set_each_place(struct set_writer *w, int (*step)(struct set_place *p, void *
  * server), so that it ends with its holder; the file stays. Held by another: -EBUSY, with what the file
  * says about the holder. */
 int host_lock(int hostfd, const char *shown, int *ret_fd, struct error *e);
+
+/* What this machine keeps of an encrypted set, so that levels need no key (set_state.c). What cannot be kept is a warning. */
+void state_begin(struct set_writer *w, const char *folder);
+int state_file(struct set_writer *w,
+	       const char *name); /* a descriptor for the two below; -1: it is not kept */
+void state_write(struct set_writer *w, int fd, const void *data, size_t len);
+void state_file_end(struct set_writer *w, int fd);
+void state_commit(struct set_writer *w, const char *sums_hex); /* the SHA-256 of its SHA256SUMS */
+void state_abort(struct set_writer *w);
+int state_find(const struct set_writer *w,
+	       const char *folder); /* of the base: for `state_fd`; -1: nothing was kept */
+bool state_has(const struct set *s, const char *name, const char *method);
+int state_read(const struct set *s, const char *name, const char *method, int out_fd, struct error *e);
 
 /* fsync of a folder; some network file systems have none, and need none. */
 int flush_folder(int fd);

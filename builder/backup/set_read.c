@@ -371,6 +371,7 @@ static int open_chosen(struct target *target, const struct set_info *info, struc
 	_cleanup_(set) struct set *s = xcalloc(1, sizeof(*s));
 
 	(void)pthread_mutex_init(&s->lock, NULL); /* cannot fail on Linux */
+	s->state_fd = -1;
 	s->shown = xasprintf("%s/%s", info->host, info->name);
 	s->copies = xcalloc(SET_COPIES_MAX, sizeof(*s->copies));
 	int r = open_copies(s, target, report, e);
@@ -407,6 +408,8 @@ void set_close(struct set *s)
 		return;
 	for (size_t i = 0; i < s->copy_count; i++)
 		(void)close(s->copies[i].dirfd); /* read side */
+	if (s->state_fd >= 0)
+		(void)close(s->state_fd); /* read side */
 	free(s->copies);
 	free(s->whole);
 	sums_free(&s->sums);

@@ -193,16 +193,22 @@ int set_begin(struct target *target, const char *host, unsigned level, uint64_t 
 }
 
 int set_writer_encrypt(struct set_writer *w, const struct strlist *recipients, const struct age_key *key,
-		       struct error *e)
+		       const char *state, struct error *e)
 {
 	if (recipients->count)
 		w->recipients = recipients;
+	if (recipients->count && state)
+		state_begin(w, state);
 	if (!w->base || !set_encrypted(w->base))
+		return 0;
+	w->base->state_fd = state ? state_find(w, state) : -1;
+	if (w->base->state_fd >= 0)
 		return 0;
 	if (!key)
 		return error_text(e, ENOKEY,
-				  "level %u goes on from %s, which is encrypted: its listing takes the key "
-				  "(--identity FILE), or make a full one (--level 0)",
+				  "level %u goes on from %s, which is encrypted, and this machine has kept "
+				  "nothing of it: its "
+				  "listing takes the key (--identity FILE), or make a full one (--level 0)",
 				  w->levels.level, set_shown(w->base));
 	set_use_key(w->base, key);
 	return set_check_key(w->base, w->report, e);
@@ -313,6 +319,12 @@ int set_commit(struct set_writer *w, char **ret_name, struct error *e)
 		r = set_each_place(w, commit, w->name, e);
 	if (r < 0)
 		return r;
+	_cleanup_(digest) struct digest *d = digest_new();
+	char hex[DIGEST_HEX_SIZE];
+
+	digest_add(d, text.data, text.len);
+	digest_hex(d, hex);
+	state_commit(w, hex);
 	*ret_name = xstrdup(w->name);
 	return 0;
 }
@@ -323,6 +335,7 @@ void set_abort(struct set_writer *w)
 		return;
 	for (size_t i = 0; i < w->place_count; i++)
 		set_place_close(&w->places[i]);
+	state_abort(w);
 	sums_free(&w->sums);
 	levels_free(&w->levels);
 	set_close(w->base);

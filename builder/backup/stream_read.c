@@ -265,6 +265,9 @@ int set_read_stream(struct set *s, const char *name, const char *method, int out
 					  .changed = PTHREAD_COND_INITIALIZER };
 	_cleanup_(free) char *what = xasprintf("%s/%s.%s", s->shown, name, method);
 	uint64_t size = 0;
+
+	if (state_has(s, name, method))
+		return state_read(s, name, method, out_fd, e);
 	int r = set_stream_chunks(s, name, method, &f.chunks, &f.chunk_count, e);
 
 	if (r == 0)

@@ -3,6 +3,7 @@
  * stream's own format. Frames are independent, so that every chunk
  * decompresses alone and later readers can begin in the middle. */
 #include "backup/age.h"
+#include "backup/listing_stream.h"
 #include "backup/seal.h"
 #include "backup/set_private.h"
 #include "backup/stream_watch.h"
@@ -45,6 +46,7 @@ struct chunks {
 	uint64_t len; /* before it is encrypted */
 	struct digest *digest;
 	struct seal *seal; /* what encrypts it; NULL: it stays as it is */
+	int state_fd; /* where it is kept in the clear on this machine, too; -1: it is not */
 };
 
 static void chunks_free(struct chunks *c)
@@ -150,6 +152,7 @@ static int chunk_put(struct chunks *c, struct slot *slot, struct error *e)
 	r = c->seal ? seal_write(c->seal, slot->packed, len, e) : chunk_write(c, slot->packed, len, e);
 	if (r < 0)
 		return r;
+	state_write(c->w, c->state_fd, slot->packed, len);
 	note_frame(c, slot->plain_len, len);
 	c->len += len;
 	return 0;
@@ -440,6 +443,7 @@ int stream_add(struct set_writer *w, const char *name, const char *method, int i
 	unsigned workers = worker_count();
 	uint64_t plain = 0;
 
+	c.state_fd = -1;
 	c.prefix = xasprintf("%s.%s.zst", name, method);
 	if (!set_name_good(c.prefix))
 		return error_text(e, EINVAL, "%s/%s: no good name for a stream", w->shown, c.prefix);
@@ -452,8 +456,11 @@ int stream_add(struct set_writer *w, const char *name, const char *method, int i
 		c.limit -= c.limit / sealing_part + sealing_max;
 	pipeline_init(&p, &c, workers);
 	p.watch = watch;
+	if (w->recipients && (streq(method, LISTING_METHOD) || streq(method, INDEX_METHOD)))
+		c.state_fd = state_file(w, c.prefix);
 	int r = run(&p, workers, in_fd, &plain, report, e);
 
+	state_file_end(w, c.state_fd);
 	w->plain += plain;
 	return r;
 }

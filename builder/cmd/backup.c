@@ -7,6 +7,7 @@
 #include "cmd/by_hand.h"
 #include "cmd/identity.h"
 #include "cmd/prune.h"
+#include "cmd/record.h"
 #include "cmd/target_arg.h"
 #include "machine/btrfs.h"
 #include "machine/machine_conf.h"
@@ -496,12 +497,13 @@ static int begin_set(struct job *j, struct set_writer **ret, struct error *e)
 {
 	_cleanup_(set_writer) struct set_writer *w = NULL;
 	const struct age_key *key = NULL;
+	identity_configure(&j->identity, &j->conf);
 	int r = identity_read(&j->identity, &key, e);
 
 	if (r == 0)
 		r = set_begin(&j->target, j->machine.hostname, j->level, j->conf.chunk, &w, &j->c->report, e);
 	if (r == 0)
-		r = set_writer_encrypt(w, &j->conf.encrypt_to, key, e);
+		r = set_writer_encrypt(w, &j->conf.encrypt_to, key, record_folder(), e);
 	if (r == 0)
 		*ret = TAKE_PTR(w);
 	return r;

@@ -8,6 +8,12 @@ void identity_free(struct identity *i)
 	age_key_free(&i->key);
 }
 
+void identity_configure(struct identity *i, const struct recovery_conf *conf)
+{
+	if (!i->path && conf->identity && access(conf->identity, F_OK) == 0)
+		i->path = conf->identity;
+}
+
 static int ask_key(struct identity *i, const char *shown, struct error *e)
 {
 	_cleanup_(free) char *question = xasprintf(

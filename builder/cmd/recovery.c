@@ -58,6 +58,7 @@ int recovery_open(struct recovery *r, struct cmd *c, struct error *e)
 
 	if (code < 0)
 		return code;
+	identity_configure(&r->identity, &r->conf);
 	if (!r->url && !r->conf.target && r->machine_file)
 		return 0; /* an edited machine.conf can be planned without a set */
 	code = cmd_target_open(c, &r->conf, r->url, TARGET_READ, &r->target, e);

@@ -118,6 +118,7 @@ static int verify(struct cmd *c, const char *argument, const struct wanted *w)
 	if (recovery_conf_load(c->conf_path, &conf, &e) < 0 ||
 	    cmd_target_open(c, &conf, argument, TARGET_READ, &target, &e) < 0)
 		return cmd_failed(c, &e);
+	identity_configure(w->identity, &conf);
 	bool good = target.missing == 0;
 
 	/* Each place by itself: here none may stand in for another. */

@@ -143,6 +143,8 @@ static int open_set(struct comparison *v, struct error *e)
 	int r = recovery_conf_load(v->c->conf_path, &v->conf, e);
 
 	if (r == 0)
+		identity_configure(o->identity, &v->conf);
+	if (r == 0)
 		r = cmd_target_open(v->c, &v->conf, o->url, TARGET_READ, &v->target, e);
 	if (r == 0)
 		r = set_open(&v->target, o->host, o->set, &v->set, &v->c->report, e);

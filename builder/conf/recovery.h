@@ -21,6 +21,7 @@ struct recovery_conf {
 	char *microcode; /* "no", for the CPU of this "machine", or "all" */
 	uint64_t max_initrd; /* bytes; 0: no limit */
 	bool pack_secrets; /* the credentials file goes into the image (mode 0600 then) */
+	bool pack_identity; /* so does the key of encrypted backups */
 	/* [network] of the rescue system */
 	char *interface; /* auto, a name, or a MAC address */
 	char *address; /* dhcp, none, or ADDRESS/PREFIX */
@@ -31,6 +32,7 @@ struct recovery_conf {
 	bool snapshots; /* are read where there can be some */
 	struct strlist
 		encrypt_to; /* public keys of age, and absolute paths of files with such; empty: not encrypted */
+	char *identity; /* a mode 0600 file with keys of age that open encrypted backups, or NULL */
 	struct strlist exclude; /* patterns of what is not backed up: paths, or names */
 	char *keep; /* "all", or for recovery_parse_keep() */
 	unsigned timeout; /* seconds after which a server that is silent counts as dead */

@@ -123,6 +123,26 @@ static int add_credentials(const struct generator *g, struct strlist *secrets, c
 	return 0;
 }
 
+/* Only when it was asked for by its own name: who holds the stick can then read every backup. At the place that recovery.conf,
+ * which goes in as it is, names. */
+static int add_identity(const struct generator *g, struct strlist *secrets, struct error *e)
+{
+	_cleanup_(strbuf) struct strbuf text = { 0 };
+
+	if (!g->conf->pack_identity)
+		return 0;
+	if (!g->conf->identity)
+		return error_text(e, EINVAL, "pack-identity = yes: no identity is named in [backup]");
+	int r = secret_read("identity", g->conf->identity, &text, e);
+
+	if (r == 0)
+		r = add_text(g, g->conf->identity + strspn(g->conf->identity, "/"), 0600, &text,
+			     "pack-identity = yes", e);
+	if (r == 0)
+		strlist_add(secrets, g->conf->identity);
+	return r;
+}
+
 static int add_keymap(const struct generator *g, const char **ret_path, struct error *e)
 {
 	_cleanup_(strbuf) struct strbuf map = { 0 };
@@ -203,6 +223,8 @@ int generate_files(const struct generator *g, struct strlist *secrets, struct er
 		r = add_loaded(g, e);
 	if (r == 0)
 		r = add_credentials(g, secrets, &credentials, e);
+	if (r == 0)
+		r = add_identity(g, secrets, e);
 	if (r == 0)
 		r = add_keymap(g, &keymap, e);
 	if (r == 0)

@@ -20,6 +20,7 @@ struct place {
 	struct tempdir dir;
 	struct target target;
 	char *from, *to;
+	const char *state; /* a folder of the machine's own, or NULL */
 	struct age_key key, other;
 	struct strlist recipients;
 };
@@ -82,7 +83,7 @@ static int save_level(struct place *p, unsigned level, const struct age_key *key
 
 	CHECK_INT(stat(p->from, &st), 0);
 	CHECK_OK(set_begin(&p->target, "box", level, 1 << 20, &w, &quiet, &e));
-	int r = set_writer_encrypt(w, &p->recipients, key, &e);
+	int r = set_writer_encrypt(w, &p->recipients, key, p->state, &e);
 
 	if (r < 0)
 		return r;
@@ -161,13 +162,56 @@ TEST(a_level_needs_the_key_of_what_it_goes_on_from)
 	place_make(&p);
 	CHECK_OK(save_level(&p, 0, NULL));
 	CHECK_INT(save_level(&p, 1, NULL), -ENOKEY);
-	CHECK(strstr(e.text, "which is encrypted: its listing takes the key (--identity FILE)"));
+	CHECK(strstr(e.text, "which is encrypted, and this machine has kept nothing of it: its listing takes "
+			     "the key (--identity"));
 	run(&p, "rm from/folder/1 && echo more >from/folder/more");
 	CHECK_OK(save_level(&p, 1, &p.key));
 	CHECK_OK(open_set(&p, &p.key, &s));
 	CHECK_OK(set_check_listings(s, true, &quiet, &e));
 	CHECK_OK(set_restore_stream(s, "root", "archive", p.to, &quiet, &e));
 	run(&p, "diff -r from to");
+}
+
+TEST(a_level_needs_no_key_where_the_machine_kept_the_listing)
+{
+	_cleanup_(place) struct place p;
+	_cleanup_(set) struct set *s = NULL;
+
+	place_make(&p);
+	_cleanup_(free) char *state = xasprintf("%s/state", p.dir.path);
+
+	p.state = state;
+	CHECK_OK(save_level(&p, 0, NULL));
+	run(&p, "cd state/levels/*/0-* && [ $(stat -c %a .) = 700 ] && [ $(stat -c %a root.listing.zst) = "
+		"600 ] &&"
+		" zstd -dqc root.listing.zst | grep -q folder/3 && [ $(ls | wc -l) = 2 ]");
+	for (unsigned level = 1; level <= 2; level++) {
+		_cleanup_(free) char *script =
+			xasprintf("rm from/folder/%u && echo %u >from/folder/more%u", level, level, level);
+
+		run(&p, script);
+		CHECK_OK(save_level(&p, level, NULL));
+	}
+	CHECK_OK(open_set(&p, &p.key, &s));
+	CHECK_OK(set_verify(s, &quiet, &e));
+	CHECK_OK(set_check_listings(s, true, &quiet, &e));
+	CHECK_OK(set_restore_stream(s, "root", "archive", p.to, &quiet, &e));
+	run(&p, "diff -r from to");
+	/* what no later level goes on from goes */
+	run(&p, "[ \"$(ls state/levels/* | cut -c 1-2 | xargs)\" = '0- 1- 2-' ]");
+	CHECK_OK(save_level(&p, 1, NULL));
+	run(&p, "[ \"$(ls state/levels/* | cut -c 1-2 | xargs)\" = '0- 1-' ]");
+	CHECK_OK(save_level(&p, 0, NULL));
+	run(&p, "[ \"$(ls state/levels/* | cut -c 1-2 | xargs)\" = 0- ]");
+	/* damaged: an error, no smaller backup */
+	run(&p, "printf X | dd of=$(echo state/levels/*/0-*/root.listing.zst) bs=1 seek=100 conv=notrunc "
+		"status=none");
+	CHECK(save_level(&p, 1, NULL) < 0);
+	run(&p, "rm -r state/levels/*/0-*");
+	CHECK_INT(save_level(&p, 1, NULL), -ENOKEY);
+	/* one that cannot be kept does not fail the backup */
+	run(&p, "rm -r state && touch state");
+	CHECK_OK(save_level(&p, 0, NULL));
 }
 
 static void check_said(const char *want)

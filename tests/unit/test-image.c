@@ -308,6 +308,37 @@ TEST(secrets_only_when_wanted_and_only_private)
 	CHECK_ERROR(build(&lab, "out", &fail), want);
 }
 
+TEST(the_key_of_backups_only_when_it_is_asked_for_by_name)
+{
+	_cleanup_(lab) struct lab lab;
+	_cleanup_(image_result) struct image_result without = { 0 }, with = { 0 }, fail = { 0 }, none = { 0 };
+	_cleanup_(strbuf) struct strbuf list = { 0 };
+	struct stat st;
+
+	lab_make(&lab);
+	put_mode(&lab, "private/key", 0600, "AGE-SECRET-KEY-1\n");
+	lab.conf.identity = inside(&lab, "private/key");
+	lab.conf.pack_secrets = true; /* which are those of the share */
+	CHECK_OK(build(&lab, "out", &without));
+	CHECK(!without.holds_secrets);
+	lab.conf.pack_identity = true;
+	CHECK_OK(build(&lab, "out", &with));
+	CHECK_STR(with.secrets.items[0], lab.conf.identity);
+	CHECK(fstatat(lab.dir.fd, "out/initrd.img", &st, 0) == 0 && (st.st_mode & 0777) == 0600);
+	list_initrd(&lab, "out/initrd.img", &list);
+	_cleanup_(free) char *line = xasprintf("%s 100600", lab.conf.identity + 1);
+
+	check_line(&list, line);
+	CHECK(fchmodat(lab.dir.fd, "private/key", 0644, 0) == 0);
+	_cleanup_(free) char *want =
+		xasprintf("read identity %s: others can read it (mode 0644); do: chmod 600 %s",
+			  lab.conf.identity, lab.conf.identity);
+
+	CHECK_ERROR(build(&lab, "out", &fail), want);
+	free(TAKE_PTR(lab.conf.identity));
+	CHECK_ERROR(build(&lab, "out", &none), "pack-identity = yes: no identity is named in [backup]");
+}
+
 TEST(a_sites_overlay_goes_on_top)
 {
 	_cleanup_(lab) struct lab lab;
