@@ -42,8 +42,7 @@ size_t set_copy_of(struct set *s, const struct sum *sum)
 
 /* ---- servers that go away ---- */
 
-/* What a network file system's reads fail with when it is the server or the way to it that fails. */
-static bool is_network_error(int code)
+bool network_failed(int code)
 {
 	static const int codes[] = { EIO,       ESTALE,       EHOSTDOWN, EHOSTUNREACH, ENETDOWN,  ENETUNREACH,
 				     ETIMEDOUT, ECONNRESET,   ENOTCONN,  ECONNABORTED, EREMOTEIO, EAGAIN,
@@ -141,7 +140,7 @@ static int recover(struct set_file *f, struct report *report, struct error *e)
 	struct set_copy *copy = &s->copies[f->copy];
 	int r = -e->code;
 
-	if (!target_is_remote(copy->target) || !is_network_error(e->code) || ++f->failures > failures_max)
+	if (!target_is_remote(copy->target) || !network_failed(e->code) || ++f->failures > failures_max)
 		return r;
 	(void)pthread_mutex_lock(&s->lock);
 	if (copy->opened != f->opened) {

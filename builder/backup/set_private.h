@@ -127,10 +127,12 @@ struct set_place {
 	bool failed; /* nothing more is done here */
 	struct tape_writer *tape; /* on a device: all that follows is not used; NULL in a folder */
 	const struct target *target;
+	struct report *report; /* of set_place_open() */
 	/* the open file */
 	int fd;
 	char *file; /* its name */
 	uint64_t len, flushed;
+	char *kept; /* on a server: the bytes from `flushed` to `len`, which are written again when it went away meanwhile */
 };
 /* Locks the host's folder and removes what killed backups left there. */
 int set_place_open(const struct target *target, const char *host, struct set_place *ret,
@@ -185,6 +187,9 @@ int state_find(const struct set_writer *w,
 	       const char *folder); /* of the base: for `state_fd`; -1: nothing was kept */
 bool state_has(const struct set *s, const char *name, const char *method);
 int state_read(const struct set *s, const char *name, const char *method, int out_fd, struct error *e);
+
+/* What a network file system's calls fail with when it is the server or the way to it that fails. */
+bool network_failed(int code);
 
 /* fsync of a folder; some network file systems have none, and need none. */
 int flush_folder(int fd);

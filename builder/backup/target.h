@@ -25,7 +25,14 @@ int target_url_parse(const char *text, struct target_url *ret, struct error *e);
 void target_url_free(struct target_url *u);
 DEFINE_CLEANUP(target_url, struct target_url, target_url_free)
 
+enum smb_security {
+	SMB_AS_SERVER,
+	SMB_SIGN,
+	SMB_SEAL
+}; /* what the server wants; every packet signed; encrypted */
+
 struct target_options {
+	enum smb_security smb;
 	const char *credentials; /* a mode 0600 file, or NULL */
 	bool overwrite; /* of a device: what is on it is lost, and a person has agreed to that */
 	bool write; /* backups are written: missing folders at the end of a share's path are made; otherwise

@@ -55,6 +55,9 @@ static int mount_share(const struct target_url *u, const struct target_options *
 	 * after three echo intervals (seconds). */
 	strbuf_printf(&options, "vers=3,echo_interval=%u,uid=0,gid=0,file_mode=0600,dir_mode=0700,%s",
 		      o->timeout > 3 ? o->timeout / 3 : 1, o->write ? "rw" : "ro");
+	/* A server that does not do it is then refused by the kernel. */
+	if (o->smb != SMB_AS_SERVER)
+		strbuf_puts(&options, o->smb == SMB_SEAL ? ",seal" : ",sec=ntlmsspi");
 	if (u->port)
 		strbuf_printf(&options, ",port=%u", u->port);
 	if (o->credentials) {

@@ -48,7 +48,12 @@ static int prepare(const struct recovery_conf *conf, const char *text, enum targ
 	_cleanup_(free) char *password = NULL;
 
 	r->url = text;
-	r->options = (struct target_options) { .credentials = conf->credentials,
+	const char *smb = conf->smb_security ? conf->smb_security : "server";
+
+	r->options = (struct target_options) { .smb = streq(smb, "seal")   ? SMB_SEAL
+						      : streq(smb, "sign") ? SMB_SIGN
+									   : SMB_AS_SERVER,
+					       .credentials = conf->credentials,
 					       .write = use != TARGET_READ,
 					       .overwrite = use == TARGET_OVERWRITE,
 					       .timeout = conf->timeout,

@@ -228,6 +228,11 @@ static int is_exclude(const char *v)
 	return all.count ? 0 : -EINVAL;
 }
 
+static int is_smb_security(const char *v)
+{
+	return streq(v, "server") || streq(v, "sign") || streq(v, "seal") ? 0 : -EINVAL;
+}
+
 static int is_keep(const char *v)
 {
 	unsigned full, incremental;
@@ -306,6 +311,11 @@ static const struct row rows[] = {
 	  KIND_WORDS,
 	  AT(encrypt_to),
 	  NULL },
+	{ "backup",
+	  { "smb-security", "server, sign or seal", is_smb_security },
+	  KIND_TEXT,
+	  AT(smb_security),
+	  "server" },
 	{ "backup", { "identity", "an absolute path", is_path }, KIND_TEXT, AT(identity), NULL },
 	{ "backup",
 	  { "exclude", "absolute paths without a '/' at the end, or names, as patterns", is_exclude },

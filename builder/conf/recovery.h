@@ -32,6 +32,7 @@ struct recovery_conf {
 	bool snapshots; /* are read where there can be some */
 	struct strlist
 		encrypt_to; /* public keys of age, and absolute paths of files with such; empty: not encrypted */
+	char *smb_security; /* "server": what the server wants; "sign", "seal": no less than that */
 	char *identity; /* a mode 0600 file with keys of age that open encrypted backups, or NULL */
 	struct strlist exclude; /* patterns of what is not backed up: paths, or names */
 	char *keep; /* "all", or for recovery_parse_keep() */

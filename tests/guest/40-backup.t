@@ -17,6 +17,8 @@
 finish() {
 	umount disk 2>/dev/null
 	servers_stop "$PWD/smb"
+	servers_stop "$PWD/sealed"
+	servers_stop "$PWD/signed"
 	servers_stop "$PWD/nfs"
 }
 trap finish EXIT
@@ -42,9 +44,14 @@ list=$(with_disk from.img tree_list disk)
 
 mkdir share readonly
 smb=$(servers_free_port)
+sealed=$(servers_free_port)
+signed=$(servers_free_port)
 nfs=$(servers_free_port)
 dead=$(servers_free_port)
 servers_smb_start "$PWD/smb" "$smb" 'se,cret #1' "backup=$PWD/share" "look:ro=$PWD/readonly" || bail "no smbd"
+SMB_MORE='server smb encrypt = required' servers_smb_start "$PWD/sealed" "$sealed" 'se,cret #1' "backup=$PWD/share" || bail "no smbd"
+SMB_MORE=$'server signing = mandatory\nserver smb encrypt = off' \
+	servers_smb_start "$PWD/signed" "$signed" 'se,cret #1' "backup=$PWD/share" || bail "no smbd"
 servers_nfs_start "$PWD/nfs" "$nfs" "/backup=$PWD/share" "/look:ro=$PWD/readonly" || bail "no NFS server"
 
 (umask 077 && printf 'username=root\npassword=se,cret #1\n' >right && printf 'username=root\npassword=wrong\n' >wrong)
@@ -52,6 +59,10 @@ cp right open-to-others
 chmod 644 open-to-others
 for secret in right wrong open-to-others; do
 	printf '[backup]\ncredentials = %s\n' "$PWD/$secret" >$secret.conf
+done
+
+for security in sign seal; do
+	printf '[backup]\ncredentials = %s\nsmb-security = %s\n' "$PWD/right" $security >$security.conf
 done
 
 # check_sums SET…: of the first one, by hand.
@@ -128,6 +139,21 @@ cat >guest.sh <<-EOF
 		try \$way-clean \$lifeboat sets -c right.conf \$url
 	done
 
+	# Signed and encrypted: as the server wants it, and as we do; one that does not encrypt is refused then.
+	try sealed-save \$tool save smb://10.0.2.2:$sealed/backup/of/sealed right box root dump /run/from 3M
+	try sealed-verify \$lifeboat verify -c right.conf smb://10.0.2.2:$sealed/backup/of/sealed
+	try signed-save \$tool save smb://10.0.2.2:$signed/backup/of/signed right box root dump /run/from 3M
+	try signed-verify \$lifeboat verify -c right.conf smb://10.0.2.2:$signed/backup/of/signed
+	try seal-verify \$lifeboat verify -c seal.conf smb://10.0.2.2:$sealed/backup/of/sealed
+	try sign-verify \$lifeboat verify -c sign.conf smb://10.0.2.2:$signed/backup/of/signed
+	try seal-refused \$lifeboat sets -c seal.conf smb://10.0.2.2:$signed/backup/of/signed
+	for security in sign seal; do
+		mkdir /run/\$security
+		\$lifeboat mount -c \$security.conf smb://10.0.2.2:$smb/backup/of/smb /run/\$security
+		grep " /run/\$security " /proc/mounts >results/\$security-mount
+		\$lifeboat mount --unmount /run/\$security
+	done
+
 	# By hand at the rescue console.
 	mkdir /run/console
 	try mount \$lifeboat mount -c right.conf \$smb/backup/of/smb /run/console
@@ -188,6 +214,16 @@ for way in smb nfs; do
 	said $way-again 0 '^box/'
 	is "$way: the next one removed them" "$(grep -c partial results/$way-clean.out)" 0
 done
+
+for way in sealed signed; do
+	said $way-save 0 '^box/'
+	said $way-verify 0 'every byte is what was written'
+done
+said seal-verify 0 'every byte is what was written'
+said sign-verify 0 'every byte is what was written'
+said seal-refused 1 'open smb://.*signed'
+like "a share is sealed when that is wanted" "$(cat results/seal-mount)" ',seal,'
+like "and signed" "$(cat results/sign-mount)" ',sec=ntlmsspi,'
 
 said mount 0 '^$'
 is "a target is mounted for the console, and unmounted" "$(cat results/console)" box

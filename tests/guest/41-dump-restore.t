@@ -2,7 +2,7 @@
 # dump or archive into a set and restore from it, on real block devices: the restored tree is equal in everything, and
 # what goes wrong on the way is an error.
 # needs: root loop dump mke2fs setfattr setfacl setcap perl
-# limit: 300
+# limit: 900
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
 # shellcheck source=tests/guest/lib/tree.sh
@@ -30,8 +30,11 @@ disk() {
 	mounts=("$PWD/$1" "${mounts[@]}")
 }
 
-disk from 300M
-tree_make "$PWD/from"
+# MATRIX=all: a folder with 100,000 files, and a hole of 20 GB.
+room=400M hole=5G many=400
+[ "${MATRIX:-}" != all ] || room=2400M hole=20G many=100000
+disk from $room
+tree_make "$PWD/from" $hole $many
 disk below 50M # something mounted on the file system that is backed up
 mkdir from/mountpoint && : >from/mountpoint/hidden && touch -d '2002-02-02 02:02:02.2 UTC' from/mountpoint/hidden
 touch -d '2011-12-13 14:15:16.171819202 UTC' from
@@ -46,13 +49,13 @@ umount from/mountpoint
 set=$(echo target/box/*-0)
 tree_same "its listing is as before" "$(tree_list from)" "$list"
 
-disk to 400M
+disk to $room
 ok "it is restored" "$tool" restore "file://$PWD/target" - box root dump "$PWD/to"
 tree_same "every path is equal: types, modes, owners, times, links, holes, xattrs, flags, contents" "$(tree_list to)" "$list"
 is "restore's own files are gone" "$(ls -d to/restoresymtable* to/.lifeboat* 2>/dev/null)" ""
 
 # The same by hand, as RECOVER.txt says it; dump's own loss are the parts of seconds.
-disk hand 400M
+disk hand $room
 (cd hand && cat "../$set"/root.dump.zst.* | zstd -dq | restore -rf - -b 1024 -T "$SCRATCH") || bail "restore by hand"
 chattr -i hand/etc/fixed # what is immutable takes no attributes by hand
 (cd hand && cat "../$set"/root.xattrs.zst.* | zstd -dq | setfattr -h --restore=-) || bail "attributes by hand"
@@ -65,10 +68,10 @@ tree_same "by hand with standard tools it is equal but for the times" "$(coarse 
 ok "a live file system is archived" "$tool" save "file://$PWD/target" - arch root archive "$PWD/from" 2M
 set=$(echo target/arch/*-0)
 without_socket() { tree_list "$1" | grep -av special/socket; } # the folder keeps its time
-disk archived 400M
+disk archived $room
 ok "the archive is restored" "$tool" restore "file://$PWD/target" - arch root archive "$PWD/archived"
 tree_same "every path is equal but the socket, which is not there" "$(tree_list archived)" "$(without_socket from)"
-disk untarred 400M
+disk untarred $room
 cat "$set"/root.archive.zst.* | zstd -dq | tar -xpf - -C untarred --warning=no-unknown-keyword --numeric-owner --acls --xattrs '--xattrs-include=*' || bail "restore by hand"
 zstd -dqc "$set"/root.times.zst.* | (cd untarred && while IFS= read -r -d "" line; do line=${line#* }; touch -c -h -m -d "@${line%% *}" -- "${line#* }"; done)
 without_flags() { without_socket "$1" | sed '/^## flags/,/^## contents/d'; }

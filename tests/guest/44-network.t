@@ -1,8 +1,8 @@
 #!/bin/bash
-# The password that a person types at a terminal. Servers that go away in the middle of verify and of a restore: they are waited for and mounted again, and the stream
-# goes on where it was; one that stays away is one clear line within the limit.
+# The password that a person types at a terminal. Servers that go away in the middle of a backup, of verify and of a restore: they are waited for, and it
+# goes on where it was; one that stays away is one clear line within the limit. So does a link that is down and up again.
 # needs: root uml loop mke2fs script smbd ganesha.nfsd slirp-fullbolt
-# limit: 300
+# limit: 400
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
 # shellcheck source=tests/guest/lib/uml.sh
@@ -67,6 +67,10 @@ keep_servers() {
 keep_servers >keeper.log 2>&1 &
 keeper=$!
 
+# MATRIX=all: away for as long as it takes to reboot one.
+away=1
+[ "${MATRIX:-}" != all ] || away=30
+
 cat >guest.sh <<-EOF
 	lifeboat=\$BUILD/lifeboat tool=\$BUILD/tests/tools/set-tool
 	order() {
@@ -90,15 +94,29 @@ cat >guest.sh <<-EOF
 		"\$@" >results/\$name.out 2>results/\$name.err &
 		pid=\$!
 		reading \$pid
-		order stop-\$kind
+		away \$kind
 		kill -CONT \$pid
 		if [ "\$name" = "\${name%-for-good}" ]; then
 			until grep -q 'trying again' results/\$name.err || ! kill -0 \$pid; do sleep 0.2; done
-			order start-\$kind
+			sleep $away
+			back \$kind
 		fi
 		wait \$pid
 		echo \$? >results/\$name.status
-		[ "\$name" = "\${name%-for-good}" ] || order start-\$kind
+		[ "\$name" = "\${name%-for-good}" ] || back \$kind
+	}
+	# away KIND: a server is stopped, or the link cut.
+	away() {
+		case \$1 in
+		link) ip link set eth0 down ;;
+		*) order stop-\$1 ;;
+		esac
+	}
+	back() {
+		case \$1 in
+		link) ip link set eth0 up && ip route add default via 10.0.2.2 dev eth0 onlink ;;
+		*) order start-\$1 ;;
+		esac
 	}
 	all_of() {
 		local way=\$1 url=\$2
@@ -108,8 +126,15 @@ cat >guest.sh <<-EOF
 		(cd /mnt/\$way && sha256sum file*) >results/\$way-sums
 		rm -f /mnt/\$way/file*
 		interrupted \$way-for-good \$way \$lifeboat verify -c short.conf \$url
+		interrupted \$way-save \$way \$tool save \$url/saved/\$way secret box root archive /mnt/from 3M
+		RETRY=5 interrupted \$way-save-for-good \$way \$tool save \$url/saved/\$way secret box root archive /mnt/from 3M
+		\$tool save \$url/saved/\$way secret box root archive /mnt/from 3M >results/\$way-save-after.out 2>&1
+		\$lifeboat sets -c long.conf \$url/saved/\$way >results/\$way-sets 2>&1
 	}
 	mount -t tmpfs tmpfs /mnt
+	mkdir /mnt/from
+	for i in 1 2 3; do head -c 10M /dev/urandom >/mnt/from/file\$i; done
+	(cd /mnt/from && sha256sum file*) >results/from-sums
 	# The password at a terminal, which is not shown; script(1) makes the terminal.
 	at_terminal() {
 		local name=\$1 password=\$2
@@ -133,6 +158,8 @@ cat >guest.sh <<-EOF
 	all_of smb smb://10.0.2.2:$smb/backup &
 	all_of nfs nfs://10.0.2.2:$nfs/backup
 	wait
+	interrupted link-save link \$tool save nfs://10.0.2.2:$nfs/backup/saved/link - box root archive /mnt/from 3M
+	interrupted link-verify link \$lifeboat verify -c long.conf smb://10.0.2.2:$smb/backup
 EOF
 uml_run "$PWD/guest.sh" || bail "the guest did not come to its end: $(tail -n 20 uml.log)"
 
@@ -156,5 +183,23 @@ for way in smb nfs; do
 	is "$way: one that stays away fails" "$(cat results/$way-for-good.status)" 1
 	like "$way: and says for how long it was tried" "$(tail -n 1 results/$way-for-good.err)" \
 		"^lifeboat: .*\(given up after [0-9]+ seconds\)$"
+done
+
+# What was written is what was read, whatever came between; of one that was given up nothing is left after the next one.
+for way in smb nfs link; do
+	is "$way: a backup survives a server that goes away" "$(cat results/$way-save.status)" 0 ||
+		diag "$(cat results/$way-save.err)"
+	like "$way: each try of it is said" "$(cat results/$way-save.err)" '^lifeboat: warning: .*: trying again in [0-9]+ second'
+	ok "$way: its sets are whole" "$BUILD/lifeboat" verify --deep --all "file://$PWD/share/saved/$way"
+	first=(share/saved/"$way"/box/*-0)
+	mkdir -p "back/$way" && cat "${first[0]}"/root.archive.zst.* | zstd -dq | tar -xf - -C "back/$way"
+	is "$way: and hold what was read" "$(cd back/$way && sha256sum file*)" "$(cat results/from-sums)"
+done
+is "a cut link is no end of verify" "$(cat results/link-verify.status)" 0 || diag "$(cat results/link-verify.err)"
+for way in smb nfs; do
+	is "$way: a backup to one that stays away fails" "$(cat results/$way-save-for-good.status)" 1
+	like "$way: and says for how long it was tried" "$(tail -n 1 results/$way-save-for-good.err)" \
+		"^lifeboat: .*\(given up after [0-9]+ seconds\)$"
+	is "$way: the next one removes what is left of it" "$(grep -c . results/$way-sets) $(grep -c partial results/$way-sets)" "2 0"
 done
 finish_plan

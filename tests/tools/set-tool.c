@@ -4,7 +4,7 @@
  *     set-tool restore URL CREDENTIALS HOST NAME METHOD FOLDER                 of the newest set of HOST
  *     set-tool walk MOUNTPOINT                 prints the file system's listing, from the disk itself
  *
- * CREDENTIALS is a file, or - for none. */
+ * CREDENTIALS is a file, or - for none. $RETRY: for how many seconds a server that went away is tried again. */
 #include "backup/listing.h"
 #include "backup/set.h"
 #include "backup/walk.h"
@@ -139,7 +139,7 @@ static int run(int argc, char *argv[], struct report *report, struct error *e)
 	struct target_options options = { .credentials = streq(argv[3], "-") ? NULL : argv[3],
 					  .write = saves,
 					  .timeout = 6,
-					  .retry = 120 };
+					  .retry = getenv("RETRY") ? (unsigned)atoi(getenv("RETRY")) : 120 };
 	int r = target_open(argv[2], &options, &target, report, e);
 
 	if (r < 0)

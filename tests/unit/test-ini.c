@@ -188,7 +188,7 @@ TEST(recovery_conf_points_at_mistakes)
 	CHECK_ERROR(load("[backup]\ntraget = x\n", &c),
 		    "/tmp/lifeboat-test-recovery.conf:2: unknown key "
 		    "'traget' in [backup]; expected one of: target, "
-		    "credentials, encrypt-to, identity, exclude, keep, snapshots, timeout, max-age, "
+		    "credentials, encrypt-to, smb-security, identity, exclude, keep, snapshots, timeout, max-age, "
 		    "prove-every, retry, chunk");
 	CHECK_ERROR(load("[network]\n\naddress = 10.0.0.1\n", &c),
 		    "/tmp/lifeboat-test-recovery.conf:3: bad value '10.0.0.1' for 'address'; expected dhcp, "

@@ -33,7 +33,7 @@ servers_wait() {
 
 # servers_smb_start DIR PORT PASSWORD SHARE=FOLDER…: smbd with its configuration, state and log in DIR
 # (made if missing). The only user is root with PASSWORD. A share named NAME:ro is read-only.
-# Ends by servers_stop DIR.
+# $SMB_MORE, if set, are further lines of its [global]. Ends by servers_stop DIR.
 servers_smb_start() {
 	sss_dir=$1 sss_port=$2 sss_password=$3
 	shift 3
@@ -58,6 +58,7 @@ servers_smb_start() {
 			ncalrpc dir = $sss_dir/ncalrpc
 			log file = $sss_dir/log.smbd
 			strict sync = yes
+			${SMB_MORE:-}
 		EOF
 		for sss_share; do
 			sss_name=${sss_share%%=*} sss_only=no
@@ -98,9 +99,9 @@ servers_with_rpcbind() {
 
 # servers_nfs_start DIR PORT[:MOUNT-PORT] EXPORT=FOLDER…: ganesha.nfsd with its configuration, state and log in DIR (made if
 # missing): NFS 4, and with a port for its mount protocol NFS 3 as well. EXPORT is the path that clients name,
-# such as /backup; /NAME:ro is read-only. Root stays root. Ends by servers_stop DIR.
+# such as /backup; NFS_PROTOCOLS=3: only that, and the caller has an rpcbind; /NAME:ro is read-only. Root stays root. Ends by servers_stop DIR.
 servers_nfs_start() {
-	sns_dir=$1 sns_port=${2%:*} sns_protocols=4 sns_more='' sns_with=''
+	sns_dir=$1 sns_port=${2%:*} sns_protocols=${NFS_PROTOCOLS:-4} sns_more='' sns_with=''
 	if [ "$sns_port" != "$2" ]; then
 		sns_protocols='3, 4' sns_more="MNT_Port = ${2#*:};" sns_with=servers_with_rpcbind
 	fi

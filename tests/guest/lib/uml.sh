@@ -7,8 +7,37 @@
 # 10.0.2.2. What it prints goes to $SCRATCH/uml.log. Returns the script's exit status, 125 when the guest
 # did not come to its end.
 uml_run() {
-	local script=$1 status=125
-	shift
+	uml_guest "$1" "bash '$1'
+		echo \$? >'$SCRATCH/uml.status'
+		sync
+		busybox poweroff -f" "${@:2}"
+}
+
+# uml_systemd SCRIPT [UBD=FILE…]: the same under this machine's own systemd, which runs nothing but the journal and the script. Units are
+# those in /run/systemd/system, which the script fills.
+uml_systemd() {
+	uml_guest "$1" "mount -t cgroup2 cgroup2 /sys/fs/cgroup
+		mkdir -p /run/systemd/system
+		cat >/run/systemd/system/test.service <<-END
+			[Unit]
+			DefaultDependencies=no
+			Wants=systemd-journald.service
+			After=systemd-journald.service
+			[Service]
+			Type=oneshot
+			Environment=HOME=/root PATH=\$PATH BUILD=$BUILD SCRATCH=$SCRATCH TOP=$TOP
+			WorkingDirectory=$SCRATCH
+			ExecStart=/bin/bash -c 'bash $1; echo \\\$\\\$? >$SCRATCH/uml.status; sync; busybox poweroff -f'
+			StandardOutput=tty
+			TimeoutStartSec=infinity
+		END
+		exec /lib/systemd/systemd --unit=test.service --log-target=null --show-status=0" "${@:2}"
+}
+
+# uml_guest SCRIPT END [UBD=FILE…]: a guest that is set up, then does what END, lines of bash, says.
+uml_guest() {
+	local end=$2 status=125
+	shift 2
 	rm -f "$SCRATCH/uml.status"
 	cat >"$SCRATCH/uml.init" <<-EOF
 		#!/bin/bash
@@ -35,10 +64,7 @@ uml_run() {
 		ip addr add 10.0.2.15/24 dev eth0
 		ip route add default via 10.0.2.2 dev eth0 onlink
 		cd '$SCRATCH'
-		bash '$script'
-		echo \$? >'$SCRATCH/uml.status'
-		sync
-		busybox poweroff -f
+		$end
 	EOF
 	chmod +x "$SCRATCH/uml.init"
 	# Without its own session the stubs would stay behind when it is killed.
