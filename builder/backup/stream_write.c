@@ -23,6 +23,7 @@ enum {
 	chunks_wanted = 900, /* chunks grow so that a stream has at most about so many */
 	compression = ZSTD_CLEVEL_DEFAULT,
 	workers_max = 64,
+	memory_max = 160 << 20, /* bytes of all frames on the way; with many cores they are smaller */
 	sealing_part = 4096, /* of that many bytes, age needs one more for its tags */
 	sealing_max = 16 << 10, /* and that many for the header: 80 recipients */
 };
@@ -192,7 +193,8 @@ static void pipeline_init(struct pipeline *p, struct chunks *chunks, unsigned wo
 {
 	*p = (struct pipeline) { .count = 2 * workers + 2, .chunks = chunks };
 	/* A frame that does not compress must still fit into a chunk. */
-	for (p->frame_size = frame_max; ZSTD_compressBound(p->frame_size) > chunks->limit;)
+	for (p->frame_size = frame_max;
+	     ZSTD_compressBound(p->frame_size) > chunks->limit || 2 * p->count * p->frame_size > memory_max;)
 		p->frame_size /= 2;
 	p->packed_size = ZSTD_compressBound(p->frame_size);
 	p->slots = xcalloc(p->count, sizeof(*p->slots));

@@ -122,7 +122,8 @@ static int mount_longest(const struct target_kind *kind, const struct target_url
 	_cleanup_(free) char *source = xstrdup(kind->disk ? u->share : all);
 	int r = kind->mount(u, o, source, folder, e);
 
-	while (r == -ENOENT && o->write) {
+	/* a server of NFS 3 may deny access to what is not there */
+	while ((r == -ENOENT || (r == -EACCES && kind == &target_nfs)) && o->write) {
 		char *slash = strrchr(source, '/');
 
 		if (!slash || slash == source)

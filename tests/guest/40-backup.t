@@ -15,7 +15,7 @@
 [ -x "$BUILD/tests/tools/set-tool" ] || bail "no set-tool: run make check-guests"
 
 finish() {
-	umount disk 2>/dev/null
+	umount disk full 2>/dev/null
 	servers_stop "$PWD/smb"
 	servers_stop "$PWD/sealed"
 	servers_stop "$PWD/signed"
@@ -43,16 +43,20 @@ list=$(with_disk from.img tree_list disk)
 [ "$(wc -l <<<"$list")" -gt 1200 ] || bail "the tree was not made"
 
 mkdir share readonly
+mkdir full
+truncate -s 8M full.img
+mke2fs -q -t ext4 full.img || bail "no ext4"
+mount -o loop full.img full || bail "no mount"
 smb=$(servers_free_port)
 sealed=$(servers_free_port)
 signed=$(servers_free_port)
 nfs=$(servers_free_port)
 dead=$(servers_free_port)
-servers_smb_start "$PWD/smb" "$smb" 'se,cret #1' "backup=$PWD/share" "look:ro=$PWD/readonly" || bail "no smbd"
+servers_smb_start "$PWD/smb" "$smb" 'se,cret #1' "backup=$PWD/share" "look:ro=$PWD/readonly" "full=$PWD/full" || bail "no smbd"
 SMB_MORE='server smb encrypt = required' servers_smb_start "$PWD/sealed" "$sealed" 'se,cret #1' "backup=$PWD/share" || bail "no smbd"
 SMB_MORE=$'server signing = mandatory\nserver smb encrypt = off' \
 	servers_smb_start "$PWD/signed" "$signed" 'se,cret #1' "backup=$PWD/share" || bail "no smbd"
-servers_nfs_start "$PWD/nfs" "$nfs" "/backup=$PWD/share" "/look:ro=$PWD/readonly" || bail "no NFS server"
+servers_nfs_start "$PWD/nfs" "$nfs" "/backup=$PWD/share" "/look:ro=$PWD/readonly" "/full=$PWD/full" || bail "no NFS server"
 
 (umask 077 && printf 'username=root\npassword=se,cret #1\n' >right && printf 'username=root\npassword=wrong\n' >wrong)
 cp right open-to-others
@@ -112,6 +116,9 @@ cat >guest.sh <<-EOF
 	try nfs-no-folder \$lifeboat sets \$nfs/backup/nothing
 	try nfs-dead \$lifeboat sets nfs://10.0.2.2:$dead/backup
 	try nfs-read-only \$tool save \$nfs/look - box root dump /run/from 3M
+	try smb-full \$tool save \$smb/full/smb right box root archive /run/from 1M
+	try nfs-full \$tool save \$nfs/full/nfs - box root archive /run/from 1M
+	ls full/*/box >results/full
 	# Nothing at all answers there: packets to it are dropped.
 	ip link add dummy0 type dummy
 	ip addr add 198.51.100.2/24 dev dummy0
@@ -202,6 +209,8 @@ said nfs-no-share 1 "^lifeboat: open nfs://10.0.2.2:$nfs/nothing: the server has
 said nfs-no-folder 1 'the server has no such export or folder'
 said nfs-dead 1 'nothing answers there as an NFS server'
 said nfs-read-only 1 'write to nfs://.*/look: (Permission denied|Read-only file system)'
+for way in smb nfs; do said $way-full 1 'write .*\.partial/.*: No space left on device'; done
+is "nothing is left of what did not fit" "$(grep -c Z-0 results/full)" 0
 said smb-unreachable 1 'open smb://198.51.100.1/backup: .*does not answer'
 said nfs-unreachable 1 'open nfs://198.51.100.1/backup: .*does not answer'
 slow=$(awk '$1 > 40 { print FILENAME }' results/*-*.seconds)

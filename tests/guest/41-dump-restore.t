@@ -1,7 +1,7 @@
 #!/bin/bash
 # dump or archive into a set and restore from it, on real block devices: the restored tree is equal in everything, and
 # what goes wrong on the way is an error.
-# needs: root loop dump mke2fs setfattr setfacl setcap perl
+# needs: root loop mkfs.btrfs btrfs dump mke2fs setfattr setfacl setcap perl
 # limit: 900
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
@@ -106,6 +106,16 @@ mkdir full && mount -t tmpfs -o size=2M tmpfs full && mounts=("$PWD/full" "${mou
 refuses "a full target is an error" 1 'No space left on device' \
 	"$tool" save "file://$PWD/full" - box root dump "$PWD/from" 1M
 is "which leaves nothing behind" "$(ls full/box)" ""
+mkdir quota
+truncate -s 200M quota.img
+mkfs.btrfs -q quota.img >quota.log 2>&1 || bail "no btrfs"
+mount -o loop quota.img quota || bail "no mount"
+mounts=("$PWD/quota" "${mounts[@]}")
+btrfs quota enable quota || bail "no quota"
+btrfs qgroup limit 3M quota || bail "no quota"
+refuses "so is a quota that is used up" 1 'Disk quota exceeded' \
+	"$tool" save "file://$PWD/quota" - box root dump "$PWD/from" 1M
+is "which leaves nothing behind, either" "$(ls quota/box)" ""
 refuses "no block device: dump cannot read it" 1 'lies on no block device' \
 	"$tool" save "file://$PWD/target" - box root dump "$PWD/full" 1M
 

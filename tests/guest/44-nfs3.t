@@ -18,6 +18,8 @@ finish() {
 }
 trap finish EXIT
 ip link set lo up || bail "no network"
+# ganesha looks up 127.0.0.1 as if it were a name, which takes an address that is not the loopback's
+ip link add one type veth peer name other && ip addr add 192.0.2.1/24 dev one && ip link set one up
 mount -t tmpfs tmpfs /run || bail "no /run"
 mkdir /run/rpcbind
 rpcbind -f >rpcbind.log 2>&1 &
