@@ -1,4 +1,5 @@
 #include "cmd/commands.h"
+#include "cmd/drill_this.h"
 #include "cmd/practise.h"
 
 #include "base/fs.h"
@@ -13,14 +14,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OPTION_LIST = CMD_FIRST_OWN, OPTION_PRACTISE, OPTION_LOG };
+enum { OPTION_LIST = CMD_FIRST_OWN, OPTION_PRACTISE, OPTION_LOG, OPTION_TARGET, OPTION_HOST };
 
 struct drills {
 	struct cmd cmd;
 	char *folder; /* of the drills that come with Lifeboat */
-	const char *logs;
+	const char *logs, *target, *host;
+	struct recovery_conf conf; /* this machine's */
 	struct tempdir rescue; /* the rescue image */
-	char *rescue_kernel; /* which it was made with; NULL: not yet */
+	char *rescue_kernel; /* which it was made with, DRILL_THIS for this machine's own; NULL: not yet */
 	json_t *results; /* NULL: not as JSON */
 	unsigned failed;
 	bool interrupted;
@@ -31,32 +33,37 @@ static void drills_free(struct drills *d)
 	cmd_free(&d->cmd);
 	free(d->folder);
 	free(d->rescue_kernel);
+	recovery_conf_free(&d->conf);
 	tempdir_remove(&d->rescue);
 	json_decref(d->results);
 }
 DEFINE_CLEANUP(drills, struct drills, drills_free)
 
 /* The rescue image as it is on a stick, but for the kernel, which fits the kind of guest: once for all drills in a row that
- * take the same. */
+ * take the same. `kernel` NULL: this machine's own image. */
 static int make_rescue(struct drills *d, const char *kernel, struct error *e)
 {
-	_cleanup_(recovery_conf) struct recovery_conf conf = { 0 };
+	_cleanup_(recovery_conf) struct recovery_conf defaults = { 0 };
 	_cleanup_(strlist) struct strlist profiles = { 0 };
 	_cleanup_(image_result) struct image_result result = { 0 };
 	struct report quiet = d->cmd.report;
 	const struct image_request request = {
-		.conf = &conf, .profiles = &profiles, .kernel = kernel, .root = "/"
+		.conf = kernel ? &defaults : &d->conf, .profiles = &profiles, .kernel = kernel, .root = "/"
 	};
+	const struct strlist *own = d->cmd.profiles.count ? &d->cmd.profiles : &d->conf.profiles;
+	const char *made_with = kernel ? kernel : DRILL_THIS;
 
-	if (d->rescue_kernel && streq(d->rescue_kernel, kernel))
+	if (d->rescue_kernel && streq(d->rescue_kernel, made_with))
 		return 0;
 	free(d->rescue_kernel);
 	d->rescue_kernel = NULL;
 	tempdir_remove(&d->rescue);
 	if (quiet.verbosity == VERBOSITY_NORMAL)
 		quiet.verbosity = VERBOSITY_QUIET;
-	strlist_add(&profiles, "drill");
-	int r = recovery_conf_load("/dev/null", &conf, e); /* the defaults: no share, no site's own steps */
+	for (size_t i = 0; !kernel && i < own->count; i++)
+		strlist_add(&profiles, own->items[i]);
+	strlist_add_once(&profiles, "drill");
+	int r = recovery_conf_load("/dev/null", &defaults, e); /* no share, no site's own steps */
 
 	if (r == 0)
 		r = tempdir_make(&d->rescue, e);
@@ -66,7 +73,7 @@ static int make_rescue(struct drills *d, const char *kernel, struct error *e)
 		error_prefix(e, "make the rescue image of the drills");
 		return r;
 	}
-	d->rescue_kernel = xstrdup(kernel);
+	d->rescue_kernel = xstrdup(made_with);
 	return 0;
 }
 
@@ -125,6 +132,30 @@ static void print_verdict(struct drills *d, const struct drill *drill, const str
 	(void)fflush(stdout); /* cmd_done() looks at what became of it */
 }
 
+static int shows_fd(const struct drills *d)
+{
+	return d->cmd.report.verbosity == VERBOSITY_VERBOSE ? STDERR_FILENO : 0;
+}
+
+/* The drill's machine, and the rescue image that fits it. */
+static int get_machine(struct drills *d, const struct drill *drill, struct drill_machine *ret,
+		       struct error *e)
+{
+	bool own = streq(drill->machine, DRILL_THIS);
+	int r = own ? make_rescue(d, NULL, e)
+		    : drill_machine(d->folder, drill->machine, ret, &d->cmd.report, e);
+	const struct drill_this this = { .cmd = &d->cmd,
+					 .conf = &d->conf,
+					 .target = d->target,
+					 .host = d->host,
+					 .rescue = d->rescue.path,
+					 .show_fd = shows_fd(d) };
+
+	if (r < 0)
+		return r;
+	return own ? drill_this_machine(&this, ret, e) : make_rescue(d, ret->kernel, e);
+}
+
 /* What every drill begins with. */
 static int set_up(struct drills *d, const char *name, struct drill *drill, struct drill_machine *machine,
 		  struct drill_run **run, struct error *e)
@@ -132,17 +163,12 @@ static int set_up(struct drills *d, const char *name, struct drill *drill, struc
 	int r = drill_load(d->folder, name, drill, e);
 
 	if (r == 0)
-		r = drill_machine(d->folder, drill->machine, machine, &d->cmd.report, e);
-	if (r == 0)
-		r = make_rescue(d, machine->kernel, e);
+		r = get_machine(d, drill, machine, e);
 	if (r < 0)
 		return r;
-	const struct drill_setup setup = { .machine = machine,
-					   .rescue = d->rescue.path,
-					   .logs = d->logs,
-					   .show_fd = d->cmd.report.verbosity == VERBOSITY_VERBOSE
-							      ? STDERR_FILENO
-							      : 0 };
+	const struct drill_setup setup = {
+		.machine = machine, .rescue = d->rescue.path, .logs = d->logs, .show_fd = shows_fd(d)
+	};
 
 	return drill_begin(drill, &setup, run, e);
 }
@@ -184,6 +210,28 @@ static int finish(struct drills *d)
 	int exit_code = cmd_done(&d->cmd);
 
 	return exit_code == EXIT_DONE && d->failed ? EXIT_FAILED : exit_code;
+}
+
+/* All of them; those on this machine itself need a backup of it. */
+static int choose_all(struct drills *d, struct strlist *ret, struct error *e)
+{
+	_cleanup_(strlist) struct strlist names = { 0 };
+
+	drill_names(d->folder, &names);
+	for (size_t i = 0; i < names.count; i++) {
+		_cleanup_(drill) struct drill drill = { 0 };
+		int r = drill_load(d->folder, names.items[i], &drill, e);
+
+		if (r < 0)
+			return r;
+		if (streq(drill.machine, DRILL_THIS) && !d->target && !d->conf.target)
+			report_info(&d->cmd.report,
+				    "%s is left out: no target with a backup of this machine is named",
+				    drill.name);
+		else
+			strlist_add(ret, drill.name);
+	}
+	return 0;
 }
 
 static int run_all(struct drills *d, const struct strlist *names)
@@ -237,7 +285,7 @@ static int practise(struct drills *d, const char *name)
 	(void)fflush(stdout); /* cmd_done() looks at what became of it */
 	if (drill_break(run, &d->cmd.report, &e) < 0)
 		return cmd_failed(&d->cmd, &e);
-	int exit_code = practise_drill(&d->cmd, &drill, run);
+	int exit_code = practise_drill(&d->cmd, &drill, machine.about, run);
 
 	if (drill_machine_check(&machine, &e) < 0)
 		return cmd_failed(&d->cmd, &e);
@@ -252,6 +300,10 @@ static int open_drills(struct drills *d, struct error *e)
 		return error_text(e, ENOENT,
 				  "find the drills: no folder with profiles; set LIFEBOAT_DATADIR");
 	d->folder = xasprintf("%s/profiles/drills", data);
+	int r = recovery_conf_load(d->cmd.conf_path, &d->conf, e);
+
+	if (r < 0)
+		return r;
 	if (d->cmd.json)
 		d->results = json_array();
 	if (d->logs && mkdir(d->logs, 0755) < 0 && errno != EEXIST)
@@ -264,6 +316,8 @@ int cmd_drill(int argc, char *argv[])
 	static const struct option options[] = { { "list", no_argument, NULL, OPTION_LIST },
 						 { "practise", no_argument, NULL, OPTION_PRACTISE },
 						 { "log", required_argument, NULL, OPTION_LOG },
+						 { "target", required_argument, NULL, OPTION_TARGET },
+						 { "host", required_argument, NULL, OPTION_HOST },
 						 CMD_OPTIONS_LONG };
 	_cleanup_(drills) struct drills d = { .rescue = TEMPDIR_NONE };
 	_cleanup_(strlist) struct strlist names = { 0 };
@@ -279,6 +333,10 @@ int cmd_drill(int argc, char *argv[])
 			wants_practice = true;
 		else if (option == OPTION_LOG)
 			d.logs = optarg;
+		else if (option == OPTION_TARGET)
+			d.target = optarg;
+		else if (option == OPTION_HOST)
+			d.host = optarg;
 		else if (!cmd_option(&d.cmd, option, &exit_code))
 			return exit_code;
 	}
@@ -299,7 +357,8 @@ int cmd_drill(int argc, char *argv[])
 	if (names.count == 1 && streq(names.items[0], "all")) {
 		strlist_free(&names);
 		names = (struct strlist) { 0 };
-		drill_names(d.folder, &names);
+		if (choose_all(&d, &names, &e) < 0)
+			return cmd_failed(&d.cmd, &e);
 	}
 	return run_all(&d, &names);
 }

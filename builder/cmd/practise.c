@@ -6,6 +6,7 @@
 struct practice {
 	struct cmd *cmd;
 	const struct drill *drill;
+	const char *about;
 	struct drill_run *run;
 	size_t hints; /* how many were asked for */
 	unsigned checks;
@@ -40,12 +41,18 @@ static void show_exercise(const struct practice *p)
 		paragraph(p->drill->exercise.items[i]);
 		printf("\n");
 	}
+	if (p->about) {
+		_cleanup_(free) char *about = xstrdup(p->about);
+
+		paragraph(str_strip(about));
+		printf("\n");
+	}
 }
 
 static void show_commands(void)
 {
-	printf("  machine   start the broken machine here (poweroff ends it, or Ctrl-] x)\n"
-	       "  rescue    start the rescue system with its disks\n"
+	printf("  machine   start the broken machine here (Ctrl-] x leaves and ends it)\n"
+	       "  rescue    start the rescue system with its disks (the same keys leave it)\n"
 	       "  exercise  what is to be done\n"
 	       "  hint      the next hint\n"
 	       "  clean     start over with the clean machine's disks: what was on them is lost\n"
@@ -55,10 +62,13 @@ static void show_commands(void)
 
 static bool do_hint(struct practice *p)
 {
-	if (p->hints < p->drill->hints.count)
+	if (p->hints < p->drill->hints.count) {
+		printf("  Hint %zu of %zu:\n", p->hints + 1, p->drill->hints.count);
 		paragraph(p->drill->hints.items[p->hints++]);
-	else
-		printf("  There are no more hints. What cures it stands in [cure] of %s\n", p->drill->file);
+	} else {
+		printf("  There are no more hints. What cures it stands in [cure] of\n  %s\n",
+		       p->drill->file);
+	}
 	return true;
 }
 
@@ -100,20 +110,33 @@ static bool do_exercise(struct practice *p)
 	return true;
 }
 
+/* Why the check failed, without the place in the drill's file: "FILE:LINE: STEP: why". */
+static const char *plain_reason(const struct practice *p, const char *text)
+{
+	const char *rest = str_after(text, p->drill->file), *why;
+
+	for (int i = 0; i < 2 && rest; i++) {
+		why = strstr(rest, ": ");
+		rest = why ? why + 2 : NULL;
+	}
+	return rest ? rest : text;
+}
+
 static bool do_check(struct practice *p)
 {
 	long seconds = (long)(time(NULL) - p->begun);
 	struct error e;
 
 	p->checks++;
-	printf("The machine is started and looked at.\n");
+	printf("The machine is started and looked at ...\n");
+	(void)fflush(stdout); /* cmd_done() looks at what became of it */
 	if (drill_check(p->run, &p->cmd->report, &e) < 0) {
 		if (e.code == EINTR)
 			return failed(p, &e);
-		printf("Not cured yet: %s\n", e.text);
+		printf("Not cured yet: %s\n", plain_reason(p, e.text));
 		return true;
 	}
-	printf("Cured, in %ld min %02ld s, with %zu of %zu hints, at check %u.\n", seconds / 60, seconds % 60,
+	printf("Cured in %ld min %02ld s, with %zu of %zu hints, at check %u.\n", seconds / 60, seconds % 60,
 	       p->hints, p->drill->hints.count, p->checks);
 	p->exit_code = EXIT_DONE;
 	return false;
@@ -121,7 +144,7 @@ static bool do_check(struct practice *p)
 
 static bool do_quit(struct practice *p)
 {
-	(void)p;
+	printf("Given up. What cures it stands in [cure] of\n  %s\n", p->drill->file);
 	return false;
 }
 
@@ -144,11 +167,14 @@ static bool obey(struct practice *p, const char *word)
 	return true;
 }
 
-int practise_drill(struct cmd *c, const struct drill *drill, struct drill_run *run)
+int practise_drill(struct cmd *c, const struct drill *drill, const char *about, struct drill_run *run)
 {
-	struct practice p = {
-		.cmd = c, .drill = drill, .run = run, .begun = time(NULL), .exit_code = EXIT_FAILED
-	};
+	struct practice p = { .cmd = c,
+			      .drill = drill,
+			      .about = about,
+			      .run = run,
+			      .begun = time(NULL),
+			      .exit_code = EXIT_FAILED };
 	char line[80];
 
 	show_exercise(&p);

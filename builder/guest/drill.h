@@ -25,7 +25,7 @@ struct drill {
 	struct strlist disks; /* sizes of further, blank disks: parse_size() takes them */
 	struct strlist symptoms; /* what the console shows while the machine is broken */
 	struct strlist exercise, hints; /* paragraphs */
-	bool uefi; /* machines of qemu: its firmware */
+	bool uefi; /* machines of qemu: its firmware; for `this` its own */
 	struct drill_phase breaking, cure, check;
 };
 void drill_free(struct drill *d);
@@ -39,18 +39,34 @@ int drill_load(const char *folder, const char *name, struct drill *ret, struct e
 /* The names of all drills there are, sorted. */
 void drill_names(const char *folder, struct strlist *ret);
 
+/* A machine is a folder: its disks and, as short files, what is known of it (lifeboat-drill(5)). */
 struct drill_machine {
 	char *folder; /* of its disks, which nobody writes to */
+	struct strlist
+		disks; /* the files there, each with the options of guest/disk.h for what it is plugged into */
 	bool qemu; /* a guest with firmware; else User-Mode Linux */
-	char *kernel; /* of the rescue system that starts in such a guest, as kernel_find() takes it */
+	bool uefi; /* its own firmware */
+	char *about; /* what a person has to know of it, such as its users; NULL: nothing is said */
+	char *kernel; /* of the rescue system that starts in such a guest, as kernel_find() takes it; NULL: this machine's */
 };
 void drill_machine_free(struct drill_machine *m);
 DEFINE_CLEANUP(drill_machine, struct drill_machine, drill_machine_free)
 
-/* The machine "NAME" as drill disks: made once by the program machine-NAME of the same folders, into the cache.
- * -EOPNOTSUPP for what cannot be had yet. */
+/* Who makes a machine: puts its files into the empty folder. */
+struct drill_maker {
+	const char *shown; /* what it is called in messages */
+	int (*make)(void *user, const char *folder, struct error *e);
+	void *user;
+};
+
+/* The machine that is kept in the cache as `key`, made when it is not there: once, also by several at a time. */
+int drill_machine_kept(const char *key, const struct drill_maker *maker, struct drill_machine *ret,
+		       struct report *report, struct error *e);
+/* The machine "NAME" that the program machine-NAME of the drills' folders makes. */
 int drill_machine(const char *folder, const char *name, struct drill_machine *ret, struct report *report,
 		  struct error *e);
+/* Its name in a drill: this machine, as its last backup has it. */
+#define DRILL_THIS "this"
 /* Are its disks what they were when they were made? */
 int drill_machine_check(const struct drill_machine *machine, struct error *e);
 

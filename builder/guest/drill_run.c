@@ -34,11 +34,33 @@ static int make_blank_disks(const struct drill_run *run, struct error *e)
 	return 0;
 }
 
+static const char variables_name[] = "variables";
+
+/* What the firmware remembers, where the machine has that: each run has its own copy. */
+static int copy_variables(const struct drill_run *run, struct error *e)
+{
+	_cleanup_(free) char *path = xasprintf("%s/%s", run->setup.machine->folder, variables_name),
+			     *data = NULL;
+	size_t len;
+
+	if (access(path, F_OK) < 0)
+		return 0;
+	int r = read_file_at(AT_FDCWD, path, 64 << 20, &data, &len, e);
+
+	return r < 0 ? r : write_file_at(run->temp.fd, variables_name, 0600, data, len, e);
+}
+
 int drill_clean(struct drill_run *run, struct error *e)
 {
-	if (unlinkat(run->temp.fd, "disk0.cow", 0) < 0 && errno != ENOENT)
-		return error_errno(e, errno, "throw %s/disk0.cow away", run->temp.path);
-	return make_blank_disks(run, e);
+	for (size_t i = 0; i < run->setup.machine->disks.count; i++) {
+		_cleanup_(free) char *name = xasprintf("disk%zu.cow", i);
+
+		if (unlinkat(run->temp.fd, name, 0) < 0 && errno != ENOENT)
+			return error_errno(e, errno, "throw %s/%s away", run->temp.path, name);
+	}
+	int r = copy_variables(run, e);
+
+	return r < 0 ? r : make_blank_disks(run, e);
 }
 
 /* Firmware and its boot loader have their own words for the kernel. */
@@ -46,6 +68,8 @@ static int check_fits(const struct drill_run *run, struct error *e)
 {
 	const struct drill *d = run->drill;
 
+	if (d->uefi && streq(d->machine, DRILL_THIS))
+		return error_text(e, EINVAL, "%s: 'firmware': this machine has its own", d->file);
 	if (d->uefi && !run->setup.machine->qemu)
 		return error_text(e, EINVAL, "%s: machine %s is User-Mode Linux, which has no firmware",
 				  d->file, d->machine);
@@ -66,9 +90,8 @@ int drill_begin(const struct drill *d, const struct drill_setup *setup, struct d
 
 	if (r == 0)
 		r = tempdir_make(&run->temp, e);
-
 	if (r == 0)
-		r = make_blank_disks(run, e);
+		r = drill_clean(run, e);
 	if (r == 0)
 		*ret = TAKE_PTR(run);
 	return r;
@@ -85,7 +108,11 @@ void drill_end(struct drill_run **run)
 
 static void add_disks(const struct drill_run *run, struct strlist *ret)
 {
-	strlist_addf(ret, "%s/disk0.img,cow=%s/disk0.cow", run->setup.machine->folder, run->temp.path);
+	const struct drill_machine *m = run->setup.machine;
+
+	for (size_t i = 0; i < m->disks.count; i++)
+		strlist_addf(ret, "%s/%s,cow=%s/disk%zu.cow", m->folder, m->disks.items[i], run->temp.path,
+			     i);
 	for (size_t i = 0; i < run->drill->disks.count; i++)
 		strlist_addf(ret, "%s/blank%zu.img,rw", run->temp.path, i);
 }
@@ -113,18 +140,21 @@ static int start(const struct drill_run *run, enum drill_boot boot, const char *
 	_cleanup_(free) char *kernel = xasprintf("%s/vmlinuz", run->setup.rescue);
 	_cleanup_(free) char *initrd = xasprintf("%s/initrd.img", run->setup.rescue);
 	_cleanup_(free) char *words = NULL, *machine = NULL;
+	_cleanup_(free) char *variables = xasprintf("%s/%s", run->temp.path, variables_name);
 	bool rescue = boot == DRILL_BOOT_RESCUE;
 	bool qemu = run->setup.machine->qemu;
 	int r = rescue ? 0 : machine_words(run, &machine, e);
 
 	if (r < 0)
 		return r;
-	words = xasprintf("quiet %s %s", machine ? machine : "", append ? append : "");
+	/* there is no network, so no server that backups are on */
+	words = xasprintf("quiet %s %s", rescue ? "lifeboat.ip=none" : machine, append ? append : "");
 	request->kernel = rescue ? kernel : NULL;
 	request->initrd = rescue ? initrd : NULL;
 	request->append = words;
 	request->settle = true;
-	request->uefi = run->drill->uefi;
+	request->uefi = run->drill->uefi || run->setup.machine->uefi;
+	request->variables = access(variables, F_OK) == 0 ? variables : NULL;
 	request->firmware_shown = true;
 	request->memory_mib = qemu ? 1024 : 512;
 	request->step_limit = qemu ? emulated_seconds : 0;

@@ -65,6 +65,6 @@ variant typo 's/^boot = rescue/boot = recsue/'
 refuses "an error in a drill: file and line" 1 "typo.conf:6: bad value 'recsue' for 'boot'; expected machine or rescue" \
 	"$LIFEBOAT" drill ./typo.conf
 variant this 's/^title/machine = this\ntitle/'
-refuses "this machine's own backup" 1 "cannot be done yet" "$LIFEBOAT" drill ./this.conf
+refuses "this machine needs a backup of it" 1 "no target: give one" "$LIFEBOAT" drill -c /dev/null ./this.conf
 refuses "--practise without a terminal" 2 "needs a terminal" "$LIFEBOAT" drill --practise no-shell
 is "nothing remains" "$(find "$TMPDIR" -maxdepth 1 -name 'lifeboat*')" ""

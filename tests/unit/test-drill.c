@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 static struct error e;
 
@@ -97,6 +98,92 @@ TEST(the_drills_that_come_along)
 		CHECK_OK(drill_load("profiles/drills", names.items[i], &d, &e));
 		CHECK(d.hints.count > 0);
 	}
+}
+
+/* ---- machines ---- */
+
+struct made {
+	int count;
+	const char *disks, *firmware;
+	bool fails;
+};
+
+static int put(const char *folder, const char *name, const char *text, struct error *err)
+{
+	_cleanup_(free) char *path = xasprintf("%s/%s", folder, name);
+
+	return text ? write_file_at(AT_FDCWD, path, 0644, text, strlen(text), err) : 0;
+}
+
+static int make_machine(void *user, const char *folder, struct error *err)
+{
+	struct made *m = user;
+	int r = put(folder, "disk0.img", "zero", err);
+
+	m->count++;
+	if (r == 0)
+		r = put(folder, "disk1.img", "one", err);
+	if (r == 0)
+		r = put(folder, "disks", m->disks, err);
+	if (r == 0)
+		r = put(folder, "guest", "qemu\n", err);
+	if (r == 0)
+		r = put(folder, "firmware", m->firmware, err);
+	return r < 0 || !m->fails ? r : error_text(err, EIO, "it does not want to");
+}
+
+static void cache_here(struct tempdir *temp)
+{
+	CHECK_OK(tempdir_make(temp, &e));
+	CHECK(setenv("XDG_CACHE_HOME", temp->path, 1) == 0);
+}
+
+TEST(a_machine_of_several_disks_is_made_once)
+{
+	_cleanup_(tempdir) struct tempdir temp = TEMPDIR_NONE;
+	_cleanup_(drill_machine) struct drill_machine first = { 0 }, again = { 0 };
+	struct report report;
+	struct made made = { .disks = "disk0.img,if=sata\ndisk1.img,if=nvme,serial=S\n",
+			     .firmware = "uefi\n" };
+	const struct drill_maker maker = { .shown = "it", .make = make_machine, .user = &made };
+
+	cache_here(&temp);
+	report_init(&report, VERBOSITY_QUIET, false);
+	CHECK_OK(drill_machine_kept("it-1", &maker, &first, &report, &e));
+	CHECK_OK(drill_machine_kept("it-1", &maker, &again, &report, &e));
+	CHECK_INT(made.count, 1);
+	CHECK_INT(again.disks.count, 2);
+	CHECK_STR(again.disks.items[1], "disk1.img,if=nvme,serial=S");
+	CHECK(again.qemu && again.uefi && !again.kernel);
+	CHECK_OK(drill_machine_check(&again, &e));
+
+	_cleanup_(free) char *disk = xasprintf("%s/disk1.img", again.folder);
+	struct stat st;
+
+	CHECK(stat(disk, &st) == 0 && (st.st_mode & 0777) == 0444);
+	CHECK(unlink(disk) == 0);
+	CHECK_OK(put(again.folder, "disk1.img", "two", &e));
+	CHECK_INT(drill_machine_check(&again, &e), -EUCLEAN);
+	CHECK(strstr(e.text, "a disk of the clean machine has changed since it was made; remove "));
+}
+
+TEST(a_machine_that_cannot_be_made_is_tried_again)
+{
+	_cleanup_(tempdir) struct tempdir temp = TEMPDIR_NONE;
+	_cleanup_(drill_machine) struct drill_machine m = { 0 };
+	struct report report;
+	struct made made = { .fails = true };
+	const struct drill_maker maker = { .shown = "it", .make = make_machine, .user = &made };
+
+	cache_here(&temp);
+	report_init(&report, VERBOSITY_QUIET, false);
+	CHECK_ERROR(drill_machine_kept("it-1", &maker, &m, &report, &e), "it does not want to");
+	made.fails = false;
+	made.firmware = "coreboot\n";
+	CHECK_INT(drill_machine_kept("it-1", &maker, &m, &report, &e), -EINVAL);
+	CHECK(strstr(e.text, "/firmware: bad value 'coreboot'; expected bios or uefi"));
+	CHECK_INT(made.count, 2);
+	CHECK(!m.folder);
 }
 
 TAP_MAIN()
