@@ -77,4 +77,51 @@ int raw_restore(struct set *s, const char *name, const char *node, struct report
 	return stream_consume(s, name, method_raw.name, report, consume, &c, e);
 }
 
+struct comparing {
+	const char *node;
+	int fd; /* the device */
+	bool equal;
+};
+
+static int compare_block(struct comparing *c, const char *data, char *own, size_t len, off_t at,
+			 struct error *e)
+{
+	ssize_t n = pread_full(c->fd, own, len, at);
+
+	if (n < 0)
+		return error_errno(e, (int)-n, "read %s", c->node);
+	c->equal &= (size_t)n == len && memcmp(own, data, len) == 0;
+	return 0;
+}
+
+/* To the stream's end: its checksums count, too. */
+static int compare_all(void *user, int fd, struct error *e)
+{
+	struct comparing *c = user;
+	_cleanup_(fd) int in = fd;
+	_cleanup_(free) char *data = xmalloc(block), *own = xmalloc(block);
+	ssize_t n;
+	int r = 0;
+
+	for (off_t at = 0; r == 0 && (n = read_full(in, data, block)) != 0; at += n)
+		r = n < 0 ? error_errno(e, (int)-n, "read what %s is compared with", c->node)
+			  : compare_block(c, data, own, (size_t)n, at, e);
+	return r;
+}
+
+int set_compare_image(struct set *s, const char *name, const char *node, bool *ret_equal,
+		      struct report *report, struct error *e)
+{
+	_cleanup_(fd) int fd = open(node, O_RDONLY | O_CLOEXEC);
+	struct comparing c = { .node = node, .fd = fd, .equal = true };
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", node);
+	int r = stream_consume(s, name, method_raw.name, report, compare_all, &c, e);
+
+	if (r == 0)
+		*ret_equal = c.equal;
+	return r;
+}
+
 const struct method method_raw = { .name = "raw", .image = true };

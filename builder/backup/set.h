@@ -85,6 +85,9 @@ int set_read_stream(struct set *s, const char *name, const char *method, int out
  * stream's sums and the program's exit status count. */
 int set_restore_stream(struct set *s, const char *name, const char *method, const char *folder,
 		       struct report *report, struct error *e);
+/* Are the first bytes of the device those of the stream NAME.raw? */
+int set_compare_image(struct set *s, const char *name, const char *node, bool *ret_equal,
+		      struct report *report, struct error *e);
 
 /* ---- removing ---- */
 

@@ -37,6 +37,20 @@ dev_t block_disk(dev_t number)
 	return makedev(major_number, minor_number);
 }
 
+/* In sysfs a '!' stands for a slash. */
+char *block_node(dev_t number)
+{
+	_cleanup_(free) char *path = xasprintf("/sys/dev/block/%u:%u", major(number), minor(number));
+	_cleanup_(free) char *real = realpath(path, NULL);
+	const char *slash = real ? strrchr(real, '/') : NULL;
+	char *node = slash ? xasprintf("/dev%s", slash) : NULL;
+
+	for (char *p = node; p && *p; p++)
+		if (*p == '!')
+			*p = '/';
+	return node;
+}
+
 static bool is_one_of(dev_t number, const dev_t disks[], size_t count)
 {
 	for (size_t i = 0; i < count; i++)

@@ -9,6 +9,10 @@ dev_t block_disk(dev_t number);
 /* Which partition of its disk a device number is; 0 when it is none. */
 unsigned block_partition(dev_t number);
 
+/* Its node by the kernel's own name, which is there without udev too: "/dev/dm-0", "/dev/cciss/c0d0p1". NULL when there is no such
+ * device. The caller frees. */
+char *block_node(dev_t number);
+
 /* Does everything that the device is made of (through partitions, arrays, device-mapper) lie on these disks? */
 bool block_lies_on(dev_t number, const dev_t disks[], size_t count);
 

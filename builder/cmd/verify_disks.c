@@ -2,6 +2,7 @@
 
 #include "backup/set.h"
 #include "backup/tree_compare.h"
+#include "base/block.h"
 #include "base/fs.h"
 #include "cmd/excuse.h"
 #include "cmd/target_arg.h"
@@ -11,6 +12,7 @@
 #include "machine/fs.h"
 #include "machine/machine_conf.h"
 #include "machine/survey.h"
+#include "machine/without.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -136,6 +138,17 @@ static void value_differs(void *user, const struct machine_difference *d)
 
 /* ---- what is compared ---- */
 
+/* As a recovery with the same --map made it. */
+static int leave_out(struct comparison *v, struct error *e)
+{
+	_cleanup_(strlist) struct strlist told = { 0 };
+	int r = machine_leave_out(&v->expected, &v->options->map, &told, e);
+
+	for (size_t i = 0; i < told.count; i++)
+		report_info(&v->c->report, "%s", told.items[i]);
+	return r;
+}
+
 static int open_set(struct comparison *v, struct error *e)
 {
 	const struct verify_disks *o = v->options;
@@ -156,7 +169,8 @@ static int open_set(struct comparison *v, struct error *e)
 		return r;
 	_cleanup_(free) char *shown = xasprintf("%s/machine.conf", set_shown(v->set));
 
-	return machine_conf_parse(shown, text, &v->expected, e);
+	r = machine_conf_parse(shown, text, &v->expected, e);
+	return r < 0 ? r : leave_out(v, e);
 }
 
 /* With what is mounted now, by the names of machine.conf. */
@@ -174,6 +188,15 @@ static int look(struct comparison *v, bool silent, struct error *e)
 	return r < 0 ? r
 		     : machine_compare(&v->expected, &v->found, &options, &v->same_values, &v->other_values,
 				       e);
+}
+
+/* What was found has machine.conf's names by now: its node is known by its number. */
+static char *node_of(const struct device *found)
+{
+	const struct device *d = found->kind == DEVICE_SUBVOLUME ? found->parent : found;
+	char *node = d->now.devno ? block_node(d->now.devno) : NULL;
+
+	return node ? node : device_node(d);
 }
 
 /* Nothing is written, the journal neither. */
@@ -197,7 +220,7 @@ static int mount_one(struct comparison *v, const struct device *d, const char *f
 	const struct device *on = d->kind == DEVICE_SUBVOLUME ? d->parent : d;
 	const struct device *found = machine_find(&v->found, on->name);
 	const struct fs_ops *ops = found && found->content.type ? fs_find(found->content.type) : NULL;
-	_cleanup_(free) char *node = found ? device_node(found) : NULL;
+	_cleanup_(free) char *node = found ? node_of(found) : NULL;
 
 	if (!node || !ops || !ops->mount_type)
 		return error_text(e, ENOENT, "compare %s: nothing that could be mounted is there", d->name);
@@ -266,6 +289,36 @@ static int compare_trees(struct comparison *v, struct error *e)
 	return r;
 }
 
+/* The header of a LUKS device, with all its key slots. What is not there at all is named by the identifiers. */
+static int compare_header(struct comparison *v, const struct device *d, struct error *e)
+{
+	const struct device *found = machine_find(&v->found, d->name);
+	_cleanup_(free) char *node = found ? node_of(found) : NULL;
+	bool equal = false;
+	int r = node ? set_compare_image(v->set, d->content.stream, node, &equal, &v->c->report, e) : 0;
+
+	if (r < 0 || !node)
+		return r;
+	v->same_values += equal;
+	v->other_values += !equal;
+	if (!equal)
+		add_difference(v, "identifier", d->name, "LUKS header", "as in the set", "other bytes", NULL);
+	return 0;
+}
+
+static int compare_headers(struct comparison *v, struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < v->expected.count && r == 0; i++) {
+		const struct content *c = &v->expected.devices[i]->content;
+
+		if (c->stream && streq(c->method, "raw"))
+			r = compare_header(v, v->expected.devices[i], e);
+	}
+	return r;
+}
+
 /* What is read comes from the disks, not from the memory of this system. */
 static void forget_cached(void)
 {
@@ -293,6 +346,8 @@ static int compare(struct comparison *v, struct error *e)
 		r = mount_all(v, e);
 	if (r == 0)
 		r = look(v, false, e);
+	if (r == 0)
+		r = compare_headers(v, e);
 	if (r == 0)
 		r = compare_trees(v, e);
 	return r < 0 ? r : unmount_all(v, e);

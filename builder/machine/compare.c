@@ -68,8 +68,11 @@ static bool is_disk_of(const struct comparing *c, const struct device *disk, con
 		return false;
 	if (name)
 		return is_called(f, name, strlen(name));
-	return same_id(disk->table_id, f->table_id) ||
-	       (disk->table == TABLE_NONE && same_id(disk->content.uuid, f->content.uuid));
+	if (disk->table != TABLE_NONE)
+		return same_id(disk->table_id, f->table_id);
+	/* what a layer lies on has no identifier of its own there */
+	return same_id(disk->content.uuid, f->content.uuid) ||
+	       same_id(disk->identity.serial, f->identity.serial);
 }
 
 /* A layer is made of the same. */
@@ -230,7 +233,7 @@ static void compare_all(struct comparing *c, const struct ini *expected, const s
 	for (size_t i = 0; i < expected->count; i++) {
 		const struct ini_section *s = &expected->sections[i], *same = find_section(found, s);
 
-		/* the rescue system has another name, and no memory of boot entries */
+		/* the rescue system has another name; entries: compare_entries() */
 		if (streq(s->kind, "machine") || streq(s->kind, "boot-entry"))
 			continue;
 		if (same)
@@ -242,6 +245,56 @@ static void compare_all(struct comparing *c, const struct ini *expected, const s
 		if (!find_section(expected, &found->sections[i]) &&
 		    !streq(found->sections[i].kind, "boot-entry"))
 			compare_value(c, &found->sections[i], "presence", NULL, "there");
+}
+
+/* ---- the firmware's entries ---- */
+
+static bool is_entry(const struct comparing *c, const struct boot_entry *expected, const struct boot_entry *f)
+{
+	return f->partition == pair_of(c, expected->partition) && streq(f->label, expected->label) &&
+	       strcasecmp(f->path, expected->path) == 0;
+}
+
+/* Where it is among the found ones; their count when it is not there. */
+static size_t find_entry(const struct comparing *c, const struct boot_entry *expected)
+{
+	size_t i = 0;
+
+	while (i < c->found->boot_entry_count && !is_entry(c, expected, &c->found->boot_entries[i]))
+		i++;
+	return i;
+}
+
+static void compare_entry(struct comparing *c, const struct boot_entry *expected, size_t *least)
+{
+	size_t at = find_entry(c, expected);
+	_cleanup_(free) char *what = xasprintf("boot-entry %s", expected->label);
+	const struct machine_difference missing = { .what = what,
+						    .key = "presence",
+						    .expected = expected->path };
+	const struct machine_difference late = {
+		.what = what, .key = "order", .expected = "behind the one before it", .found = "before it"
+	};
+
+	if (at < c->found->boot_entry_count && at >= *least) {
+		c->equal++;
+		*least = at;
+		return;
+	}
+	c->different++;
+	c->options->differs(c->options->user, at < c->found->boot_entry_count ? &late : &missing);
+}
+
+/* All that the machine had, in its order; others (the medium's, the firmware's own) are nobody's. A system that was not started
+ * by UEFI cannot see them. */
+static void compare_entries(struct comparing *c)
+{
+	size_t least = 0;
+
+	if (c->found->firmware != FIRMWARE_UEFI)
+		return;
+	for (size_t i = 0; i < c->expected->boot_entry_count; i++)
+		compare_entry(c, &c->expected->boot_entries[i], &least);
 }
 
 /* As machine.conf has it: what it says, and what it would say of what was found. */
@@ -307,6 +360,7 @@ int machine_compare(const struct machine *expected, struct machine *found,
 	if (r < 0)
 		return r;
 	compare_all(&c, &was, &is);
+	compare_entries(&c);
 	*ret_equal = c.equal;
 	*ret_different = c.different;
 	return 0;

@@ -227,6 +227,22 @@ char *device_node(const struct device *d)
 	return NULL;
 }
 
+struct device *machine_find_disk(const struct machine *m, const char *name)
+{
+	const char *short_name = str_after(name, "/dev/");
+
+	for (size_t i = 0; i < m->count; i++) {
+		struct device *d = m->devices[i];
+		const struct disk_identity *id = &d->identity;
+
+		if (d->kind == DEVICE_DISK &&
+		    (streq(d->name, short_name ? short_name : name) ||
+		     (id->serial && streq(id->serial, name)) || (id->wwn && streq(id->wwn, name))))
+			return d;
+	}
+	return NULL;
+}
+
 static const char *or_none(const char *s)
 {
 	return s ? s : "-";

@@ -207,6 +207,8 @@ void machine_remove(struct machine *m, const bool *marks);
 /* Appends a copy. */
 void machine_add_boot_entry(struct machine *m, const char *label, struct device *partition, const char *path);
 struct device *machine_find(const struct machine *m, const char *name);
+/* A disk as people call it: sda, /dev/sda, its serial number, its WWN. NULL when there is none. */
+struct device *machine_find_disk(const struct machine *m, const char *name);
 
 /* Appends one to what `d` is made of; NULL: a missing one. */
 void device_add_below(struct device *d, struct device *below);

@@ -148,54 +148,6 @@ static int refuse(const struct mapper *w, const struct device *old, const struct
 
 /* ---- the person's word ---- */
 
-static struct device *find_disk(const struct machine *m, const char *name)
-{
-	const char *short_name = str_after(name, "/dev/");
-
-	for (size_t i = 0; i < m->count; i++) {
-		struct device *d = m->devices[i];
-		const struct disk_identity *id = &d->identity;
-
-		if (d->kind == DEVICE_DISK &&
-		    (streq(d->name, short_name ? short_name : name) ||
-		     (id->serial && streq(id->serial, name)) || (id->wwn && streq(id->wwn, name))))
-			return d;
-	}
-	return NULL;
-}
-
-static bool is_none(const char *text)
-{
-	const char *equals = strchr(text, '=');
-
-	return equals && streq(equals + 1, "none");
-}
-
-/* "sdb=none": the machine does without it. Also for a recovery that goes on, whose journal names only what is here. */
-static int leave_out(const struct mapper *w)
-{
-	const struct strlist *map = w->o->map;
-	_cleanup_(free) struct device **disks = xcalloc(map ? map->count + 1 : 1, sizeof(struct device *));
-	size_t count = 0;
-
-	for (size_t i = 0; map && i < map->count; i++) {
-		const char *text = map->items[i];
-		_cleanup_(free) char *name = xstrndup(text, strcspn(text, "="));
-
-		if (!is_none(text))
-			continue;
-		disks[count] = find_disk(&w->p->machine, name);
-		if (!disks[count++])
-			return error_text(w->e, ENODEV, "--map %s: the old machine had no disk '%s'", text,
-					  name);
-	}
-	int r = count ? machine_without(&w->p->machine, disks, count, &w->p->left_out, w->e) : 0;
-
-	if (r < 0)
-		error_prefix(w->e, "--map %s=none: the machine cannot do without it", disks[0]->name);
-	return r;
-}
-
 static int map_named(const struct mapper *w, const char *text, const char *reason)
 {
 	const char *equals = strchr(text, '=');
@@ -203,8 +155,8 @@ static int map_named(const struct mapper *w, const char *text, const char *reaso
 	if (!equals || equals == text || !equals[1])
 		return error_text(w->e, EINVAL, "--map %s: expected OLD=NEW, as in sda=vdb", text);
 	_cleanup_(free) char *old_name = xstrndup(text, (size_t)(equals - text));
-	struct device *old = find_disk(&w->p->machine, old_name);
-	struct device *disk = find_disk(&w->p->present, equals + 1);
+	struct device *old = machine_find_disk(&w->p->machine, old_name);
+	struct device *disk = machine_find_disk(&w->p->present, equals + 1);
 
 	if (!old)
 		return error_text(w->e, ENODEV, "--map %s: the old machine had no disk '%s'", text, old_name);
@@ -404,10 +356,11 @@ static int map_disks(const struct mapper *w)
 {
 	const struct strlist *named = w->o->begun ? w->o->begun : w->o->map;
 	const char *reason = w->o->begun ? "the recovery of it was begun here" : "chosen by --map";
-	int r = leave_out(w);
+	/* also for a recovery that goes on, whose journal names only what is here */
+	int r = machine_leave_out(&w->p->machine, w->o->map, &w->p->left_out, w->e);
 
 	for (size_t i = 0; named && i < named->count && r == 0; i++)
-		if (!is_none(named->items[i]))
+		if (!map_leaves_out(named->items[i]))
 			r = map_named(w, named->items[i], reason);
 	for (size_t i = 0; i < w->p->machine.count && r == 0; i++)
 		if (w->p->machine.devices[i]->kind == DEVICE_DISK)

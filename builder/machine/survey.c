@@ -542,6 +542,10 @@ int survey_present(struct machine *ret, struct report *report, struct error *e)
 		describe_present(&m, m.devices[i], mounts, report);
 	if (r == 0)
 		r = boot_loader_look(&m, e);
+	if (r == 0 && access("/sys/firmware/efi", F_OK) == 0) {
+		m.firmware = FIRMWARE_UEFI;
+		r = uefi_survey(&m, UEFI_VARIABLES, e);
+	}
 	if (r < 0)
 		return r;
 	*ret = m;

@@ -274,3 +274,33 @@ bool machine_can_lack(const struct machine *m, const struct device *disk)
 	mark(&l, disks, 1);
 	return check_all(&l, &ignored) == 0;
 }
+
+bool map_leaves_out(const char *text)
+{
+	const char *equals = strchr(text, '=');
+
+	return equals && streq(equals + 1, "none");
+}
+
+int machine_leave_out(struct machine *m, const struct strlist *map, struct strlist *ret_told, struct error *e)
+{
+	_cleanup_(free) struct device **disks = xcalloc(map ? map->count + 1 : 1, sizeof(struct device *));
+	size_t count = 0;
+
+	for (size_t i = 0; map && i < map->count; i++) {
+		const char *text = map->items[i];
+		_cleanup_(free) char *name = xstrndup(text, strcspn(text, "="));
+
+		if (!map_leaves_out(text))
+			continue;
+		disks[count] = machine_find_disk(m, name);
+		if (!disks[count++])
+			return error_text(e, ENODEV, "--map %s: the old machine had no disk '%s'", text,
+					  name);
+	}
+	int r = count ? machine_without(m, disks, count, ret_told, e) : 0;
+
+	if (r < 0)
+		error_prefix(e, "--map %s=none: the machine cannot do without it", disks[0]->name);
+	return r;
+}

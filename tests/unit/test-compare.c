@@ -1,0 +1,127 @@
+/* Which machine.conf and which disks are the same machine: the firmware's entries, and what was left out of a recovery. What
+ * real disks differ in is tests/guest/34-compare.t's. */
+#include "machine/compare.h"
+#include "machine/machine_conf.h"
+#include "machine/without.h"
+#include "tap.h"
+
+static struct error e;
+
+/* Two disks of a mirror, each with a system partition. */
+#define DISK(name, digit)                                                                               \
+	"[disk " name "]\nserial = OLD-" name "\nsize = 8589934592\nsector-size = 512\n"                \
+	"table = gpt\ntable-id = 01234567-89AB-4DEF-8123-456789ABCDE" digit "\n"                        \
+	"[partition " name "1]\ndisk = " name "\nnumber = 1\nstart = 1048576\nsize = 268435456\n"       \
+	"type = C12A7328-F81F-11D2-BA4B-00A0C93EC93B\nuuid = A1B2C3D4-E5F6-4788-99AA-BBCCDDEEFF0" digit \
+	"\n[partition " name "2]\ndisk = " name "\nnumber = 2\nstart = 269484032\n"                     \
+	"size = 4294967296\ntype = A19D880F-05FC-4D3B-A006-743F0F84911E\n"
+#define MIRROR(members)                                                                         \
+	"[raid md0]\ndevices = " members "\nlevel = raid1\nmetadata = 1.2\n"                    \
+	"uuid = 8b1c2d3e:00000000:11111111:22222222\ncomponent-size = 4293918720\n"             \
+	"data-offset = 1048576\n[filesystem md0]\ntype = ext4\nmountpoint = /\nstream = root\n" \
+	"method = dump\n"
+#define ENTRY(number, label, partition, path) \
+	"[boot-entry " number "]\nlabel = " label "\npartition = " partition "\npath = " path "\n"
+#define MACHINE "[machine]\nfirmware = uefi\narch = x86_64\n"
+#define ESP(partition)                                                                                  \
+	"[filesystem " partition "]\ntype = vfat\nmountpoint = /efi/" partition "\nstream = " partition \
+	"\nmethod = archive\n"
+#define DISKS DISK("sda", "1") ESP("sda1") DISK("sdb", "2") ESP("sdb1") MIRROR("sda2, sdb2")
+#define BOTH MACHINE DISKS
+#define DEBIAN(number, disk) ENTRY(number, "debian", disk "1", "/EFI/debian/shimx64.efi")
+
+/* Appends a line for each difference. */
+static void note(void *user, const struct machine_difference *d)
+{
+	strbuf_printf(user, "%s: %s was %s, is %s\n", d->what, d->key, d->expected ? d->expected : "-",
+		      d->found ? d->found : "-");
+}
+
+static void compare(const char *was, const char *is, const char *left_out, struct strbuf *ret)
+{
+	_cleanup_(machine) struct machine expected = { 0 }, found = { 0 };
+	_cleanup_(strlist) struct strlist map = { 0 }, told = { 0 };
+	const struct machine_compare_options options = { .map = &map, .differs = note, .user = ret };
+	uint64_t equal, different;
+
+	strbuf_puts(ret, "");
+	if (left_out)
+		strlist_add(&map, left_out);
+	CHECK_OK(machine_conf_parse("was", was, &expected, &e));
+	CHECK_OK(machine_conf_parse("is", is, &found, &e));
+	CHECK_OK(machine_leave_out(&expected, &map, &told, &e));
+	CHECK_INT(told.count > 0, left_out != NULL);
+	CHECK_OK(machine_compare(&expected, &found, &options, &equal, &different, &e));
+	CHECK(equal > 10);
+	CHECK_INT(different > 0, ret->len > 0);
+}
+
+TEST(entries_of_the_firmware)
+{
+	static const struct {
+		const char *was, *is, *want;
+	} cases[] = {
+		{ BOTH DEBIAN("1", "sda") DEBIAN("2", "sdb"), BOTH DEBIAN("1", "sda") DEBIAN("2", "sdb"),
+		  "" },
+		/* others are nobody's; firmware knows no case */
+		{ BOTH DEBIAN("1", "sdb"),
+		  BOTH ENTRY("1", "stick", "sda1", "/x")
+			  ENTRY("2", "debian", "sdb1", "/efi/DEBIAN/shimx64.efi"),
+		  "" },
+		{ BOTH DEBIAN("1", "sda"), BOTH,
+		  "boot-entry debian: presence was /EFI/debian/shimx64.efi, is -\n" },
+		{ BOTH DEBIAN("1", "sda"), BOTH DEBIAN("1", "sdb"),
+		  "boot-entry debian: presence was /EFI/debian/shimx64.efi, is -\n" },
+		{ BOTH DEBIAN("1", "sda"), BOTH ENTRY("1", "debian", "sda1", "/EFI/debian/grubx64.efi"),
+		  "boot-entry debian: presence was /EFI/debian/shimx64.efi, is -\n" },
+		{ BOTH DEBIAN("1", "sda") ENTRY("2", "other", "sdb1", "/o"),
+		  BOTH ENTRY("1", "other", "sdb1", "/o") DEBIAN("2", "sda"),
+		  "boot-entry other: order was behind the one before it, is before it\n" },
+		/* one that no UEFI has started does not see them */
+		{ BOTH DEBIAN("1", "sda"), "[machine]\nfirmware = bios\narch = x86_64\n" DISKS, "" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_(strbuf) struct strbuf said = { 0 };
+
+		compare(cases[i].was, cases[i].is, NULL, &said);
+		CHECK_STR(said.data, cases[i].want);
+	}
+}
+
+TEST(a_disk_that_was_left_out)
+{
+	static const char two[] =
+		MACHINE DISK("sda", "1") ESP("sda1") DISK("sdb", "2") MIRROR("sda2, sdb2") DEBIAN("1", "sda"),
+			  one[] = MACHINE DISK("sda", "1") ESP("sda1") MIRROR("sda2, missing")
+				  DEBIAN("1", "sda");
+	_cleanup_(strbuf) struct strbuf without = { 0 }, with = { 0 };
+
+	compare(two, one, "sdb=none", &without);
+	CHECK_STR(without.data, "");
+	compare(two, one, NULL, &with);
+	CHECK(strstr(with.data, "disk sdb: presence was there, is -\n") != NULL);
+}
+
+TEST(what_cannot_be_left_out)
+{
+	static const struct {
+		const char *map, *want;
+	} cases[] = {
+		{ "sdc=none", "--map sdc=none: the old machine had no disk 'sdc'" },
+		{ "OLD-sda=none",
+		  "--map sda=none: the machine cannot do without it: sda1 holds vfat of /efi/sda1, which is "
+		  "nowhere else" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_(machine) struct machine m = { 0 };
+		_cleanup_(strlist) struct strlist map = { 0 }, told = { 0 };
+
+		strlist_add(&map, cases[i].map);
+		CHECK_OK(machine_conf_parse("m", BOTH, &m, &e));
+		CHECK_ERROR(machine_leave_out(&m, &map, &told, &e), cases[i].want);
+	}
+}
+
+TAP_MAIN()
