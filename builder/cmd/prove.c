@@ -8,6 +8,7 @@
 #include "guest/guest.h"
 #include "guest/proof_run.h"
 #include "machine/machine_conf.h"
+#include "machine/without.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@ enum {
 	OPTION_HOST,
 	OPTION_OUTPUT,
 	OPTION_KEY_FILE,
+	OPTION_MAP,
 	OPTION_QUICK,
 	OPTION_SEED,
 	OPTION_READY,
@@ -44,7 +46,7 @@ struct prove {
 	struct proof proof;
 	struct proof_run run;
 	struct proof_wanted wanted;
-	struct strlist ready, ports;
+	struct strlist ready, ports, map;
 	struct proof_disk_wanted *disks;
 	const char *url, *host, *set_name, *medium, *output;
 	char *recorded_medium, *folder; /* where the proof goes */
@@ -69,6 +71,7 @@ static void prove_free(struct prove *p)
 	recovery_conf_free(&p->conf);
 	strlist_free(&p->ready);
 	strlist_free(&p->ports);
+	strlist_free(&p->map);
 	free(p->disks);
 	free(p->recorded_medium);
 	free(p->folder);
@@ -77,6 +80,19 @@ static void prove_free(struct prove *p)
 DEFINE_CLEANUP(prove, struct prove, prove_free)
 
 /* ---- what is proven ---- */
+
+/* What is left out is no disk of the proof. */
+static int leave_out(struct prove *p, struct error *e)
+{
+	_cleanup_(strlist) struct strlist told = { 0 };
+	int r = machine_leave_out(&p->machine, &p->map, &told, e);
+
+	for (size_t i = 0; i < told.count; i++) {
+		report_info(&p->cmd.report, "%s", told.items[i]);
+		proof_add_event(&p->proof, "%s", told.items[i]);
+	}
+	return r;
+}
 
 static int open_set(struct prove *p, struct error *e)
 {
@@ -94,6 +110,8 @@ static int open_set(struct prove *p, struct error *e)
 	_cleanup_(free) char *shown = xasprintf("%s/machine.conf", set_shown(p->set));
 
 	r = machine_conf_parse(shown, text, &p->machine, e);
+	if (r == 0)
+		r = leave_out(p, e);
 	if (r == 0)
 		r = prove_set_measure(&p->target, p->set, &p->copy, e);
 	if (r < 0)
@@ -176,6 +194,12 @@ static bool is_encrypted(const struct machine *m)
 /* What would only turn out after an hour. */
 static int check_wanted(const struct prove *p, struct error *e)
 {
+	if (set_encrypted(p->set))
+		return error_text(
+			e, EOPNOTSUPP,
+			"%s is encrypted, and its key cannot be given to a guest: only a set that is not "
+			"can be proven",
+			p->proof.set.name);
 	if (is_encrypted(&p->machine) && !p->wanted.key_file)
 		return error_text(
 			e, ENOKEY,
@@ -210,6 +234,7 @@ static void settle_wanted(struct prove *p)
 	w->show_fd = p->cmd.report.verbosity == VERBOSITY_VERBOSE ? STDERR_FILENO : 0;
 	w->set_image = p->copy.image;
 	w->set_url = p->copy.url;
+	w->left_out = &p->map;
 	p->proof.sampled = w->share < 1;
 	p->proof.share = w->share;
 	p->proof.seed = w->seed;
@@ -308,6 +333,8 @@ static int print_result(struct prove *p)
 	}
 	for (size_t i = 0; i < proof->reasons.count; i++)
 		printf("%s\n", proof->reasons.items[i]);
+	for (size_t i = 0; i < p->run.failed.count; i++)
+		printf("note: the recovered machine's console says: %s\n", p->run.failed.items[i]);
 	if (proof->verdict == PROOF_PROVEN)
 		printf("proven: %s with %s brought %s back in %.0f s; every file is equal, and it started\n",
 		       p->medium, proof->set.name, proof->machine.host, proof->seconds);
@@ -385,6 +412,15 @@ static int parse_port(struct prove *p)
 	return EXIT_DONE;
 }
 
+/* Each other disk's place is a blank one's. */
+static int parse_map(struct prove *p)
+{
+	if (!map_leaves_out(optarg))
+		return cmd_usage(&p->cmd, "bad --map '%s'; expected OLD=none", optarg);
+	strlist_add(&p->map, optarg);
+	return EXIT_DONE;
+}
+
 static int parse_seed(struct prove *p)
 {
 	p->seed_given = true;
@@ -409,6 +445,9 @@ static bool own_option(struct prove *p, int option, int *ret_exit)
 		return true;
 	case OPTION_KEY_FILE:
 		p->wanted.key_file = optarg;
+		return true;
+	case OPTION_MAP:
+		*ret_exit = parse_map(p);
 		return true;
 	case OPTION_QUICK:
 		*ret_exit = parse_quick(p);
@@ -442,6 +481,7 @@ int cmd_prove(int argc, char *argv[])
 						 { "host", required_argument, NULL, OPTION_HOST },
 						 { "output", required_argument, NULL, OPTION_OUTPUT },
 						 { "key-file", required_argument, NULL, OPTION_KEY_FILE },
+						 { "map", required_argument, NULL, OPTION_MAP },
 						 { "quick", optional_argument, NULL, OPTION_QUICK },
 						 { "seed", required_argument, NULL, OPTION_SEED },
 						 { "ready", required_argument, NULL, OPTION_READY },

@@ -3,6 +3,7 @@
 
 #include "guest/console.h"
 #include "guest/guest.h"
+#include "guest/qmp.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,32 +14,14 @@
 #include <unistd.h>
 
 static const unsigned default_seconds = 600;
-static const unsigned look_seconds = 2; /* between two looks */
-
-/* What shows that it will not come up, on the serial console or the screen. */
-static const struct {
-	const char *text, *meaning;
-} symptoms[] = {
-	{ "Kernel panic - not syncing", "its kernel panicked" },
-	{ "No bootable device", "the firmware finds nothing to boot on its disks" },
-	{ "Boot failed: not a bootable disk", "the firmware finds nothing to boot on its disks" },
-	{ "grub rescue>", "GRUB does not find its files" },
-	{ "Minimal BASH-like line editing", "GRUB does not find its menu" },
-	{ "UEFI Interactive Shell", "the firmware finds no boot loader" },
-	{ "(initramfs)", "its initramfs does not find the root file system" },
-	{ "Gave up waiting for root", "its initramfs does not find the root file system" },
-	{ "You are in emergency mode", "systemd stopped in emergency mode" },
-	{ "Give root password for maintenance", "systemd stopped in emergency mode" },
-	{ "Cannot open access to console, the root account is locked", "systemd stopped in emergency mode" },
-};
-enum { symptom_count = sizeof(symptoms) / sizeof(*symptoms) };
+static const unsigned look_seconds = 1; /* between two looks */
 
 struct boot {
 	struct proof_run *run;
 	const struct guest_live *guest;
 	struct strlist host_ports; /* of each port that must answer */
 	unsigned char *seen_ready, *seen_port; /* of each of them */
-	double begun;
+	struct proof_asked asked;
 };
 
 /* A port of the loopback that nobody listens on now. */
@@ -55,14 +38,15 @@ static int free_port(unsigned *ret, struct error *e)
 	return 0;
 }
 
-/* Does a service answer there? qemu takes the connection itself and closes it when nobody in the guest wants it, so
- * it has to stay open, or to say something. */
-static bool answers(const char *port)
+/* Does a service answer there? qemu takes the connection itself, whatever the guest is doing, and closes it when nobody there wants
+ * it: something has to be said, or the guest itself to have taken it. */
+static bool answers(const struct guest_live *guest, const char *port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	const struct timeval patience = { .tv_sec = 2 };
 	_cleanup_(fd) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	uint64_t number = 0;
+	struct error ignored; /* then it is not known to answer */
 	char byte;
 
 	(void)parse_u64(port, &number); /* free_port()'s own */
@@ -72,7 +56,9 @@ static bool answers(const char *port)
 		return false;
 	ssize_t n = recv(fd, &byte, 1, 0);
 
-	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return qmp_established(guest->monitor, (unsigned)number, &ignored) == 1;
+	return n > 0;
 }
 
 static bool has_login(const char *text)
@@ -120,19 +106,10 @@ static void look_at_ports(struct boot *b)
 	const struct strlist *ports = b->run->wanted->ports;
 
 	for (size_t i = 0; i < ports->count; i++)
-		if (!b->seen_port[i] && answers(b->host_ports.items[i])) {
+		if (!b->seen_port[i] && answers(b->guest, b->host_ports.items[i])) {
 			b->seen_port[i] = 1;
 			proof_add_event(b->run->proof, "port %s answers", ports->items[i]);
 		}
-}
-
-/* Why it will not come up; NULL: nothing speaks against it. */
-static const char *symptom_in(const char *text)
-{
-	for (size_t i = 0; i < symptom_count; i++)
-		if (strstr(text, symptoms[i].text))
-			return symptoms[i].meaning;
-	return NULL;
 }
 
 /* All that the console has said so far; nothing of it is consumed by whoever waits for a text that never comes. */
@@ -179,21 +156,57 @@ static int gave_up(struct boot *b, const char *screen, const char *why)
 	return 0;
 }
 
-/* One look: 1 it is ready, 0 not yet, -ECANCELED it will not be. */
-static int look(struct boot *b, struct error *e)
+static int let_it_talk(const struct boot *b, struct error *e)
 {
 	static const char *const never[] = { "\177\177never", NULL };
 	int r = console_wait(b->guest->console, never, look_seconds, NULL, e);
 
+	return r == -ETIMEDOUT ? 0 : r;
+}
+
+/* Why it will not come up. The caller frees; NULL: nothing speaks against it. */
+static char *find_symptom(const struct boot *b, const char *screen, bool ended)
+{
+	char *why = proof_symptom(said(b), screen);
+
+	return why || !ended ? why : xstrdup("it has ended by itself");
+}
+
+/* Told, and no verdict: it may be so on the machine itself, or be for what a guest has not, as a network. */
+static void note_failed(const struct boot *b, const char *text)
+{
+	struct strlist *failed = &b->run->failed;
+	size_t before = failed->count;
+
+	proof_failed_units(text, failed);
+	for (size_t i = before; i < failed->count; i++)
+		proof_add_event(b->run->proof, "%s", failed->items[i]);
+}
+
+/* One look: 1 it is ready, 0 not yet, -ECANCELED it will not be. */
+static int look(struct boot *b, struct error *e)
+{
+	int r = let_it_talk(b, e);
+	bool ended = r == -EPIPE;
+
+	if (r < 0 && !ended)
+		return r;
+	_cleanup_(free) char *screen = ended ? xstrdup("") : proof_screen_text(b->run, b->guest);
+	_cleanup_(free) char *why = find_symptom(b, screen, ended);
+
+	if (why && !ended && let_it_talk(b, e) == 0) { /* it may not have said all of it */
+		free(why);
+		free(screen);
+		screen = proof_screen_text(b->run, b->guest);
+		why = find_symptom(b, screen, false);
+	}
+	note_failed(b, said(b));
+	note_failed(b, screen);
+	r = why ? 0 : proof_unlock(b->run, b->guest, said(b), screen, &b->asked, e);
 	if (r == -EINTR)
 		return r;
-	_cleanup_(free) char *screen = r == -EPIPE ? xstrdup("") : proof_screen_text(b->run, b->guest);
-	const char *why = symptom_in(said(b));
-
-	if (!why)
-		why = symptom_in(screen);
-	if (!why && r == -EPIPE)
-		why = "it has ended by itself";
+	if (r < 0)
+		why = xstrdup(e->text);
 	if (why) {
 		(void)gave_up(b, screen, why);
 		return -ECANCELED;
@@ -300,9 +313,11 @@ int proof_boot(struct proof_run *run, struct error *e)
 
 	if (r == 0)
 		r = qemu_run(&request, run->report, e);
+	proof_note_used(run);
 	strlist_free(&request.disks);
 	strlist_free(&request.forwards);
 	strlist_free(&b.host_ports);
+	proof_asked_free(&b.asked);
 	if (access(log, F_OK) == 0 && proof_add_log(run->proof, log, &why) < 0)
 		report_warn(run->report, "%s", why.text);
 	return r;

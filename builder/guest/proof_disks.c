@@ -6,9 +6,12 @@
 #include "guest/qmp.h"
 #include "guest/session.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -30,6 +33,7 @@ void proof_run_end(struct proof_run *run)
 	tempdir_remove(&run->temp);
 	keeper_dismiss(&run->keeper);
 	strlist_free(&run->serials);
+	strlist_free(&run->failed);
 }
 
 /* ---- resources ---- */
@@ -75,6 +79,40 @@ int proof_check_resources(struct proof_run *run, const struct proof_disk_wanted 
 				  "the proof's guest needs %s of memory, and %s are available (--memory)",
 				  format_size(memory, want), format_size(available, have));
 	return 0;
+}
+
+/* What the files in the temporary folder really take. */
+static uint64_t taken(const struct proof_run *run)
+{
+	_cleanup_(fd) int fd = openat(run->temp.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	uint64_t bytes = 0;
+
+	if (!d)
+		return 0;
+	(void)TAKE_FD(fd); /* closedir() closes it */
+	for (const struct dirent *entry; (entry = readdir(d));) {
+		struct stat st;
+
+		if (fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+			bytes += (uint64_t)st.st_blocks * 512; /* stat(2): of that unit */
+	}
+	(void)closedir(d); /* read side */
+	return bytes;
+}
+
+void proof_note_used(struct proof_run *run)
+{
+	struct proof_resources *used = &run->proof->used;
+	uint64_t bytes = taken(run), memory;
+	struct rusage children; /* the largest of them was a guest */
+
+	used->processors = run->proof->planned.processors;
+	used->disk = bytes > used->disk ? bytes : used->disk;
+	if (getrusage(RUSAGE_CHILDREN, &children) < 0)
+		return; /* not known, then */
+	memory = (uint64_t)children.ru_maxrss << 10;
+	used->memory = memory > used->memory ? memory : used->memory;
 }
 
 /* ---- disks ---- */

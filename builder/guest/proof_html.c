@@ -108,9 +108,10 @@ static void say_proven(struct strbuf *b, const struct proof *p)
 	page_count(b, proof_compared(p, PROOF_IDENTIFIERS));
 	strbuf_puts(b, " identifiers is what it was when the backup was made");
 	if (explained) {
-		strbuf_puts(b, ", but for ");
+		strbuf_puts(b, "; ");
 		page_count(b, explained);
-		strbuf_puts(b, ", <a href=\"#differences\">each with its reason</a>");
+		strbuf_puts(b, " of them differ for <a href=\"#differences\">a known reason</a>, which is "
+			       "all right");
 	}
 	strbuf_puts(b, ".</p>\n");
 }
@@ -202,7 +203,10 @@ static void subject(struct strbuf *b, const struct proof *p)
 	fact_hash(b, "SHA-256 of its SHA256SUMS", p->set.sha256);
 	strbuf_puts(b, "</dl>\n</div>\n<div>\n<h3>Machine</h3>\n<dl>\n");
 	fact(b, "Host", p->machine.host);
-	fact(b, "Firmware", p->machine.firmware);
+	fact(b, "Firmware",
+	     p->machine.firmware && streq(p->machine.firmware, "uefi")   ? "UEFI"
+	     : p->machine.firmware && streq(p->machine.firmware, "bios") ? "BIOS"
+									 : p->machine.firmware);
 	strbuf_puts(b, "</dl>\n</div>\n</div>\n");
 	if (p->machine.disk_count)
 		disks(b, p);
@@ -458,7 +462,7 @@ static void resources(struct strbuf *b, const struct proof *p)
 		b,
 		"<div class=\"wide\"><table>\n<thead><tr><th></th><th class=\"number\">Memory</th>"
 		"<th class=\"number\">Disk</th><th class=\"number\">Processors</th></tr></thead>\n<tbody>\n");
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows) && (rows[i]->memory || rows[i]->disk); i++) {
 		strbuf_printf(b, "<tr><th scope=\"row\">%s</th><td class=\"number\">", labels[i]);
 		page_size(b, rows[i]->memory);
 		strbuf_puts(b, "</td><td class=\"number\">");

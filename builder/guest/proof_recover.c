@@ -117,6 +117,8 @@ static void add_place(const struct proof_run *run, struct strbuf *b)
 
 	for (size_t i = 0; i < w->disk_count; i++)
 		strbuf_printf(b, " --map %s=%s", w->disks[i].name, run->serials.items[i]);
+	for (size_t i = 0; w->left_out && i < w->left_out->count; i++)
+		strbuf_printf(b, " --map '%s'", w->left_out->items[i]);
 	if (w->key_file)
 		strbuf_puts(b, " --key-file " KEY_PLACE);
 	strbuf_printf(b, " --host '%s' --set '%s' %s", w->host, w->set_name, w->set_url);
@@ -201,8 +203,8 @@ static int conduct(void *user, const struct guest_live *guest, struct error *e)
 		return r;
 	run->recovered = true;
 	proof_phase_end(run->proof, false);
-	/* all is unmounted and flushed; it ends in order all the same */
-	r = console_type(guest->console, "poweroff\n", step_seconds, e);
+	/* all is unmounted and flushed: nothing is left to be ended in order */
+	r = console_type(guest->console, "poweroff -f\n", step_seconds, e);
 	if (r == 0)
 		r = console_wait(guest->console, (const char *const[]) { "\177never", NULL }, step_seconds,
 				 NULL, e);
@@ -236,6 +238,7 @@ int proof_recover(struct proof_run *run, struct error *e)
 	int r = qemu_run(&request, run->report, e);
 
 	strlist_free(&request.disks);
+	proof_note_used(run);
 	if (r == -EPIPE)
 		r = 0; /* a reason by now */
 	if (access(log, F_OK) == 0 && proof_add_log(run->proof, log, &why) < 0)

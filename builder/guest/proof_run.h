@@ -27,7 +27,8 @@ struct proof_wanted {
 	size_t disk_count;
 	const char *set_image, *set_url; /* a disk with the set, and its URL in the guest: disk://UUID */
 	const char *host, *set_name;
-	const char *key_file; /* NULL: none */
+	const char *key_file; /* opens its LUKS devices, at its boot too; NULL: none */
+	const struct strlist *left_out; /* "sdb=none": disks that the machine is made without; NULL: none */
 	double share; /* of the files whose content is compared; 1: all */
 	uint64_t seed;
 	const struct strlist *ready; /* texts on its console that have to come; empty: a login */
@@ -47,6 +48,7 @@ struct proof_run {
 	struct tempdir temp;
 	struct keeper keeper; /* removes `temp` when this process is killed */
 	struct strlist serials; /* of the blank disks */
+	struct strlist failed; /* what the recovered machine's console said that failed: "Failed to start …" */
 	unsigned screenshots;
 	bool recovered; /* and compared: it is worth to boot it */
 };
@@ -68,11 +70,29 @@ int proof_boot(struct proof_run *run, struct error *e);
 
 struct guest_live;
 
+/* What the guest that has just ended took, for the record: the most so far. */
+void proof_note_used(struct proof_run *run);
 /* The guest's disk of number `i`, as an option (guest/disk.h); writable or a copy. The caller frees. */
 char *proof_disk_option(const struct proof_run *run, size_t i, bool writable);
 /* Its screen into the record. What fails is only told. */
 void proof_screenshot(struct proof_run *run, const struct guest_live *guest, const char *caption);
 /* The text on a screen in text mode, 25 lines; "" where it is in another mode. The caller frees. */
 char *proof_screen_text(struct proof_run *run, const struct guest_live *guest);
+/* Why a machine that has said this on its serial console and shows that on its screen will not come up, with the line that explains
+ * it. The caller frees; NULL: nothing speaks against it. */
+char *proof_symptom(const char *said, const char *screen);
+/* Adds what systemd says that failed, once each: "Failed to start nginx.service - A web server." */
+void proof_failed_units(const char *text, struct strlist *ret);
+/* What a machine that starts has asked for already. */
+struct proof_asked {
+	size_t said; /* up to there on its console */
+	char *screen; /* the question on its screen; NULL: none */
+};
+void proof_asked_free(struct proof_asked *a);
+DEFINE_CLEANUP(proof_asked, struct proof_asked, proof_asked_free)
+/* Types the passphrase when its console or its screen asks for one: 1, or 0 when nothing new was asked. -ENOKEY without a key
+ * file, -EINVAL for a key that cannot be typed. */
+int proof_unlock(struct proof_run *run, const struct guest_live *guest, const char *said, const char *screen,
+		 struct proof_asked *asked, struct error *e);
 /* What `lifeboat verify --disks --json` printed. -EPROTO for anything else. */
 int proof_take_comparison(struct proof *p, const char *text, struct error *e);

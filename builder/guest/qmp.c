@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -35,8 +36,9 @@ static int connect_to(const char *path, struct error *e)
 	return TAKE_FD(fd);
 }
 
-/* Reads lines until one has `key` or is an error; events are passed over. */
-static int answer(FILE *in, const char *key, struct error *e)
+/* Reads lines until one has `key` or is an error; events are passed over. `ret_text` (NULL: not wanted) gets it where it is a text; the
+ * caller frees. */
+static int answer(FILE *in, const char *key, char **ret_text, struct error *e)
 {
 	_cleanup_(free) char *line = NULL;
 	size_t capacity = 0;
@@ -52,8 +54,13 @@ static int answer(FILE *in, const char *key, struct error *e)
 
 			return error_text(e, EIO, "the guest's monitor: %s", text ? text : "refused");
 		}
-		if (json_object_get(said, key))
-			return 0;
+		const json_t *value = json_object_get(said, key);
+
+		if (!value)
+			continue;
+		if (ret_text && json_is_string(value))
+			*ret_text = xstrdup(json_string_value(value));
+		return 0;
 	}
 	return error_text(e, ETIMEDOUT, "the guest's monitor does not answer");
 }
@@ -65,8 +72,8 @@ static int say(int fd, const char *text, struct error *e)
 	return r < 0 ? error_errno(e, -r, "ask the guest's monitor") : 0;
 }
 
-/* Owns `command`. */
-static int ask(const char *monitor, json_t *command, struct error *e)
+/* Owns `command`. `ret_text` as in answer(). */
+static int ask_text(const char *monitor, json_t *command, char **ret_text, struct error *e)
 {
 	_cleanup_(json) json_t *owned = command;
 	_cleanup_(free) char *text = owned ? json_dumps(owned, JSON_COMPACT) : NULL;
@@ -80,17 +87,115 @@ static int ask(const char *monitor, json_t *command, struct error *e)
 		(void)close(fd); /* nothing was said */
 		return error_errno(e, ENOMEM, "ask the guest's monitor");
 	}
-	int r = answer(in, "QMP", e);
+	int r = answer(in, "QMP", NULL, e);
 
 	if (r == 0)
 		r = say(fd, "{\"execute\":\"qmp_capabilities\"}\n", e);
 	if (r == 0)
-		r = answer(in, "return", e);
+		r = answer(in, "return", NULL, e);
 	if (r == 0)
 		r = say(fd, text, e);
 	if (r == 0)
-		r = answer(in, "return", e);
+		r = answer(in, "return", ret_text, e);
 	(void)fclose(in); /* all was read */
+	return r;
+}
+
+static int ask(const char *monitor, json_t *command, struct error *e)
+{
+	return ask_text(monitor, command, NULL, e);
+}
+
+/* A line of libslirp's slirp_connection_info(): "  TCP[ESTABLISHED]  18  127.0.0.1 40022  10.0.2.15  22  0  0"; the first port is that of the
+ * near end. */
+static bool is_taken(const char *line, unsigned port)
+{
+	unsigned at;
+
+	return sscanf(line, " TCP[ESTABLISHED] %*u %*s %u", &at) == 1 && at == port;
+}
+
+int qmp_established(const char *monitor, unsigned port, struct error *e)
+{
+	_cleanup_(free) char *text = NULL;
+	_cleanup_(strlist) struct strlist lines = { 0 };
+	int r = ask_text(monitor,
+			 json_pack("{s:s, s:{s:s}}", "execute", "human-monitor-command", "arguments",
+				   "command-line", "info usernet"),
+			 &text, e);
+
+	if (r < 0)
+		return r;
+	strlist_add_parts(&lines, text ? text : "", '\n');
+	r = 0;
+	for (size_t i = 0; i < lines.count; i++)
+		r |= is_taken(lines.items[i], port);
+	return r;
+}
+
+/* ---- typing ---- */
+
+/* The key with such a name (QKeyCode in QEMU's qapi/ui.json), and whether Shift is held. NULL: there is none. */
+static const char *key_of(char c, char name[2], bool *ret_shift)
+{
+	static const struct {
+		char plain, shifted;
+		const char *name;
+	} keys[] = {
+		{ '1', '!', NULL },           { '2', '@', NULL },
+		{ '3', '#', NULL },           { '4', '$', NULL },
+		{ '5', '%', NULL },           { '6', '^', NULL },
+		{ '7', '&', NULL },           { '8', '*', NULL },
+		{ '9', '(', NULL },           { '0', ')', NULL },
+		{ '-', '_', "minus" },        { '=', '+', "equal" },
+		{ '[', '{', "bracket_left" }, { ']', '}', "bracket_right" },
+		{ ';', ':', "semicolon" },    { '\'', '"', "apostrophe" },
+		{ '`', '~', "grave_accent" }, { '\\', '|', "backslash" },
+		{ ',', '<', "comma" },        { '.', '>', "dot" },
+		{ '/', '?', "slash" },        { ' ', ' ', "spc" },
+		{ '\n', '\n', "ret" },
+	};
+
+	name[1] = '\0';
+	*ret_shift = c >= 'A' && c <= 'Z';
+	name[0] = (char)(*ret_shift ? c - 'A' + 'a' : c);
+	if (name[0] >= 'a' && name[0] <= 'z')
+		return name;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		if (c == keys[i].plain || c == keys[i].shifted) {
+			*ret_shift = c != keys[i].plain;
+			name[0] = keys[i].plain;
+			return keys[i].name ? keys[i].name : name;
+		}
+	return NULL;
+}
+
+/* The guest needs a while to take a key; the next command's hold it up, as qemu presses one after the other. */
+int qmp_type(const char *monitor, const char *text, struct error *e)
+{
+	enum { hold_milliseconds = 40 };
+	int r = 0;
+
+	for (const char *p = text; *p && r == 0; p++) {
+		char name[2];
+		bool shift;
+		const char *key = key_of(*p, name, &shift);
+		json_t *keys = json_array();
+
+		if (key && shift)
+			(void)json_array_append_new(keys, json_pack("{s:s, s:s}", "type", "qcode", "data",
+								    "shift")); /* ask() sees NULL */
+		(void)json_array_append_new(keys,
+					    json_pack("{s:s, s:s}", "type", "qcode", "data", key ? key : ""));
+		if (!key) {
+			json_decref(keys);
+			return error_text(e, EINVAL, "type on the guest's keyboard: no key for it");
+		}
+		r = ask(monitor,
+			json_pack("{s:s, s:{s:o, s:i}}", "execute", "send-key", "arguments", "keys", keys,
+				  "hold-time", hold_milliseconds),
+			e);
+	}
 	return r;
 }
 
