@@ -15,7 +15,7 @@ set_sum=$(cat "$SET"/*/*/* | sha256sum)
 if ! prove good "$STICK" "$SET"; then
 	diag "$(cat good.said good.out)"
 fi
-is "a good stick and a good set are proven" "$(jq -r .verdict good/proof.json)" proven
+is "a good stick and a good set of level 1 are proven" "$(jq -r .verdict good/proof.json)" proven
 like "which is said" "$(cat good.out)" "^proven: .* every file is equal, and it started"
 is "every file was compared" "$(jq -r '.compared.files.different' good/proof.json)" 0
 ok "there are thousands of them" test "$(jq -r '.compared.files.equal' good/proof.json)" -gt 6000

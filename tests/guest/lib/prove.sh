@@ -31,21 +31,26 @@ prove_machine() {
 	printf '%s\n' "$cache/$key/disk0.img"
 }
 
-# prove_set FOLDER: FOLDER/share, a backup of that machine. User-Mode Linux reads its disk, so what only the running machine
-# knows of itself is put into machine.conf afterwards: its mount points and its boot loader.
+# prove_set FOLDER: FOLDER/share, two backups of that machine, the newer one of level 1. User-Mode Linux reads its disk, so what only
+# the running machine knows of itself is put into machine.conf afterwards: its mount points and its boot loader.
 prove_set() {
 	local disk
 	disk=$(prove_machine) && mkdir -p "$1" "$SCRATCH/made" && cp --sparse=always "$disk" "$1/machine.img" || return 1
 	cat >"$SCRATCH/make-set" <<-EOF
 		export TMPDIR=/run
+		. '$TOP/tests/guest/lib/prove.sh'
 		modprobe -q -a vfat nls_cp437 nls_ascii
 		mkdir -p /run/old && mount /dev/ubda3 /run/old || exit 1
 		# what is not there need not be recovered by an emulated processor
 		find /run/old/usr/lib/modules -name '*.ko' | grep -v -e /fs/ -e /block/ -e /virtio -e /crypto/ -e crc | xargs rm
 		rm -r /run/old/usr/share/zoneinfo
+		# on a busy computer its device may take longer than the minute and a half that systemd gives it
+		sed -i 's|umask=0077|&,x-systemd.device-timeout=900|' /run/old/etc/fstab
 		mount -o remount,ro /run/old && mount -o ro /dev/ubda2 /run/old/boot/efi || exit 1
 		: >/run/recovery.conf
-		'$LIFEBOAT' backup -q -c /run/recovery.conf "file://$SCRATCH/made"
+		'$LIFEBOAT' backup -q -c /run/recovery.conf "file://$SCRATCH/made" || exit 1
+		mount -o remount,rw /run/old && prove_change /run/old && mount -o remount,ro /run/old || exit 1
+		'$LIFEBOAT' backup -q -c /run/recovery.conf --level 1 "file://$SCRATCH/made"
 	EOF
 	uml_run "$SCRATCH/make-set" ubda="$1/machine.img" || { tail -n 20 "$SCRATCH/uml.log"; return 1; }
 	rm "$1/machine.img" && mv "$SCRATCH/made" "$1/share" || return 1
@@ -54,18 +59,29 @@ prove_set() {
 		s|^path = /dev/ubda|&\nbus = virtio|; $a\\n[boot]\nloader = grub\ntarget = i386-pc\ndisk = ubda'
 }
 
+# prove_change ROOT: what happened between the two backups.
+prove_change() {
+	sleep 1 # dump knows what is new by the second
+	echo changed >"$1/etc/motd" && rm "$1/etc/issue.net" && echo "of level 1" >"$1/srv/new"
+}
 # sum_again SHARE FILE: its sum in SHA256SUMS.
 sum_again() (
-	cd "$1"/*/* && sum=$(sha256sum "$2") && sed -i "s|^.*  $2\$|$sum|" SHA256SUMS && sha256sum -c --quiet SHA256SUMS
+	cd "$(prove_newest "$1")" && sum=$(sha256sum "$2") && sed -i "s|^.*  $2\$|$sum|" SHA256SUMS && sha256sum -c --quiet SHA256SUMS
 )
 
-# spoil_conf SHARE SED-SCRIPT, spoil_listing SHARE SED-SCRIPT: the set's machine.conf, the listing of its root; sums fit.
+# prove_newest SHARE: prints the folder of its newest set.
+prove_newest() {
+	printf '%s\n' "$1"/*/* | tail -n 1
+}
+
+# spoil_conf SHARE SED-SCRIPT, spoil_listing SHARE SED-SCRIPT: the newest set's machine.conf, the listing of its root; sums fit.
 spoil_conf() {
-	sed -i "$2" "$1"/*/*/machine.conf && sum_again "$1" machine.conf
+	sed -i "$2" "$(prove_newest "$1")/machine.conf" && sum_again "$1" machine.conf
 }
 spoil_listing() {
-	local file=("$1"/*/*/run-old.listing.zst.000)
-	zstd -qdc "${file[0]}" | sed "$2" | zstd -q >"$SCRATCH/listing.new" && mv "$SCRATCH/listing.new" "${file[0]}" &&
+	local file
+	file=$(prove_newest "$1")/run-old.listing.zst.000
+	zstd -qdc "$file" | sed "$2" | zstd -q >"$SCRATCH/listing.new" && mv "$SCRATCH/listing.new" "$file" &&
 		sum_again "$1" run-old.listing.zst.000
 }
 
@@ -83,6 +99,6 @@ take_out() {
 prove() {
 	local name=$1 stick=$2 share=$3
 	shift 3
-	"$LIFEBOAT" prove --accel tcg --memory 1024 --output "$name" --medium "$stick" "$@" "file://$share" \
+	"$LIFEBOAT" prove --accel tcg --memory 1024 --output "$name" --medium "$stick" "$@" "file://$(realpath "$share")" \
 		>"$name.out" 2>"$name.said"
 }
