@@ -5,6 +5,7 @@
 #include "backup/listing_stream.h"
 #include "backup/set_private.h"
 #include "backup/stream_thread.h"
+#include "backup/swap_file.h"
 #include "backup/times.h"
 #include "base/fs.h"
 #include "base/str.h"
@@ -65,46 +66,13 @@ static int set_nocow(const struct restoring *r, const char *folder, bool on, boo
 	return 0;
 }
 
-/* The signature fills the end of the first page, as the kernel's union swap_header says. */
-static bool is_swap(int fd)
-{
-	static const unsigned pages[] = { 4096, 8192, 16384, 65536 };
-
-	for (size_t i = 0; i < sizeof(pages) / sizeof(*pages); i++) {
-		char magic[10];
-
-		if (pread_full(fd, magic, sizeof(magic), (off_t)(pages[i] - sizeof(magic))) ==
-			    sizeof(magic) &&
-		    memcmp(magic, "SWAPSPACE2", sizeof(magic)) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Zeros come back as holes, but swap to a file with holes the kernel does not. */
-static int fill_swap(const char *full, mode_t mode, int64_t size, struct error *e)
-{
-	if (mode & 077 || size < 10 * 4096)
-		return 0; /* no swap file: others may not read it, and it has ten pages at least */
-	_cleanup_(fd) int fd = open(full, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0 || !is_swap(fd))
-		return 0; /* one that may not be written is none either */
-	struct stat st;
-
-	if (fstat(fd, &st) < 0 || fallocate(fd, 0, 0, size) < 0 ||
-	    futimens(fd, (struct timespec[]) { { .tv_nsec = UTIME_OMIT }, st.st_mtim }) < 0)
-		return error_errno(e, errno, "allocate %s, a swap file", full);
-	return 0;
-}
-
 static int extract(struct restoring *r, struct archive_entry *entry, const char *full, struct error *e)
 {
 	mode_t mode = archive_entry_perm(entry);
 	int64_t size = archive_entry_filetype(entry) == AE_IFREG ? archive_entry_size(entry) : 0;
 
 	if (archive_read_extract2(r->in, entry, r->disk) == ARCHIVE_OK)
-		return fill_swap(full, mode, size, e);
+		return swap_file_fill(full, mode, size, e);
 	/* libarchive leaves the reason with the one or the other */
 	const char *why = archive_error_string(r->in);
 
@@ -266,5 +234,5 @@ int archive_restore(struct set *s, const char *name, const char *folder, bool la
 
 	if (code == 0 && record && record->since)
 		code = set_folder_times(s, name, folder, e);
-	return code < 0 ? code : times_restore(s, name, folder, e);
+	return code < 0 ? code : times_restore(s, name, folder, false, e);
 }

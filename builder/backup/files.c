@@ -311,11 +311,28 @@ static int run(struct job *j, const char *folder, struct error *e)
 	return r < 0 ? r : removed;
 }
 
+/* Streams whose format is not read here. */
+static int check_method(const struct set_files *f, struct error *e)
+{
+	if (streq(f->method, "dump") || streq(f->method, "archive"))
+		return 0;
+	return error_text(e, EOPNOTSUPP,
+			  "%s: single files cannot be taken out of %s.%s, only all of it restored, as its "
+			  "RECOVER.txt shows; method archive can do that",
+			  set_shown(f->sets[0]), f->name, f->method);
+}
+
 int set_files_restore(struct set_files *f, const bool *wanted, const char *folder, struct report *report,
 		      struct error *e)
 {
 	_cleanup_(free) struct picked *picked = xcalloc(f->listing.count + 1, sizeof(*picked));
 	struct job j = { .f = f, .picked = picked, .root = -1, .stage = -1, .report = report };
+	bool any = false;
+
+	for (size_t i = 0; i < f->listing.count; i++)
+		any |= wanted[i];
+	if (any && check_method(f, e) < 0)
+		return -EOPNOTSUPP;
 
 	for (size_t i = 0; i < f->listing.count; i++)
 		if (wanted[i] && !streq(f->listing.items[i].path, "."))

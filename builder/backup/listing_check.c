@@ -5,6 +5,7 @@
 #include "backup/listing_stream.h"
 #include "backup/set_private.h"
 #include "backup/stream_thread.h"
+#include "base/fs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -149,9 +150,30 @@ static int read_archive(void *user, int fd, struct error *e)
 	return r;
 }
 
-static int check_one(struct set *s, const char *name, const char *method, bool deep, struct report *report,
+/* No format of ours: nothing but that it unpacks. */
+static int read_foreign(void *user, int fd, struct error *e)
+{
+	enum { block = 1 << 20 };
+	_cleanup_(fd) int in = fd;
+	_cleanup_(free) char *buf = xmalloc(block);
+	ssize_t n;
+
+	(void)user;
+	while ((n = read_full(in, buf, block)) > 0)
+		;
+	return n < 0 ? error_errno(e, (int)-n, "read a stream") : 0;
+}
+
+static const struct {
+	const char *method;
+	int (*read)(void *user, int fd, struct error *e);
+} readers[] = { { "dump", read_dump }, { "archive", read_archive }, { "xfsdump", read_foreign } };
+enum { reader_count = sizeof(readers) / sizeof(*readers) };
+
+static int check_one(struct set *s, const char *name, size_t reader, bool deep, struct report *report,
 		     struct error *e)
 {
+	const char *method = readers[reader].method;
 	_cleanup_(listing) struct listing listing = { 0 };
 	_cleanup_(frames) struct frames frames = { 0 };
 	struct comparing c = { .listing = &listing };
@@ -161,7 +183,7 @@ static int check_one(struct set *s, const char *name, const char *method, bool d
 		r = check_frames(s, name, method, &frames, report, e);
 	if (r < 0 || !deep)
 		return r;
-	r = stream_consume(s, name, method, report, streq(method, "dump") ? read_dump : read_archive, &c, e);
+	r = stream_consume(s, name, method, report, readers[reader].read, &c, e);
 	if (r < 0)
 		error_prefix(e, "%s: listing and stream %s", s->shown, name);
 	return r;
@@ -169,13 +191,12 @@ static int check_one(struct set *s, const char *name, const char *method, bool d
 
 int set_check_listings(struct set *s, bool deep, struct report *report, struct error *e)
 {
-	static const char *const methods[] = { "dump", "archive" };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < s->sums.count; i++)
-		for (size_t m = 0; r == 0 && m < sizeof(methods) / sizeof(*methods); m++) {
+		for (size_t m = 0; r == 0 && m < reader_count; m++) {
 			_cleanup_(free) char *name = xstrdup(s->sums.items[i].name);
-			_cleanup_(free) char *end = xasprintf(".%s.zst.000", methods[m]);
+			_cleanup_(free) char *end = xasprintf(".%s.zst.000", readers[m].method);
 
 			if (chunk_is_sealed(name))
 				name[strlen(name) - strlen(AGE_SUFFIX)] = '\0';
@@ -183,7 +204,7 @@ int set_check_listings(struct set *s, bool deep, struct report *report, struct e
 				continue;
 			name[strlen(name) - strlen(end)] = '\0';
 			if (listing_there(s, name)) /* older sets have none */
-				r = check_one(s, name, methods[m], deep, report, e);
+				r = check_one(s, name, m, deep, report, e);
 		}
 	return r;
 }

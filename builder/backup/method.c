@@ -12,7 +12,7 @@
 #include <sys/xattr.h>
 #include <time.h>
 
-static const struct method *const methods[] = { &method_dump, &method_archive, &method_raw };
+static const struct method *const methods[] = { &method_dump, &method_archive, &method_xfsdump, &method_raw };
 
 static const struct method *find(const char *name, struct error *e)
 {
@@ -44,6 +44,13 @@ static const struct stream_record *past_base(const struct stream_record *r, cons
 		"changed since cannot be told",
 		source->shown);
 	return NULL;
+}
+
+bool set_method_suits(const char *method, const char *type)
+{
+	const struct method *m = find(method, NULL);
+
+	return m && m->type && (!*m->type || streq(m->type, type));
 }
 
 bool set_method_excludes(const char *method)

@@ -21,6 +21,7 @@ struct save_job {
 struct method {
 	const char *name; /* METHOD in NAME.METHOD.zst.NNN */
 	bool by_file; /* can leave out single files */
+	const char *type; /* of the file systems that it can be chosen for; "": any; NULL: none */
 	bool image; /* of a device: set_save_image() and raw_restore() instead of what follows; has no listing */
 	/* Saves the file system as NAME.METHOD, and beside it its listing and whatever the method itself drops. */
 	int (*save)(const struct save_job *job, struct error *e);
@@ -28,7 +29,7 @@ struct method {
 	int (*restore)(struct set *s, const char *name, const char *folder, bool last, struct report *report,
 		       struct error *e);
 };
-extern const struct method method_archive, method_dump, method_raw;
+extern const struct method method_archive, method_dump, method_raw, method_xfsdump;
 
 /* Writes the image NAME.raw onto the device node, which nothing else may use. */
 int raw_restore(struct set *s, const char *name, const char *node, struct report *report, struct error *e);

@@ -439,5 +439,5 @@ static int save(const struct save_job *job, struct error *e)
 }
 
 const struct method method_archive = {
-	.name = ARCHIVE_METHOD, .by_file = true, .save = save, .restore = archive_restore
+	.name = ARCHIVE_METHOD, .by_file = true, .type = "", .save = save, .restore = archive_restore
 };

@@ -6,6 +6,7 @@
 #include "backup/dump_reader.h"
 #include "backup/dump_tree.h"
 #include "backup/listing_stream.h"
+#include "backup/program.h"
 #include "backup/set_private.h"
 #include "backup/times.h"
 #include "backup/xattrs.h"
@@ -15,72 +16,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 
-enum { pipe_size = 1 << 20, said_max = 1 << 20 };
-
-/* What a child wrote to stderr, in a file in memory. */
-static int said_open(struct error *e)
-{
-	int fd = memfd_create("said", MFD_CLOEXEC);
-
-	return fd < 0 ? error_errno(e, errno, "make a file in memory") : fd;
-}
-
-static char *said_read(int fd) /* the caller frees */
-{
-	char *text = xmalloc(said_max + 1);
-	ssize_t n = pread_full(fd, text, said_max, 0);
-
-	text[n > 0 ? n : 0] = '\0';
-	return text;
-}
-
-static int make_pipe(int fds[2], struct error *e)
-{
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_errno(e, errno, "make a pipe");
-	(void)fcntl(fds[0], F_SETPIPE_SZ, pipe_size); /* a smaller one is only slower */
-	return 0;
-}
-
 /* ---- saving ---- */
-
-/* The node of the device that is mounted at `mountpoint`. mountinfo may call it /dev/root: the number
- * counts. The caller frees. */
-static int mounted_device(int fd, const struct set_source *source, char **ret, struct error *e)
-{
-	_cleanup_(free) char *text = NULL;
-	struct stat st, node;
-
-	if (fstat(fd, &st) < 0)
-		return error_errno(e, errno, "look at %s", source->shown);
-	if (st.st_dev != source->device) /* one mount may lie over another, or be gone by now */
-		return error_text(e, ESTALE, "%s: it is not the file system that the survey found there",
-				  source->shown);
-	_cleanup_(free) char *uevent =
-		xasprintf("/sys/dev/block/%u:%u/uevent", major(st.st_dev), minor(st.st_dev));
-
-	if (read_file_at(AT_FDCWD, uevent, 65536, &text, NULL, NULL) < 0)
-		return error_text(e, ENOTBLK, "%s: it lies on no block device, which dump needs",
-				  source->shown);
-	const char *name = strstr(text, "DEVNAME=");
-
-	if (!name)
-		return error_text(e, ENODEV, "%s: its device has no name", source->shown);
-	name += strlen("DEVNAME=");
-	_cleanup_(free) char *path = xasprintf("/dev/%.*s", (int)strcspn(name, "\n"), name);
-
-	if (stat(path, &node) < 0)
-		return error_errno(e, errno, "look at %s", path);
-	if (!S_ISBLK(node.st_mode) || node.st_rdev != st.st_dev)
-		return error_text(e, ENODEV, "%s: it is not the device of %s", path, source->shown);
-	*ret = TAKE_PTR(path);
-	return 0;
-}
 
 /* dump exits 0 in spite of read errors; what it says of them counts. */
 static int check_said(const char *said, const char *device, struct error *e)
@@ -325,7 +264,7 @@ static int save(const struct save_job *job, struct error *e)
 
 	if (fd < 0)
 		return error_errno(e, errno, "open %s", job->source->shown);
-	int r = mounted_device(fd, job->source, &device, e);
+	int r = source_device(fd, job->source, "dump", &device, e);
 
 	if (r == 0)
 		r = read_base(job, device, &s, e);
@@ -385,57 +324,15 @@ static int check_restore_said(char *said, const char *name, struct report *repor
 	return 0;
 }
 
-static const char *last_line(char *said)
-{
-	char *text = str_strip(said);
-	char *newline = strrchr(text, '\n');
-
-	return newline ? newline + 1 : text;
-}
-
 /* Runs restore in `folder` on what set_read_stream() passes on. */
 static int run_restore(struct set *s, const char *name, const char *folder, const char *temp,
 		       struct report *report, struct error *e)
 {
-	_cleanup_(proc) struct proc restore = PROC_NONE;
-	_cleanup_(fd) int said_fd = said_open(e);
-	struct error stream = { 0 };
-	int fds[2];
-
-	if (said_fd < 0)
-		return said_fd;
-	int r = make_pipe(fds, e);
-
-	if (r < 0)
-		return r;
-	_cleanup_(fd) int out = fds[0];
-	_cleanup_(fd) int in = fds[1];
 	const char *argv[] = { "restore", "-r", "-b", "1024", "-T", temp, "-f", "-", NULL };
-	const struct proc_options o = {
-		.stdin_fd = out, .stdout_fd = said_fd, .stderr_fd = said_fd, .cwd = folder
-	};
+	_cleanup_(free) char *said = NULL;
+	int r = stream_feed(s, name, method_dump.name, argv, folder, &said, report, e);
 
-	r = proc_spawn(argv, &o, &restore, e);
-	if (r < 0)
-		return r;
-	(void)close(TAKE_FD(out)); /* the child's now: its death is our EPIPE */
-	int stream_r = set_read_stream(s, name, method_dump.name, in, report, &stream);
-
-	(void)close(TAKE_FD(in)); /* a pipe keeps what was written */
-	if (stream_r < 0 && stream_r != -EPIPE) {
-		*e = stream; /* restore is killed with `restore` */
-		return stream_r;
-	}
-	r = proc_wait(&restore, NULL, e);
-	_cleanup_(free) char *said = said_read(said_fd);
-
-	if (r < 0) {
-		error_prefix(e, "restore %s: %.300s", name, without_prefix(last_line(said)));
-		return r;
-	}
-	if (stream_r < 0)
-		return error_text(e, EIO, "restore %s: it ended before its stream did", name);
-	return check_restore_said(said, name, report, e);
+	return r < 0 ? r : check_restore_said(said, name, report, e);
 }
 
 /* restore's temporary files: on the disk that is being filled, where there is room for a list of millions of
@@ -471,7 +368,7 @@ static int restore(struct set *s, const char *name, const char *folder, bool las
 	if (unlinkat(fd, table, 0) < 0)
 		return error_errno(e, errno, "remove %s/%s", folder, table);
 	r = xattrs_restore(s, name, folder, e);
-	return r < 0 ? r : times_restore(s, name, folder, e);
+	return r < 0 ? r : times_restore(s, name, folder, false, e);
 }
 
 const struct method method_dump = { .name = "dump", .save = save, .restore = restore };

@@ -147,6 +147,8 @@ struct set_source {
 /* The file system as the stream NAME.METHOD, with what the method drops (NAME.times). */
 int set_save_filesystem(struct set_writer *w, const char *name, const char *method,
 			const struct set_source *source, struct report *report, struct error *e);
+/* Can the method be chosen for file systems of that type, which have one of their own already? */
+bool set_method_suits(const char *method, const char *type);
 /* Can a method leave out single files? */
 bool set_method_excludes(const char *method);
 /* The first `size` bytes of the device as the stream NAME.raw. */

@@ -1,4 +1,4 @@
-/* What a level needs of an encrypted set that it goes on from: its listings and indexes, kept in the clear on the machine itself,
+/* What a level needs of an encrypted set that it goes on from: its listings and indexes (and the inventories of xfsdump), kept in the clear on the machine itself,
  * for its administrator alone, as dump(8) keeps its dates there. So the key can be elsewhere. Lost, the key has to be at
  * hand, or a full set is made.
  *

@@ -7,6 +7,7 @@
 #include "backup/seal.h"
 #include "backup/set_private.h"
 #include "backup/stream_watch.h"
+#include "backup/xfs_inventory.h"
 
 #include "base/fs.h"
 
@@ -436,6 +437,13 @@ static int run(struct pipeline *p, unsigned workers, int in_fd, uint64_t *plain,
 	return -e->code;
 }
 
+/* What the next level reads of this set. */
+static bool is_for_levels(const char *method)
+{
+	return streq(method, LISTING_METHOD) || streq(method, INDEX_METHOD) ||
+	       streq(method, INVENTORY_METHOD);
+}
+
 int stream_add(struct set_writer *w, const char *name, const char *method, int in_fd, uint64_t total,
 	       const struct stream_watch *watch, struct frames *ret_frames, struct report *report,
 	       struct error *e)
@@ -458,7 +466,7 @@ int stream_add(struct set_writer *w, const char *name, const char *method, int i
 		c.limit -= c.limit / sealing_part + sealing_max;
 	pipeline_init(&p, &c, workers);
 	p.watch = watch;
-	if (w->recipients && (streq(method, LISTING_METHOD) || streq(method, INDEX_METHOD)))
+	if (w->recipients && is_for_levels(method))
 		c.state_fd = state_file(w, c.prefix);
 	int r = run(&p, workers, in_fd, &plain, report, e);
 

@@ -21,5 +21,6 @@ int times_save(struct set_writer *w, const char *name, const struct set_source *
 	       struct error *e);
 
 /* Puts the times back below `folder`, where type and whole seconds are those of the record: a file that
- * the dump holds in another state keeps its own. A set without such a stream is fine. */
-int times_restore(struct set *s, const char *name, const char *folder, struct error *e);
+ * the dump holds in another state keeps its own; `loose`: of folders and links only the type counts, whose times the method
+ * cannot keep. A set without such a stream is fine. */
+int times_restore(struct set *s, const char *name, const char *folder, bool loose, struct error *e);

@@ -13,6 +13,7 @@
 struct put_back {
 	int rootfd;
 	const char *folder;
+	bool loose;
 };
 
 static mode_t type_of(char letter)
@@ -74,8 +75,10 @@ static int put_one(struct put_back *p, const char *record, struct error *e)
 	if (fstat(fd, &st) < 0)
 		return error_errno(e, errno, "read %s/%s", p->folder, path);
 	/* dump(8) keeps 32 bits of the seconds. The root's own time has just changed. */
-	if (!streq(path, ".") &&
-	    ((st.st_mode & S_IFMT) != type || (uint32_t)st.st_mtim.tv_sec != (uint32_t)times[1].tv_sec))
+	if ((st.st_mode & S_IFMT) != type)
+		return 0;
+	if (!streq(path, ".") && !(p->loose && (S_ISDIR(type) || S_ISLNK(type))) &&
+	    (uint32_t)st.st_mtim.tv_sec != (uint32_t)times[1].tv_sec)
 		return 0;
 	int r = utimensat(fd, "", times, AT_EMPTY_PATH) < 0 ? -errno : 0;
 
@@ -105,10 +108,10 @@ static int put_all(void *user, int fd, struct error *e)
 	return r;
 }
 
-int times_restore(struct set *s, const char *name, const char *folder, struct error *e)
+int times_restore(struct set *s, const char *name, const char *folder, bool loose, struct error *e)
 {
 	_cleanup_(fd) int rootfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct put_back p = { .rootfd = rootfd, .folder = folder };
+	struct put_back p = { .rootfd = rootfd, .folder = folder, .loose = loose };
 	struct report quiet;
 
 	if (!chunk_find(&s->sums, name, TIMES_METHOD, 0))

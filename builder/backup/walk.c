@@ -104,17 +104,28 @@ static int walk_root(struct walk *w, int *fd)
 	return r ? r : walk_folder(w, TAKE_FD(*fd));
 }
 
+int walk_open(const struct set_source *source, int *ret_fd, struct error *e)
+{
+	int fd = open_mount(source->folder);
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", source->shown);
+	*ret_fd = fd;
+	return 0;
+}
+
 int walk_filesystem(const struct set_source *source,
 		    int (*each)(void *user, const struct walked *file, struct error *e), void *user,
 		    struct error *e)
 {
 	struct walk w = { .source = source, .each = each, .user = user, .e = e };
-	_cleanup_(fd) int fd = open_mount(source->folder);
+	_cleanup_(fd) int fd = -1;
+	int r = walk_open(source, &fd, e);
 
-	if (fd < 0)
-		return error_errno(e, errno, "open %s", source->shown);
+	if (r < 0)
+		return r;
 	strbuf_puts(&w.path, "");
-	int r = walk_root(&w, &fd);
+	r = walk_root(&w, &fd);
 
 	strbuf_free(&w.path);
 	return r < 0 ? r : 0;

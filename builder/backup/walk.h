@@ -18,3 +18,6 @@ struct walked {
 int walk_filesystem(const struct set_source *source,
 		    int (*each)(void *user, const struct walked *file, struct error *e), void *user,
 		    struct error *e);
+
+/* The root of the source's file system, without what is mounted on it. The caller closes it. */
+int walk_open(const struct set_source *source, int *ret_fd, struct error *e);

@@ -27,6 +27,7 @@ enum {
 	OPTION_EXCLUDE,
 	OPTION_IDENTITY,
 	OPTION_LEVEL,
+	OPTION_METHOD,
 	OPTION_OVERWRITE,
 	OPTION_YES,
 	OPTION_NO_SNAPSHOTS
@@ -42,6 +43,8 @@ struct job {
 	struct snapshots snapshots;
 	struct strlist only; /* mount points; empty: all */
 	struct strlist exclude; /* patterns of what is left out */
+	struct strlist methods; /* preferred */
+	bool options_method; /* --method was given */
 	struct identity identity; /* for the set that a level goes on from */
 	struct strlist places; /* where file systems are mounted */
 	uint64_t total; /* bytes that the chosen file systems hold */
@@ -59,6 +62,7 @@ static void job_free(struct job *j)
 	strlist_free(&j->only);
 	identity_free(&j->identity);
 	strlist_free(&j->exclude);
+	strlist_free(&j->methods);
 	strlist_free(&j->places);
 }
 DEFINE_CLEANUP(job, struct job, job_free)
@@ -116,6 +120,23 @@ static void concerning(const struct job *j, const struct device *d, struct strli
 	exclude_concerning(&j->exclude, d->content.mountpoint, &j->places, ret);
 }
 
+/* The first of the preferred ones that can save it; else it keeps its own. dump is one of its own only: whether it can read a
+ * file system is the survey's to say. */
+static void choose_method(struct job *j, struct device *d)
+{
+	for (size_t i = 0; i < j->methods.count; i++) {
+		const char *method = j->methods.items[i];
+
+		if (streq(method, d->content.method))
+			return;
+		if (set_method_suits(method, d->content.type)) {
+			free(d->content.method);
+			d->content.method = xstrdup(method);
+			return;
+		}
+	}
+}
+
 /* dump leaves out inodes, but a file may have other names, and be renamed between two levels: where something is to be
  * left out, the file system is archived. */
 static void choose_methods(struct job *j)
@@ -127,8 +148,10 @@ static void choose_methods(struct job *j)
 		_cleanup_(strlist) struct strlist patterns = { 0 };
 		struct device *d = j->machine.devices[i];
 
-		if (chosen(d))
+		if (chosen(d)) {
+			choose_method(j, d);
 			concerning(j, d, &patterns);
+		}
 		if (!patterns.count || set_method_excludes(d->content.method))
 			continue;
 		_cleanup_(free) char *shown = strlist_join(&patterns, " ");
@@ -156,6 +179,20 @@ static int take_exclusions(struct job *j, struct error *e)
 	}
 	for (size_t i = 0; i < j->conf.exclude.count; i++)
 		strlist_add_once(&j->exclude, j->conf.exclude.items[i]);
+	return 0;
+}
+
+/* Those of the command line, or else recovery.conf's. */
+static int take_methods(struct job *j, struct error *e)
+{
+	_cleanup_(recovery_conf) struct recovery_conf scratch = { 0 };
+
+	for (size_t i = 0; i < j->methods.count; i++)
+		if (recovery_conf_set(&scratch, "backup", "method", j->methods.items[i], NULL) < 0)
+			return error_text(e, EINVAL, "--method '%s': expected archive, dump or xfsdump",
+					  j->methods.items[i]);
+	for (size_t i = 0; i < j->conf.methods.count && !j->options_method; i++)
+		strlist_add(&j->methods, j->conf.methods.items[i]);
 	return 0;
 }
 
@@ -517,7 +554,7 @@ static int backup(struct job *j, const char *argument)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &j->begun); /* cannot fail with a valid clock */
 	if (recovery_conf_load(j->c->conf_path, &j->conf, &e) < 0 || take_exclusions(j, &e) < 0 ||
-	    check_recipients(j, &e) < 0)
+	    take_methods(j, &e) < 0 || check_recipients(j, &e) < 0)
 		return cmd_failed(j->c, &e);
 	if (j->conf.snapshots && !j->live)
 		snapshots_begin(&j->snapshots, &j->c->report);
@@ -555,6 +592,7 @@ int cmd_backup(int argc, char *argv[])
 	static const struct option options[] = { { "only", required_argument, NULL, OPTION_ONLY },
 						 { "identity", required_argument, NULL, OPTION_IDENTITY },
 						 { "exclude", required_argument, NULL, OPTION_EXCLUDE },
+						 { "method", required_argument, NULL, OPTION_METHOD },
 						 { "level", required_argument, NULL, OPTION_LEVEL },
 						 { "overwrite", no_argument, NULL, OPTION_OVERWRITE },
 						 { "yes", no_argument, NULL, OPTION_YES },
@@ -577,6 +615,10 @@ int cmd_backup(int argc, char *argv[])
 			break;
 		case OPTION_EXCLUDE:
 			strlist_add_once(&j.exclude, optarg);
+			break;
+		case OPTION_METHOD:
+			strlist_add_once(&j.methods, optarg);
+			j.options_method = true;
 			break;
 		case OPTION_OVERWRITE:
 			j.overwrite = true;

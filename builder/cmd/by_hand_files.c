@@ -60,6 +60,22 @@ static void put_undump(struct strbuf *b, const struct source *s, const char *set
 	strbuf_puts(b, " && restore -r -b 1024 -f -)\n");
 }
 
+/* What is protected would stand in the way of what follows. */
+static void put_unprotect(struct strbuf *b, const char *folder)
+{
+	strbuf_puts(b, "(cd ");
+	page_quote(b, folder);
+	strbuf_puts(b, " && find . -xdev '(' -type f -o -type d ')' -exec chattr -ia {} +)\n");
+}
+
+static void put_xfsrestore(struct strbuf *b, const struct source *s, const char *set, const struct content *c,
+			   const char *folder)
+{
+	put_unprotect(b, folder);
+	put_cat(b, s, set, c, c->method, folder);
+	strbuf_puts(b, " && xfsrestore -J -F -B -r - .)\n");
+}
+
 /* What was deleted since the set below. */
 static void put_deleted(struct strbuf *b, const struct source *s, const char *set, const struct content *c,
 			const char *folder)
@@ -68,12 +84,50 @@ static void put_deleted(struct strbuf *b, const struct source *s, const char *se
 	strbuf_puts(b, " && xargs -0 rm -rf --)\n");
 }
 
+/* Parts of seconds. bash: records end with a NUL, which in other locales a broken character before it would swallow. */
+static void put_times(struct strbuf *b, const struct source *s, const char *set, const struct content *c,
+		      const char *folder)
+{
+	put_cat(b, s, set, c, "times", folder);
+	strbuf_puts(b, " && LC_ALL=C bash -c 'while IFS= read -r -d \"\" line; do line=${line#* }; "
+		       "touch -c -h -m -d \"@${line%% *}\" -- \"${line#* }\"; done')\n");
+}
+
+static void put_flags(struct strbuf *b, const struct source *s, const char *set, const struct content *c,
+		      const char *folder)
+{
+	put_cat(b, s, set, c, "flags", folder);
+	strbuf_puts(b, " && LC_ALL=C bash -c 'while IFS= read -r -d \"\" line; do "
+		       "chattr \"+${line%% *}\" \"./${line#* }\" || exit 1; done')\n");
+}
+
+/* xfsrestore's part of the chain. */
+static void put_xfs_link(struct strbuf *b, const struct source *s, const char *set, const struct content *c,
+			 const char *folder, bool last)
+{
+	put_xfsrestore(b, s, set, c, folder);
+	if (!last)
+		return;
+	strbuf_puts(b, "rm -r ");
+	page_quote(b, folder);
+	strbuf_puts(b, "/xfsrestorehousekeepingdir\n");
+	put_unprotect(b, folder);
+	if (has_stream(s, set, c->stream, "times"))
+		put_times(b, s, set, c, folder);
+	if (has_stream(s, set, c->stream, "flags"))
+		put_flags(b, s, set, c, folder);
+}
+
 /* One set of the chain; `last` is the one whose attributes and times count. */
 static void put_link(struct strbuf *b, const struct source *s, const char *set, const struct content *c,
 		     const char *folder, bool last)
 {
 	bool archive = streq(c->method, "archive");
 
+	if (streq(c->method, "xfsdump")) {
+		put_xfs_link(b, s, set, c, folder, last);
+		return;
+	}
 	if (archive && has_stream(s, set, c->stream, "deleted"))
 		put_deleted(b, s, set, c, folder);
 	if (archive)
@@ -92,7 +146,7 @@ static void put_link(struct strbuf *b, const struct source *s, const char *set, 
 		/* a record ends with an empty line; the flags of a file that may not be changed step aside */
 		strbuf_puts(
 			b,
-			" && bash -c 'r=; while IFS= read -r l; do\n"
+			" && LC_ALL=C bash -c 'r=; while IFS= read -r l; do\n"
 			"  if [ -n \"$l\" ]; then\n"
 			"    printf -v r \"%s%s\\n\" \"$r\" \"$l\"\n"
 			"    case $l in \"# file: \"*) printf -v f ./%b \"${l#??file: }\";; esac\n"
@@ -105,12 +159,8 @@ static void put_link(struct strbuf *b, const struct source *s, const char *set, 
 			"  fi\n"
 			"done')\n");
 	}
-	if (!has_stream(s, set, c->stream, "times"))
-		return;
-	/* bash: records end with a NUL */
-	put_cat(b, s, set, c, "times", folder);
-	strbuf_puts(b, " && bash -c 'while IFS= read -r -d \"\" line; do line=${line#* }; "
-		       "touch -c -h -m -d \"@${line%% *}\" -- \"${line#* }\"; done')\n");
+	if (has_stream(s, set, c->stream, "times"))
+		put_times(b, s, set, c, folder);
 }
 
 static void put_restore(struct strbuf *b, const struct source *s, const struct content *c, const char *folder)

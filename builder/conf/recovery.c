@@ -233,6 +233,24 @@ static int is_smb_security(const char *v)
 	return streq(v, "server") || streq(v, "sign") || streq(v, "seal") ? 0 : -EINVAL;
 }
 
+/* For [backup] method: of a file system the first that can save it is taken; backup/method.c has all. */
+static int is_methods(const char *v)
+{
+	static const char *const known[] = { "archive", "dump", "xfsdump" };
+	_cleanup_(strlist) struct strlist all = { 0 };
+
+	strlist_add_words(&all, v);
+	for (size_t i = 0; i < all.count; i++) {
+		size_t k = 0;
+
+		while (k < sizeof(known) / sizeof(*known) && !streq(all.items[i], known[k]))
+			k++;
+		if (k == sizeof(known) / sizeof(*known))
+			return -EINVAL;
+	}
+	return all.count ? 0 : -EINVAL;
+}
+
 static int is_keep(const char *v)
 {
 	unsigned full, incremental;
@@ -321,6 +339,11 @@ static const struct row rows[] = {
 	  { "exclude", "absolute paths without a '/' at the end, or names, as patterns", is_exclude },
 	  KIND_WORDS,
 	  AT(exclude),
+	  NULL },
+	{ "backup",
+	  { "method", "names of: archive dump xfsdump", is_methods },
+	  KIND_WORDS,
+	  AT(methods),
 	  NULL },
 	{ "backup",
 	  { "keep", "all, or such as '4 full, 7 incremental'", is_keep },

@@ -34,6 +34,7 @@ struct recovery_conf {
 		encrypt_to; /* public keys of age, and absolute paths of files with such; empty: not encrypted */
 	char *smb_security; /* "server": what the server wants; "sign", "seal": no less than that */
 	char *identity; /* a mode 0600 file with keys of age that open encrypted backups, or NULL */
+	struct strlist methods; /* of saving file systems, the preferred ones; none: each one's own */
 	struct strlist exclude; /* patterns of what is not backed up: paths, or names */
 	char *keep; /* "all", or for recovery_parse_keep() */
 	unsigned timeout; /* seconds after which a server that is silent counts as dead */

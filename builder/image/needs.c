@@ -33,6 +33,11 @@ static const struct need of_machines[] = {
 /* Who backs up encrypted wants to recover. */
 static const struct need of_encryption = { "encryption", "can decrypt backups", NULL };
 
+/* What a chosen method of backup has to be restored by. */
+static const struct need of_methods[] = {
+	{ "xfsdump", "can restore xfs dumps", NULL },
+};
+
 /* What is no need, but too good to be left out by a machine that has it: a file of its own → a promise. */
 static const struct need of_programs[] = {
 	{ "usr/bin/systemd-nspawn", "can enter with systemd-nspawn", NULL },
@@ -129,10 +134,19 @@ static void find_unmet_of_encryption(const struct recovery_conf *conf, const str
 		add_unmet(u, &of_encryption, folder);
 }
 
+static void find_unmet_of_methods(const struct recovery_conf *conf, const struct profiles *profiles,
+				  const char *folder, struct unmet *u)
+{
+	for (size_t i = 0; i < sizeof(of_methods) / sizeof(*of_methods); i++)
+		if (strlist_has(&conf->methods, of_methods[i].of) && !is_promised(profiles, &of_methods[i]))
+			add_unmet(u, &of_methods[i], folder);
+}
+
 int needs_check(const struct recovery_conf *conf, const struct root *root, const struct profiles *profiles,
 		const char *folder, struct error *e)
 {
-	_cleanup_(unmet) struct unmet of_target = { 0 }, of_machine = { 0 }, of_keys = { 0 };
+	_cleanup_(unmet) struct unmet of_target = { 0 }, of_machine = { 0 }, of_keys = { 0 },
+				      of_method = { 0 };
 
 	find_unmet_of_target(conf, profiles, folder, &of_target);
 	if (of_target.of.count) {
@@ -147,6 +161,13 @@ int needs_check(const struct recovery_conf *conf, const struct root *root, const
 
 		return recovery_conf_error(conf, "backup", "encrypt-to", ENOENT, e,
 					   "backups are encrypted: %s", why);
+	}
+	find_unmet_of_methods(conf, profiles, folder, &of_method);
+	if (of_method.of.count) {
+		_cleanup_(free) char *why = unmet_text(&of_method);
+
+		return recovery_conf_error(conf, "backup", "method", ENOENT, e, "backups by %s: %s",
+					   of_method.of.items[0], why);
 	}
 	int r = find_unmet_of_machine(root, profiles, folder, &of_machine, e);
 
@@ -175,6 +196,7 @@ int needs_add(const struct recovery_conf *conf, const struct root *root, const s
 
 	find_unmet_of_target(conf, profiles, folder, &u);
 	find_unmet_of_encryption(conf, profiles, folder, &u);
+	find_unmet_of_methods(conf, profiles, folder, &u);
 	find_wanted_of_programs(root, profiles, folder, &u);
 	for (size_t i = 0; i < u.profiles.count; i++)
 		strlist_add_once(names, u.profiles.items[i]);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # XFS with parameters that nobody has by default, in a kernel that has it: surveyed, backed up, recovered onto another
-# disk and onto a smaller one; xfs_info and xfs_db say the same, xfs_repair finds nothing, every file is equal.
-# needs: root uml mkfs.xfs xfs_db xfs_repair setfattr setfacl setcap perl sfdisk
+# disk and, from dumps of xfsdump, onto a smaller one and by RECOVER.txt alone; xfs_info and xfs_db say the same, xfs_repair finds nothing, every file is equal.
+# needs: root uml xfsdump xfsrestore mkfs.xfs xfs_db xfs_repair setfattr setfacl setcap perl sfdisk
 # limit: 300
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
@@ -10,7 +10,7 @@
 # shellcheck source=tests/guest/lib/uml.sh
 . "$TOP/tests/guest/lib/uml.sh"
 
-plan 20
+plan 25
 truncate -s 1400M old.img
 truncate -s 1500M large.img
 truncate -s 1000M small.img
@@ -51,6 +51,8 @@ chown 1234:5678 /mnt/odd/below/file
 tree_list /mnt/odd/below >facts/below.before
 step survey sh -c '"$LIFEBOAT" survey >facts/machine.conf'
 step backup "$LIFEBOAT" backup -c recovery.conf
+sleep 1 # names of sets are seconds
+step dumped "$LIFEBOAT" backup -c recovery.conf --method xfsdump
 umount /mnt/odd/below
 tree_list /mnt/odd >facts/odd.before
 umount /mnt/odd
@@ -65,7 +67,7 @@ umount /mnt/odd
 facts /dev/ubdb1 odd-large
 facts /dev/ubdb2 old-large
 mount /dev/ubdb1 /mnt/odd && tree_list /mnt/odd >facts/odd.large
-swapon /mnt/odd/swapfile 2>facts/swap && swapoff /mnt/odd/swapfile && echo swapped >>facts/swap
+swapon /mnt/odd/swapfile 2>facts/swapped && swapoff /mnt/odd/swapfile && echo swapped >>facts/swapped
 mount /dev/ubdb2 /mnt/odd/below && tree_list /mnt/odd/below >facts/below.large
 umount /mnt/odd/below /mnt/odd
 
@@ -74,6 +76,11 @@ facts /dev/ubdc1 odd-small
 facts /dev/ubdc2 old-small
 mount /dev/ubdc1 /mnt/odd && tree_list /mnt/odd >facts/odd.small
 df -B1 --output=size /mnt/odd | tail -n 1 >facts/odd.size
+swapon /mnt/odd/swapfile 2>facts/swap && swapoff /mnt/odd/swapfile && echo swapped >>facts/swap
+umount /mnt/odd
+
+step by-hand bash -c 'cd "$(printf "%s\n" target/*/*-0 | tail -n 1)" && ubda=/dev/ubdb bash -e ./RECOVER.txt'
+mount /dev/ubdb1 /mnt/odd && tree_list /mnt/odd >facts/odd.by-hand
 umount /mnt/odd
 EOS
 uml_run inside ubda=old.img ubdb=large.img ubdc=small.img
@@ -92,6 +99,8 @@ same() {
 done_well survey "it is surveyed"
 like "quotas are said not to be saved" "$(cat facts/survey.words)" "below: its quotas are not in the backup"
 done_well backup "it is backed up"
+done_well dumped "it is saved by xfsdump"
+is "which is in the set" "$(cd target/*/ && ls */*.xfsdump.zst.000 | sed 's|.*/||' | paste -sd' ')" "mnt-odd-below.xfsdump.zst.000 mnt-odd.xfsdump.zst.000"
 done_well recover "it is recovered onto another disk while the old one is in use"
 same "xfs_info says the same" facts/odd-before.info facts/odd-large.info
 same "and xfs_db of every field" facts/odd-before.sb facts/odd-large.sb
@@ -100,7 +109,7 @@ same "an old format with a log smaller than today's: the same" facts/old-before.
 same "its identifiers too" facts/old-before.ids facts/old-large.ids
 is "xfs_repair finds nothing in either" "$(cat facts/odd-large.clean facts/old-large.clean)" $'0\n0'
 tree_same "every path is equal" "$(cat facts/odd.large)" "$(cat facts/odd.before)"
-is "a swap file can be swapped to" "$(cat facts/swap)" swapped
+is "a swap file can be swapped to" "$(cat facts/swapped)" swapped
 tree_same "below it too" "$(cat facts/below.large)" "$(cat facts/below.before)"
 done_well smaller "it is recovered onto a smaller disk"
 same "with its UUID and label" <(grep -v PART facts/odd-before.ids) <(grep -v PART facts/odd-small.ids)
@@ -108,3 +117,6 @@ is "smaller than it was" "$([ "$(cat facts/odd.size)" -lt 600000000 ] && echo ye
 is "xfs_repair finds nothing" "$(cat facts/odd-small.clean facts/old-small.clean)" $'0\n0'
 tree_same "every path is equal there" "$(cat facts/odd.small)" "$(cat facts/odd.before)"
 same "and its features are the same" <(grep features facts/odd-before.sb) <(grep features facts/odd-small.sb)
+is "a swap file of a dump can be swapped to" "$(cat facts/swap)" swapped
+done_well by-hand "the dumps' RECOVER.txt runs as it stands"
+tree_same "and every path is equal" "$(cat facts/odd.by-hand)" "$(cat facts/odd.before)"

@@ -122,12 +122,14 @@ TEST(recovery_conf_values_and_defaults)
 {
 	_cleanup_(recovery_conf) struct recovery_conf c = { 0 };
 
-	CHECK_OK(load(
-		"[backup]\ntarget = smb://me@host/share/dir\n[image]\nmax-initrd = 120M\nprofiles = a b\n",
-		&c));
+	CHECK_OK(load("[backup]\ntarget = smb://me@host/share/dir\nmethod = xfsdump "
+		      "archive\n[image]\nmax-initrd = 120M\nprofiles = a b\n",
+		      &c));
 	CHECK_STR(c.target, "smb://me@host/share/dir");
 	CHECK_INT(c.max_initrd, 120 << 20);
 	CHECK_INT(c.profiles.count, 2);
+	CHECK_INT(c.methods.count, 2);
+	CHECK_STR(c.methods.items[0], "xfsdump");
 	CHECK_STR(c.address, "dhcp");
 	CHECK_INT(c.chunk, 1 << 30);
 	CHECK(!c.unattended);
@@ -185,15 +187,21 @@ TEST(recovery_conf_points_at_mistakes)
 {
 	struct recovery_conf c;
 
-	CHECK_ERROR(load("[backup]\ntraget = x\n", &c),
-		    "/tmp/lifeboat-test-recovery.conf:2: unknown key "
-		    "'traget' in [backup]; expected one of: target, "
-		    "credentials, encrypt-to, smb-security, identity, exclude, keep, snapshots, timeout, max-age, "
-		    "prove-every, retry, chunk");
+	CHECK_ERROR(
+		load("[backup]\ntraget = x\n", &c),
+		"/tmp/lifeboat-test-recovery.conf:2: unknown key "
+		"'traget' in [backup]; expected one of: target, "
+		"credentials, encrypt-to, smb-security, identity, exclude, method, keep, snapshots, timeout, "
+		"max-age, "
+		"prove-every, retry, chunk");
 	CHECK_ERROR(load("[network]\n\naddress = 10.0.0.1\n", &c),
 		    "/tmp/lifeboat-test-recovery.conf:3: bad value '10.0.0.1' for 'address'; expected dhcp, "
 		    "none or "
 		    "ADDRESS/PREFIX");
+	CHECK_ERROR(
+		load("[backup]\nmethod = xfsdump tape\n", &c),
+		"/tmp/lifeboat-test-recovery.conf:2: bad value 'xfsdump tape' for 'method'; expected names "
+		"of: archive dump xfsdump");
 	CHECK_ERROR(load("[bakcup]\ntarget = x\n", &c),
 		    "/tmp/lifeboat-test-recovery.conf:1: unknown section "
 		    "[bakcup]; expected one of: [image], [network], "

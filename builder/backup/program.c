@@ -1,0 +1,124 @@
+#include "backup/program.h"
+
+#include "base/fs.h"
+#include "base/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+enum { pipe_size = 1 << 20 };
+
+int said_open(struct error *e)
+{
+	int fd = memfd_create("said", MFD_CLOEXEC);
+
+	return fd < 0 ? error_errno(e, errno, "make a file in memory") : fd;
+}
+
+char *said_read(int fd)
+{
+	struct stat st;
+	size_t size = fstat(fd, &st) < 0 ? 0 : (size_t)st.st_size; /* of a file in memory: cannot fail */
+	char *text = xmalloc(size + 1);
+	ssize_t n = pread_full(fd, text, size, 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	return text;
+}
+
+const char *said_last_line(char *said)
+{
+	char *text = str_strip(said);
+	char *newline = strrchr(text, '\n');
+
+	return newline ? newline + 1 : text;
+}
+
+int make_pipe(int fds[2], struct error *e)
+{
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_errno(e, errno, "make a pipe");
+	(void)fcntl(fds[0], F_SETPIPE_SZ, pipe_size); /* a smaller one is only slower */
+	return 0;
+}
+
+int source_device(int fd, const struct set_source *source, const char *program, char **ret, struct error *e)
+{
+	_cleanup_(free) char *text = NULL;
+	struct stat st, node;
+
+	if (fstat(fd, &st) < 0)
+		return error_errno(e, errno, "look at %s", source->shown);
+	if (st.st_dev != source->device) /* one mount may lie over another, or be gone by now */
+		return error_text(e, ESTALE, "%s: it is not the file system that the survey found there",
+				  source->shown);
+	_cleanup_(free) char *uevent =
+		xasprintf("/sys/dev/block/%u:%u/uevent", major(st.st_dev), minor(st.st_dev));
+
+	if (read_file_at(AT_FDCWD, uevent, 65536, &text, NULL, NULL) < 0)
+		return error_text(e, ENOTBLK, "%s: it lies on no block device, which %s needs", source->shown,
+				  program);
+	const char *name = strstr(text, "DEVNAME=");
+
+	if (!name)
+		return error_text(e, ENODEV, "%s: its device has no name", source->shown);
+	name += strlen("DEVNAME=");
+	_cleanup_(free) char *path = xasprintf("/dev/%.*s", (int)strcspn(name, "\n"), name);
+
+	if (stat(path, &node) < 0)
+		return error_errno(e, errno, "look at %s", path);
+	if (!S_ISBLK(node.st_mode) || node.st_rdev != st.st_dev)
+		return error_text(e, ENODEV, "%s: it is not the device of %s", path, source->shown);
+	*ret = TAKE_PTR(path);
+	return 0;
+}
+
+int stream_feed(struct set *s, const char *name, const char *method, const char *const argv[],
+		const char *folder, char **ret_said, struct report *report, struct error *e)
+{
+	_cleanup_(proc) struct proc program = PROC_NONE;
+	_cleanup_(fd) int said_fd = said_open(e);
+	struct error stream = { 0 };
+	int fds[2];
+
+	if (said_fd < 0)
+		return said_fd;
+	int r = make_pipe(fds, e);
+
+	if (r < 0)
+		return r;
+	_cleanup_(fd) int out = fds[0];
+	_cleanup_(fd) int in = fds[1];
+	const struct proc_options o = {
+		.stdin_fd = out, .stdout_fd = said_fd, .stderr_fd = said_fd, .cwd = folder
+	};
+
+	r = proc_spawn(argv, &o, &program, e);
+	if (r < 0)
+		return r;
+	(void)close(TAKE_FD(out)); /* the child's now: its death is our EPIPE */
+	int stream_r = set_read_stream(s, name, method, in, report, &stream);
+
+	(void)close(TAKE_FD(in)); /* a pipe keeps what was written */
+	if (stream_r < 0 && stream_r != -EPIPE) {
+		*e = stream; /* it is killed with `program` */
+		return stream_r;
+	}
+	r = proc_wait(&program, NULL, e);
+	_cleanup_(free) char *said = said_read(said_fd);
+
+	if (r < 0) {
+		const char *line = said_last_line(said), *after = str_after(line, argv[0]);
+
+		error_prefix(e, "%s %s: %.300s", argv[0], name,
+			     after && str_after(after, ": ") ? after + 2 : line);
+		return r;
+	}
+	if (stream_r < 0)
+		return error_text(e, EIO, "%s %s: it ended before its stream did", argv[0], name);
+	*ret_said = TAKE_PTR(said);
+	return 0;
+}
