@@ -15,8 +15,13 @@
 static int open_top(const char *node, bool writable, int *ret, struct error *e)
 {
 	static const struct mount_option top[] = { { "subvolid", "5" }, { NULL, NULL } };
+	static const struct mount_option read_only[] = { { "subvolid", "5" },
+							 { "ro", NULL },
+							 { NULL, NULL } };
+	int r = mount_detached("btrfs", node, writable, top, ret, e);
 
-	return mount_detached("btrfs", node, writable, top, ret, e);
+	/* mounted without replay of its log, it can only be mounted so again */
+	return r == -EINVAL && !writable ? mount_detached("btrfs", node, writable, read_only, ret, e) : r;
 }
 
 /* Below the top level: no link leads out of it. */
