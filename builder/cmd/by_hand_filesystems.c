@@ -1,8 +1,12 @@
 /* File systems and swap, made empty. */
 #include "cmd/by_hand_page.h"
 
-static void put_ext(struct strbuf *b, const struct content *c)
+#include "machine/btrfs_profile.h"
+#include "machine/fs.h"
+
+static void put_ext(struct strbuf *b, const struct device *d)
 {
+	const struct content *c = &d->content;
 	const char *features = key_values_get(&c->parameters, "features");
 
 	strbuf_printf(b, "mke2fs -q -F -t %s", c->type);
@@ -24,15 +28,17 @@ static void put_ext(struct strbuf *b, const struct content *c)
 		strbuf_printf(b, " -E hash_seed=%s", key_values_get(&c->parameters, "hash-seed"));
 }
 
-static void put_swap(struct strbuf *b, const struct content *c)
+static void put_swap(struct strbuf *b, const struct device *d)
 {
+	const struct content *c = &d->content;
 	strbuf_puts(b, "mkswap");
 	page_option(b, "-U", c->uuid);
 	page_option(b, "-L", c->label);
 }
 
-static void put_vfat(struct strbuf *b, const struct content *c)
+static void put_vfat(struct strbuf *b, const struct device *d)
 {
+	const struct content *c = &d->content;
 	strbuf_puts(b, "mkfs.vfat");
 	page_option(b, "-F", key_values_get(&c->parameters, "bits"));
 	if (c->uuid && strlen(c->uuid) == 9) /* XXXX-XXXX, without the dash */
@@ -52,8 +58,9 @@ static void put_choices(struct strbuf *b, const struct content *c, const char *f
 }
 
 /* What a boot loader or a kernel may not know is as it was. */
-static void put_xfs(struct strbuf *b, const struct content *c)
+static void put_xfs(struct strbuf *b, const struct device *d)
 {
+	const struct content *c = &d->content;
 	static const char *const global[] = { "crc",     "finobt",     "rmapbt", "reflink",
 					      "bigtime", "inobtcount", NULL };
 	static const char *const inodes[] = { "sparse", NULL };
@@ -72,13 +79,50 @@ static void put_xfs(struct strbuf *b, const struct content *c)
 	page_option(b, "-L", c->label);
 }
 
-static void put_btrfs(struct strbuf *b, const struct content *c)
+static void put_btrfs(struct strbuf *b, const struct device *d)
 {
+	const struct content *c = &d->content;
+
 	strbuf_puts(b, "mkfs.btrfs -q -f");
 	page_option(b, "--csum", key_values_get(&c->parameters, "checksum"));
 	page_option(b, "-n", key_values_get(&c->parameters, "node-size"));
+	page_option(b, "-d", btrfs_profile_there(d, "data"));
+	page_option(b, "-m", btrfs_profile_there(d, "metadata"));
+	if (content_has_word(c, "features", "mixed-bg"))
+		strbuf_puts(b, " -M");
 	page_option(b, "-U", c->uuid);
 	page_option(b, "-L", c->label);
+}
+
+static void put_devices(struct strbuf *b, const struct device *d)
+{
+	for (size_t i = 0; i < d->below_count; i++) {
+		if (!d->below[i])
+			continue;
+		strbuf_puts(b, " ");
+		page_node(b, d->below[i]);
+	}
+	strbuf_puts(b, "\n");
+}
+
+/* The kernel is told of all devices, and each is made as small as it was, if it was smaller than its device. */
+static void put_spread(struct strbuf *b, const struct device *d)
+{
+	size_t id = 0;
+
+	strbuf_puts(b, "btrfs device scan\n");
+	for (size_t i = 0; i < d->below_count; i++) {
+		uint64_t size = d->btrfs.devices[i].size;
+
+		id += d->below[i] != NULL;
+		if (!d->below[i] || !size || size + 4096 > d->below[i]->size)
+			continue;
+		strbuf_puts(b, "mkdir -p /mnt/top && mount ");
+		page_node(b, d);
+		strbuf_printf(b,
+			      " /mnt/top && btrfs filesystem resize %zu:%llu /mnt/top && umount /mnt/top\n",
+			      id, (unsigned long long)size);
+	}
 }
 
 /* The commands that make the subvolumes of the fresh btrfs on `d`, through its top level. */
@@ -110,7 +154,7 @@ static void put_subvolumes(struct strbuf *b, const struct machine *m, const stru
 
 static const struct {
 	const char *type;
-	void (*put)(struct strbuf *b, const struct content *c);
+	void (*put)(struct strbuf *b, const struct device *d);
 } makers[] = { { "btrfs", put_btrfs }, { "ext2", put_ext },  { "ext3", put_ext }, { "ext4", put_ext },
 	       { "swap", put_swap },   { "vfat", put_vfat }, { "xfs", put_xfs } };
 
@@ -120,14 +164,23 @@ void page_filesystems(struct strbuf *b, const struct machine *m)
 	for (size_t i = 0; i < m->count; i++) {
 		const struct content *c = &m->devices[i]->content;
 
-		for (size_t j = 0;
-		     c->type && c->kind != CONTENT_SUBVOLUME && j < sizeof(makers) / sizeof(*makers); j++) {
+		for (size_t j = 0; c->type && (c->kind == CONTENT_FILESYSTEM || c->kind == CONTENT_SWAP) &&
+				   j < sizeof(makers) / sizeof(*makers);
+		     j++) {
 			if (!streq(makers[j].type, c->type))
 				continue;
-			makers[j].put(b, c);
-			strbuf_puts(b, " ");
-			page_node(b, m->devices[i]);
-			strbuf_puts(b, "\n");
+			if (m->devices[i]->kind ==
+			    DEVICE_BTRFS) /* or those of the same UUID that are gone stand in its way */
+				strbuf_puts(b, "btrfs device scan --forget\n");
+			makers[j].put(b, m->devices[i]);
+			if (m->devices[i]->kind == DEVICE_BTRFS) {
+				put_devices(b, m->devices[i]);
+				put_spread(b, m->devices[i]);
+			} else {
+				strbuf_puts(b, " ");
+				page_node(b, m->devices[i]);
+				strbuf_puts(b, "\n");
+			}
 			if (streq(c->type, "btrfs"))
 				put_subvolumes(b, m, m->devices[i]);
 		}

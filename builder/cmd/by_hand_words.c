@@ -51,6 +51,10 @@ void page_node(struct strbuf *b, const struct device *d)
 		page_node(b, d->parent);
 		return;
 	}
+	if (d->kind == DEVICE_BTRFS) {
+		page_node(b, device_first_below(d));
+		return;
+	}
 	if (!device_is_plain(d)) {
 		_cleanup_(free) char *layer = device_node(d);
 

@@ -137,11 +137,7 @@ static int enter(struct enter *n)
 
 	if (r < 0)
 		return cmd_failed(&n->cmd, &e);
-	if (stopped < 0)
-		return cmd_failed(&n->cmd, &late);
-	if (!n->list && !n->options.command)
-		report_info(&n->cmd.report, "left: all is written to the disks and unmounted");
-	return status;
+	return stopped < 0 ? cmd_failed(&n->cmd, &late) : status;
 }
 
 /* True: one of our own options. `*ret_exit` is not EXIT_DONE when its value is bad. */

@@ -102,19 +102,22 @@ static json_t *subvolume_json(const struct device *d)
 	return o;
 }
 
-/* Arrays, LUKS devices, volume groups and their volumes. */
+/* Arrays, LUKS devices, volume groups and their volumes, btrfs on several devices. */
 static json_t *layer_json(const struct device *d)
 {
 	static const char *const kinds[] = { [DEVICE_RAID] = "raid",
 					     [DEVICE_CRYPT] = "crypt",
 					     [DEVICE_GROUP] = "group",
-					     [DEVICE_VOLUME] = "volume" };
+					     [DEVICE_VOLUME] = "volume",
+					     [DEVICE_BTRFS] = "btrfs" };
 	const char *type = d->kind == DEVICE_RAID    ? d->raid.level
 			   : d->kind == DEVICE_CRYPT ? d->crypt.type
+			   : d->kind == DEVICE_BTRFS ? key_values_get(&d->content.parameters, "data")
 						     : d->volume.type;
 	const char *uuid = d->kind == DEVICE_RAID    ? d->raid.uuid
 			   : d->kind == DEVICE_CRYPT ? d->crypt.uuid
 			   : d->kind == DEVICE_GROUP ? d->group.uuid
+			   : d->kind == DEVICE_BTRFS ? d->content.uuid
 						     : d->volume.uuid;
 	json_t *o = json_object(), *below = json_array();
 

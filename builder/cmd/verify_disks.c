@@ -199,6 +199,18 @@ static char *node_of(const struct device *found)
 	return node ? node : device_node(d);
 }
 
+/* No difference, but no secret either. */
+static void tell_new(const struct comparison *v)
+{
+	for (size_t i = 0; i < v->expected.count; i++)
+		if (v->expected.devices[i]->kind == DEVICE_BTRFS)
+			report_info(&v->c->report,
+				    "%s: the numbers and UUIDs of its devices are not compared: mkfs.btrfs "
+				    "gives it "
+				    "new ones",
+				    v->expected.devices[i]->name);
+}
+
 /* Nothing is written, the journal neither. */
 static char *mount_options(const struct device *d, const struct fs_ops *ops)
 {
@@ -348,8 +360,10 @@ static int compare(struct comparison *v, struct error *e)
 		r = look(v, false, e);
 	if (r == 0)
 		r = compare_headers(v, e);
-	if (r == 0)
+	if (r == 0) {
+		tell_new(v);
 		r = compare_trees(v, e);
+	}
 	return r < 0 ? r : unmount_all(v, e);
 }
 

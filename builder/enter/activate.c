@@ -5,6 +5,7 @@
 #include "base/proc.h"
 #include "enter/devices.h"
 #include "enter/interrupt.h"
+#include "machine/btrfs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -106,6 +107,28 @@ static void open_all_luks(const struct blocks *blocks, struct luks *l, struct re
 			open_luks(&blocks->items[i], l, report);
 }
 
+/* One of several devices can be mounted only once the kernel knows all of them, of which udev tells it elsewhere. */
+static void start_btrfs(const struct blocks *blocks, struct report *report)
+{
+	for (size_t i = 0; i < blocks->count; i++) {
+		const struct block *b = &blocks->items[i];
+		_cleanup_(strlist) struct strlist nodes = { 0 };
+		struct error e;
+
+		for (size_t k = 0; is_type(b, "btrfs") && b->uuid && k < blocks->count; k++) {
+			const struct block *other = &blocks->items[k];
+
+			if (!is_type(other, "btrfs") || !other->uuid || !streq(b->uuid, other->uuid))
+				continue;
+			if (k < i)
+				break; /* told with that one */
+			strlist_add(&nodes, other->node);
+		}
+		if (nodes.count > 1 && btrfs_register(&nodes, &e) < 0)
+			report_warn(report, "%s", e.text);
+	}
+}
+
 /* The md and device mapper devices that are there, by their kernel's names. */
 static int list_built(struct strlist *ret, struct error *e)
 {
@@ -151,6 +174,16 @@ static int start_all(const char *only, struct luks *luks, struct report *report,
 	return 0;
 }
 
+static int tell_all(struct report *report, struct error *e)
+{
+	_cleanup_(blocks) struct blocks all = { 0 };
+	int r = blocks_find(NULL, &all, e);
+
+	if (r == 0)
+		start_btrfs(&all, report);
+	return r;
+}
+
 int activate(struct activated *ret, const char *only, const char *key, bool interactive,
 	     struct report *report, struct error *e)
 {
@@ -160,6 +193,8 @@ int activate(struct activated *ret, const char *only, const char *key, bool inte
 
 	if (r == 0)
 		r = start_all(only, &luks, report, e);
+	if (r == 0)
+		r = tell_all(report, e);
 	strlist_free(&luks.tried);
 	/* also what came before it failed has to be stopped */
 	int listed = list_built(&now, r == 0 ? e : NULL);

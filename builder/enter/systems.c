@@ -183,6 +183,18 @@ static bool is_node(const char *only, const struct block *b)
 	return only && stat(only, &st) == 0 && st.st_rdev == b->number;
 }
 
+/* Is it a further device of a btrfs that was seen by its first one? */
+static bool is_another_of(const struct blocks *blocks, size_t index)
+{
+	const struct block *b = &blocks->items[index];
+
+	for (size_t i = 0; i < index && b->type && streq(b->type, "btrfs") && b->uuid; i++)
+		if (blocks->items[i].type && streq(blocks->items[i].type, "btrfs") && blocks->items[i].uuid &&
+		    streq(blocks->items[i].uuid, b->uuid) && !blocks->items[i].busy)
+			return true;
+	return false;
+}
+
 int systems_find(const char *only, const char *folder, struct systems *ret, struct report *report,
 		 struct error *e)
 {
@@ -196,7 +208,8 @@ int systems_find(const char *only, const char *folder, struct systems *ret, stru
 
 		if (anyway && b->busy && (b->filesystem || !b->type))
 			return error_text(e, EBUSY, "enter %s: it is mounted or otherwise in use", b->node);
-		if (!b->filesystem || b->busy || (!anyway && !may_hold_system(b)))
+		if (!b->filesystem || b->busy || (!anyway && !may_hold_system(b)) ||
+		    is_another_of(&blocks, i))
 			continue;
 		if (look(&s, b, folder, anyway, e) < 0) {
 			report_warn(report, "%s", e->text);

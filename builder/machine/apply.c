@@ -128,7 +128,7 @@ static int check_layer(const struct run *run, const struct device *d, struct err
 {
 	_cleanup_(free) dev_t *disks = target_disks(run);
 
-	if (device_is_plain(d) || d->kind == DEVICE_VOLUME)
+	if (d->kind != DEVICE_RAID && d->kind != DEVICE_CRYPT && d->kind != DEVICE_GROUP)
 		return 0;
 	int r = layer_check_free(d, disks, run->plan->mapping_count, e);
 
@@ -201,22 +201,53 @@ static int check_layer_node(const struct run *run, const struct step *s, struct 
 			  s->node);
 }
 
+static int check_below(const struct run *run, const struct device *d, struct error *e);
+
 /* The programs below get a name, not a descriptor. */
 static int check_node(const struct run *run, const struct step *s, struct error *e)
 {
 	const struct device *d = s->device->kind == DEVICE_SUBVOLUME ? s->device->parent : s->device;
 
+	if (d->kind == DEVICE_BTRFS)
+		return check_below(run, d, e);
 	if (!device_is_plain(d))
 		return check_layer_node(run, s, e);
 	return disk_check_node(run->fds[mapping_index(run, device_disk(d))], s->node,
 			       d->kind == DEVICE_PARTITION ? d->number : 0, e);
 }
 
+/* What it is made of are the planned devices. */
+static int check_below(const struct run *run, const struct device *d, struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < d->below_count && r == 0; i++) {
+		_cleanup_(free) char *node = d->below[i] ? plan_node(run->plan, d->below[i]) : NULL;
+		const struct step below = { .device = d->below[i], .node = node };
+
+		r = node ? check_node(run, &below, e) : 0;
+	}
+	return r;
+}
+
+static void list_below(const struct run *run, const struct device *d, struct strlist *ret)
+{
+	for (size_t i = 0; i < d->below_count; i++)
+		if (d->below[i])
+			strlist_take(ret, plan_node(run->plan, d->below[i]));
+}
+
 static int run_make(struct run *run, const struct step *s, struct error *e)
 {
+	_cleanup_(strlist) struct strlist nodes = { 0 };
 	int r = check_node(run, s, e);
 
-	return r < 0 ? r : fs_find(s->device->content.type)->make(s->node, &s->device->content, e);
+	if (r < 0)
+		return r;
+	if (s->device->kind != DEVICE_BTRFS)
+		return fs_find(s->device->content.type)->make(s->node, &s->device->content, e);
+	list_below(run, s->device, &nodes);
+	return btrfs_make_spread(s->device, &nodes, e);
 }
 
 static int run_subvolumes(struct run *run, const struct step *s, struct error *e)
@@ -245,26 +276,10 @@ static void add_layer(struct run *run, struct device *d)
 	run->layers[run->layer_count++] = d;
 }
 
-/* What it is made of are the planned devices. */
-static int check_below(const struct run *run, const struct step *s, struct error *e)
-{
-	struct step below = *s;
-	int r = 0;
-
-	for (size_t i = 0; i < s->device->below_count && r == 0; i++) {
-		below.device = s->device->below[i];
-		_cleanup_(free) char *node = below.device ? plan_node(run->plan, below.device) : NULL;
-
-		below.node = node;
-		r = node ? check_node(run, &below, e) : 0;
-	}
-	return r;
-}
-
 static int run_layer(struct run *run, const struct step *s, struct error *e)
 {
 	const struct layer_options options = layer_options(run);
-	int r = check_below(run, s, e);
+	int r = check_below(run, s->device, e);
 
 	if (r < 0)
 		return r;
@@ -387,7 +402,7 @@ static int again_table(struct run *run, const struct step *s, struct error *e)
 static int again_layer(struct run *run, const struct step *s, struct error *e)
 {
 	const struct layer_options options = layer_options(run);
-	int r = check_below(run, s, e);
+	int r = check_below(run, s->device, e);
 
 	if (r < 0)
 		return r;
@@ -398,9 +413,15 @@ static int again_layer(struct run *run, const struct step *s, struct error *e)
 /* Is it what was made there? */
 static int again_make(struct run *run, const struct step *s, struct error *e)
 {
+	_cleanup_(strlist) struct strlist nodes = { 0 };
 	int r = check_node(run, s, e);
 
-	return r < 0 ? r : probe_expect(s->node, &s->device->content, e);
+	if (s->device->kind != DEVICE_BTRFS)
+		return r < 0 ? r : probe_expect(s->node, &s->device->content, e);
+	list_below(run, s->device, &nodes);
+	for (size_t i = 0; i < nodes.count && r == 0; i++)
+		r = probe_expect(nodes.items[i], &s->device->content, e);
+	return r < 0 ? r : btrfs_register(&nodes, e);
 }
 
 static const struct {

@@ -1,9 +1,37 @@
-/* The subvolumes of a btrfs, by libbtrfsutil: found, opened and made. They are reached through the top level, which
+/* A btrfs on several devices, and the subvolumes of any, by libbtrfsutil: found, opened and made. Subvolumes are reached through the top level, which
  * is mounted for that where nobody else sees it, and goes with its descriptor. */
 #pragma once
 #include "base/error.h"
 #include "base/report.h"
 #include "machine/model.h"
+
+/* ---- its devices ---- */
+
+/* What the superblock on one of its devices says of it. */
+struct btrfs_superblock {
+	uint64_t devices; /* so many there are */
+	uint64_t generation, id, size; /* id, size: of this one */
+	char uuid[37]; /* of this one */
+};
+int btrfs_read_device(const char *node, struct btrfs_superblock *ret, struct error *e);
+
+/* Appends each btrfs that lies on several devices of `m`, which become members of it; mounted or not. */
+int btrfs_survey_devices(struct machine *m, struct report *report, struct error *e);
+
+/* Are both devices of one mounted btrfs? */
+bool btrfs_is_same(dev_t a, dev_t b);
+
+/* Tells the kernel of its devices, so that each of them can be mounted for all: where no udev runs nobody else does. */
+int btrfs_register(const struct strlist *nodes, struct error *e);
+
+/* Makes it on these nodes together. */
+int btrfs_make_on(const struct strlist *nodes, const struct content *c, struct error *e);
+/* The same on sparse files; see fs.h. */
+int btrfs_try_on(const struct strlist *files, const struct content *c, struct error *e);
+/* The same for a DEVICE_BTRFS, whose devices that are not missing have these nodes; they are registered then. */
+int btrfs_make_spread(const struct device *d, const struct strlist *nodes, struct error *e);
+
+/* ---- its subvolumes ---- */
 
 /* Appends a device for each subvolume of the mounted btrfs on `d`, the top level first, each before what is in it.
  * Read-only snapshots are left out where they may not fit as the full copies that they become. */

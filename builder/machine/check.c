@@ -1,5 +1,6 @@
 #include "machine/check.h"
 
+#include "machine/btrfs_profile.h"
 #include "machine/fs.h"
 #include "machine/layer.h"
 #include "machine/table.h"
@@ -210,6 +211,40 @@ static int check_places(const struct check *c, size_t index, const char *kind)
 	return 0;
 }
 
+/* Of a btrfs: what its profiles need. */
+static int check_profile(const struct check *c, const struct device *d, const char *key, const char *name)
+{
+	const char *value = key_values_get(&d->content.parameters, key);
+	const struct btrfs_profile *p = value ? btrfs_profile_find(value) : NULL;
+	size_t count = d->kind == DEVICE_BTRFS ? d->below_count : 1;
+
+	return p && p->least > count ? ini_error(c->ini, line_of(c, "filesystem", d->name, name), c->e,
+						 "%s needs %u devices, and %s has %zu; expected another "
+						 "profile, or more devices "
+						 "in [btrfs %s]",
+						 value, p->least, d->name, count, d->name)
+				     : 0;
+}
+
+static int check_btrfs(const struct check *c, const struct device *d)
+{
+	for (size_t i = 0; i < d->below_count; i++)
+		if (d->below[i] && d->btrfs.devices[i].size > d->below[i]->size)
+			return ini_error(c->ini, line_of(c, "btrfs", d->name, "device-sizes"), c->e,
+					 "%s does not hold that much (%" PRIu64
+					 " bytes); expected at most %" PRIu64,
+					 d->below[i]->name, d->btrfs.devices[i].size, d->below[i]->size);
+	if (d->content.kind != CONTENT_FILESYSTEM)
+		return ini_error(c->ini, line_of(c, "btrfs", d->name, NULL), c->e,
+				 "%s has no content; expected a [filesystem %s] with type = btrfs", d->name,
+				 d->name);
+	if (key_values_get(&d->content.parameters, "bytes"))
+		return ini_error(c->ini, line_of(c, "filesystem", d->name, "fs.bytes"), c->e,
+				 "%s lies on several devices; expected 'device-sizes' in [btrfs %s] instead",
+				 d->name, d->name);
+	return 0;
+}
+
 static int check_content(const struct check *c, size_t index)
 {
 	const struct device *d = c->m->devices[index];
@@ -226,7 +261,11 @@ static int check_content(const struct check *c, size_t index)
 				 "more is used than %s holds (%" PRIu64 " of %" PRIu64
 				 " bytes); expected less",
 				 d->name, d->content.used, d->size);
-	return check_places(c, index, kind);
+	int r = check_profile(c, d, "data", "fs.data");
+
+	if (r == 0)
+		r = check_profile(c, d, "metadata", "fs.metadata");
+	return r < 0 ? r : check_places(c, index, kind);
 }
 
 int machine_check(const struct machine *m, const struct ini *ini, struct error *e)
@@ -247,6 +286,8 @@ int machine_check(const struct machine *m, const struct ini *ini, struct error *
 			r = check_group(&c, d);
 		else if (d->kind == DEVICE_VOLUME)
 			r = check_volume(&c, d);
+		else if (d->kind == DEVICE_BTRFS)
+			r = check_btrfs(&c, d);
 		if (r == 0 && (d->content.kind == CONTENT_FILESYSTEM || d->content.kind == CONTENT_SWAP))
 			r = check_content(&c, i);
 		else if (r == 0 && d->kind == DEVICE_SUBVOLUME)

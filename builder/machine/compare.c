@@ -60,6 +60,20 @@ static bool same_id(const char *a, const char *b)
 	return a && b && strcasecmp(a, b) == 0;
 }
 
+/* A whole disk of a btrfs has no identifier of its own that would be the same again, but its place among the others. */
+static bool is_btrfs_disk_of(const struct comparing *c, const struct device *disk, const struct device *f)
+{
+	const struct device *a = machine_above(c->expected, disk), *b = machine_above(c->found, f);
+
+	if (!a || !b || a->kind != DEVICE_BTRFS || b->kind != DEVICE_BTRFS ||
+	    !same_id(a->content.uuid, b->content.uuid))
+		return false;
+	for (size_t i = 0; i < a->below_count && i < b->below_count; i++)
+		if (a->below[i] == disk)
+			return b->below[i] == f;
+	return false;
+}
+
 static bool is_disk_of(const struct comparing *c, const struct device *disk, const struct device *f)
 {
 	const char *name = mapped_to(c, disk);
@@ -70,6 +84,8 @@ static bool is_disk_of(const struct comparing *c, const struct device *disk, con
 		return is_called(f, name, strlen(name));
 	if (disk->table != TABLE_NONE)
 		return same_id(disk->table_id, f->table_id);
+	if (machine_above(c->expected, disk) && machine_above(c->expected, disk)->kind == DEVICE_BTRFS)
+		return is_btrfs_disk_of(c, disk, f);
 	/* what a layer lies on has no identifier of its own there */
 	return same_id(disk->content.uuid, f->content.uuid) ||
 	       same_id(disk->identity.serial, f->identity.serial);
@@ -183,6 +199,9 @@ static bool is_left_out(const struct ini_section *s, const char *key)
 		{ "crypt", "stream" },
 		{ "crypt", "method" },
 		{ "subvolume", "snapshot-of" },
+		/* mkfs.btrfs gives its devices new ones */
+		{ "btrfs", "device-ids" },
+		{ "btrfs", "device-uuids" },
 	};
 
 	for (size_t i = 0; i < sizeof(left_out) / sizeof(*left_out); i++)

@@ -2,6 +2,7 @@
 #include "machine/conf_parse.h"
 
 #include "machine/fs.h"
+#include "machine/layer.h"
 #include "machine/text.h"
 
 #include <errno.h>
@@ -92,6 +93,15 @@ static void take_content(const struct ini_section *s, enum content_kind kind, st
 	}
 }
 
+/* Its profiles say how much it holds. All of its devices bear its UUID. */
+static void settle_btrfs(struct device *d)
+{
+	layer_set_size(d);
+	for (size_t i = 0; i < d->below_count; i++)
+		if (d->below[i] && d->content.uuid)
+			d->below[i]->content.uuid = xstrdup(d->content.uuid);
+}
+
 int conf_parse_content(const struct conf_parse *p)
 {
 	static const char *const needed[] = { "type", NULL };
@@ -105,6 +115,10 @@ int conf_parse_content(const struct conf_parse *p)
 	const char *type = ini_get(s, "type");
 	const struct fs_ops *ops = fs_find(type);
 
+	if (d && d->kind == DEVICE_BTRFS && !streq(type, "btrfs"))
+		return ini_error(p->ini, conf_line(s, "type"), p->e,
+				 "bad value '%s' for 'type'; expected btrfs, as %s is one on several devices",
+				 type, d->name);
 	if (!d || d->kind == DEVICE_GROUP)
 		return ini_error(p->ini, s->line, p->e,
 				 "device '%s' is not described; expected a [partition %s] or [disk %s] above",
@@ -128,5 +142,7 @@ int conf_parse_content(const struct conf_parse *p)
 				 s->name);
 	take_content(s, kind, &d->content);
 	d->content.line = s->line;
+	if (d->kind == DEVICE_BTRFS)
+		settle_btrfs(d);
 	return 0;
 }

@@ -152,7 +152,7 @@ static int add_member(const struct conf_parse *p, struct device *d, const char *
 	const struct ini_section *s = p->section;
 	struct device *below = machine_find(p->m, name);
 
-	if (!below || below == d || below->kind == DEVICE_GROUP)
+	if (!below || below == d || below->kind == DEVICE_GROUP || below->kind == DEVICE_BTRFS)
 		return ini_error(p->ini, conf_line(s, key), p->e,
 				 "device '%s' is not described; expected the name of a device above", name);
 	if (below->content.kind != CONTENT_NONE || (below->kind == DEVICE_DISK && below->table != TABLE_NONE))
@@ -165,14 +165,14 @@ static int add_member(const struct conf_parse *p, struct device *d, const char *
 	return 0;
 }
 
-static int add_members(const struct conf_parse *p, struct device *d, const char *key, const char *type)
+int conf_add_members(const struct conf_parse *p, struct device *d, const char *key, const char *type)
 {
 	_cleanup_(strlist) struct strlist names = { 0 };
 	int r = 0;
 
 	conf_split(p->section, key, &names);
 	for (size_t i = 0; i < names.count && r == 0; i++)
-		if (d->kind == DEVICE_RAID && streq(names.items[i], "missing"))
+		if ((d->kind == DEVICE_RAID || d->kind == DEVICE_BTRFS) && streq(names.items[i], "missing"))
 			device_add_below(d, NULL);
 		else
 			r = add_member(p, d, key, names.items[i], type);
@@ -207,12 +207,12 @@ int conf_parse_raid(const struct conf_parse *p)
 		.data_offset = conf_number(s, "data-offset"),
 		.bitmap = conf_yes(s, "bitmap"),
 	};
-	r = add_members(p, d, "devices", "linux_raid_member");
+	r = conf_add_members(p, d, "devices", "linux_raid_member");
 	if (r < 0)
 		return r;
 	size_t members = d->below_count;
 
-	r = add_members(p, d, "spares", "linux_raid_member");
+	r = conf_add_members(p, d, "spares", "linux_raid_member");
 	d->raid.spares = (unsigned)(d->below_count - members);
 	raid_set_overhead(d);
 	layer_set_size(d);
@@ -303,7 +303,7 @@ int conf_parse_group(const struct conf_parse *p)
 	d->group.tags = conf_text(s, "tags");
 	d->group.spare_uuid = conf_text(s, "spare-uuid");
 	d->group.extent_size = conf_number(s, "extent-size");
-	r = add_members(p, d, "devices", "LVM2_member");
+	r = conf_add_members(p, d, "devices", "LVM2_member");
 	if (r == 0)
 		r = parse_physical(p, d);
 	if (r == 0)
@@ -477,7 +477,7 @@ static void put_number(struct ini_section *s, const char *key, uint64_t value)
 		ini_setf(s, key, "%" PRIu64, value);
 }
 
-static void put_names(struct ini_section *s, const char *key, struct device *const *devices, size_t count)
+void conf_put_devices(struct ini_section *s, const char *key, struct device *const *devices, size_t count)
 {
 	_cleanup_(strlist) struct strlist names = { 0 };
 
@@ -493,8 +493,8 @@ static void put_raid(struct ini *ini, const struct device *d)
 	struct ini_section *s = ini_add_section(ini, "raid", d->name);
 	unsigned members = raid_members(d);
 
-	put_names(s, "devices", d->below, members);
-	put_names(s, "spares", d->below + members, d->raid.spares);
+	conf_put_devices(s, "devices", d->below, members);
+	conf_put_devices(s, "spares", d->below + members, d->raid.spares);
 	conf_put(s, "level", d->raid.level);
 	conf_put(s, "metadata", d->raid.metadata);
 	conf_put(s, "uuid", d->raid.uuid);
@@ -511,7 +511,7 @@ static void put_crypt(struct ini *ini, const struct device *d)
 {
 	struct ini_section *s = ini_add_section(ini, "crypt", d->name);
 
-	put_names(s, "device", d->below, 1);
+	conf_put_devices(s, "device", d->below, 1);
 	conf_put(s, "type", d->crypt.type);
 	conf_put(s, "uuid", d->crypt.uuid);
 	conf_put(s, "label", d->crypt.label);
@@ -534,7 +534,7 @@ static void put_group(struct ini *ini, const struct device *d)
 	_cleanup_(free) char *joined_uuids = strlist_join(&uuids, ", ");
 	_cleanup_(free) char *joined_starts = strlist_join(&starts, ", ");
 
-	put_names(s, "devices", d->below, d->below_count);
+	conf_put_devices(s, "devices", d->below, d->below_count);
 	conf_put(s, "device-uuids", joined_uuids);
 	conf_put(s, "device-starts", joined_starts);
 	conf_put(s, "uuid", d->group.uuid);

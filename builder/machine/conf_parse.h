@@ -38,6 +38,11 @@ void conf_split(const struct ini_section *s, const char *key, struct strlist *re
 /* Sets a key to a text, escaped; NULL and "" set none. */
 void conf_put(struct ini_section *s, const char *key, const char *value);
 
+/* The devices that the key names become parts of `d`, contents of that type; "missing" where its kind can do without. */
+int conf_add_members(const struct conf_parse *p, struct device *d, const char *key, const char *type);
+/* The other way round; NULL is "missing". */
+void conf_put_devices(struct ini_section *s, const char *key, struct device *const *devices, size_t count);
+
 /* The sections, each with its keys: conf_disk.c, conf_layer.c, conf_content.c. */
 extern const struct ini_key conf_disk_keys[], conf_partition_keys[];
 extern const struct ini_key conf_raid_keys[], conf_crypt_keys[], conf_group_keys[], conf_volume_keys[];
@@ -49,6 +54,10 @@ int conf_parse_group(const struct conf_parse *p);
 int conf_parse_volume(const struct conf_parse *p);
 /* The other way round. */
 void conf_put_layer(struct ini *ini, const struct device *d);
+/* conf_btrfs.c */
+extern const struct ini_key conf_btrfs_keys[];
+int conf_parse_btrfs(const struct conf_parse *p);
+void conf_put_btrfs(struct ini *ini, const struct device *d);
 /* conf_subvolume.c */
 extern const struct ini_key conf_subvolume_keys[];
 int conf_parse_subvolume(const struct conf_parse *p);

@@ -1,10 +1,12 @@
-/* btrfs on one device: described by its superblock and, while it is mounted, the kernel; made by mkfs.btrfs(8). Its
- * subvolumes: machine/btrfs.h. Layout of the superblock: the kernel's include/uapi/linux/btrfs_tree.h, struct
+/* btrfs: described by its superblock and, while it is mounted, the kernel; made by mkfs.btrfs(8). Its
+ * subvolumes: machine/btrfs.h; on several devices: machine/layer-btrfs.c. Layout of the superblock: the kernel's include/uapi/linux/btrfs_tree.h, struct
  * btrfs_super_block, and https://btrfs.readthedocs.io/en/latest/dev/On-disk-format.html. Numbers are little-endian. */
 #include "machine/fs.h"
 
 #include "base/fs.h"
 #include "base/proc.h"
+#include "machine/btrfs.h"
+#include "machine/btrfs_profile.h"
 #include "machine/probe.h"
 
 #include <endian.h>
@@ -40,7 +42,7 @@ static int check_checksum(const char *value)
 
 static int check_profile(const char *value)
 {
-	return streq(value, "single") || streq(value, "dup") ? 0 : -EINVAL;
+	return btrfs_profile_find(value) ? 0 : -EINVAL;
 }
 
 /* What is chosen when it is made; other features come with use (compression, a default subvolume). */
@@ -73,13 +75,15 @@ static int check_features(const char *value)
 	return 0;
 }
 
+#define PROFILES "single, dup, raid0, raid1, raid1c3, raid1c4, raid5, raid6 or raid10"
+
 static const struct ini_key keys[] = {
 	{ "fs.bytes", "a number of bytes", check_number },
 	{ "fs.node-size", "4096, 8192 … 65536", check_size },
 	{ "fs.sector-size", "4096, 8192 … 65536", check_size },
 	{ "fs.checksum", "crc32c, xxhash, sha256 or blake2", check_checksum },
-	{ "fs.data", "single or dup", check_profile },
-	{ "fs.metadata", "single or dup", check_profile },
+	{ "fs.data", PROFILES, check_profile },
+	{ "fs.metadata", PROFILES, check_profile },
 	{ "fs.features",
 	  "names of: mixed-bg extref skinny-metadata no-holes free-space-tree block-group-tree",
 	  check_features },
@@ -95,7 +99,15 @@ struct superblock {
 	uint32_t sector_size, node_size, leaf_size, stripe_size, sys_chunk_array_size;
 	uint64_t chunk_root_generation, compat, compat_ro, incompat;
 	uint16_t checksum;
-	uint8_t levels[3], device[98], label[256];
+	uint8_t levels[3];
+	struct { /* struct btrfs_dev_item: the device that this superblock lies on */
+		uint64_t id, bytes, bytes_used;
+		uint32_t io_align, io_width, sector_size;
+		uint64_t type, generation, start;
+		uint32_t group;
+		uint8_t seek_speed, bandwidth, uuid[16], fsid[16];
+	} __attribute__((packed)) device;
+	uint8_t label[256];
 	uint64_t cache_generation, uuid_tree_generation;
 	uint8_t metadata_uuid[16], reserved[224];
 	struct { /* the first of the chunks by which all others are found: behind its key */
@@ -103,6 +115,7 @@ struct superblock {
 		uint64_t length, owner, stripe_size, type;
 	} __attribute__((packed)) system;
 } __attribute__((packed));
+_Static_assert(offsetof(struct superblock, label) == 299, "label of struct btrfs_super_block");
 _Static_assert(offsetof(struct superblock, system) == 811, "sys_chunk_array of struct btrfs_super_block");
 
 enum {
@@ -132,8 +145,6 @@ static int check_superblock(const char *node, const struct superblock *s, struct
 	    le64toh(s->bytes) > INT64_MAX || le64toh(s->bytes) < 1 << 20 ||
 	    le64toh(s->bytes_used) > le64toh(s->bytes))
 		return error_text(e, EINVAL, "%s: broken btrfs superblock", node);
-	if (le64toh(s->devices) != 1)
-		return refuse(node, "on several devices", e);
 	if (le64toh(s->flags) >> 32 & seeding)
 		return refuse(node, "as a seed of others", e);
 	if (le64toh(s->compat_ro) & compat_ro_verity)
@@ -148,7 +159,8 @@ static void describe_superblock(const struct superblock *s, struct content *c)
 {
 	_cleanup_(strbuf) struct strbuf b = { 0 };
 
-	content_set_number(c, "bytes", le64toh(s->bytes));
+	if (le64toh(s->devices) == 1) /* else each device has a size of its own */
+		content_set_number(c, "bytes", le64toh(s->bytes));
 	content_set_number(c, "node-size", le32toh(s->node_size));
 	content_set_number(c, "sector-size", le32toh(s->sector_size));
 	key_values_set(&c->parameters, "checksum", checksums[le16toh(s->checksum)]);
@@ -158,7 +170,7 @@ static void describe_superblock(const struct superblock *s, struct content *c)
 			strbuf_printf(&b, "%s%s", b.len ? " " : "", features[i].name);
 	key_values_set(&c->parameters, "features", b.data);
 	/* the profile of the system's chunks is that of metadata, unless it was converted by itself */
-	const char *profile = le64toh(s->system.type) & BTRFS_BLOCK_GROUP_DUP ? "dup" : "single";
+	const char *profile = btrfs_profile_of(le64toh(s->system.type))->name;
 
 	key_values_set(&c->parameters, "metadata", profile);
 	if (content_has_word(c, "features", "mixed-bg"))
@@ -177,17 +189,43 @@ static int read_superblock(const char *node, struct superblock *ret, struct erro
 	return check_superblock(node, ret, e);
 }
 
-static void describe_profile(const struct btrfs_ioctl_space_info *space, struct content *c)
+int btrfs_read_device(const char *node, struct btrfs_superblock *ret, struct error *e)
 {
-	const char *profile = space->flags & BTRFS_BLOCK_GROUP_DUP ? "dup" : "single";
+	struct superblock s;
+	int r = read_superblock(node, &s, e);
 
-	/* several kinds of one: a conversion was not finished; the last one stands for them */
-	if (space->flags & BTRFS_SPACE_INFO_GLOBAL_RSV)
-		return;
-	if (space->flags & BTRFS_BLOCK_GROUP_DATA)
-		key_values_set(&c->parameters, "data", profile);
-	if (space->flags & BTRFS_BLOCK_GROUP_METADATA)
-		key_values_set(&c->parameters, "metadata", profile);
+	if (r < 0)
+		return r;
+	*ret = (struct btrfs_superblock) {
+		.devices = le64toh(s.devices),
+		.generation = le64toh(s.generation),
+		.id = le64toh(s.device.id),
+		.size = le64toh(s.device.bytes),
+	};
+	for (size_t i = 0; i < sizeof(s.device.uuid); i++)
+		(void)sprintf(ret->uuid + strlen(ret->uuid),
+			      i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", s.device.uuid[i]);
+	return 0;
+}
+
+/* Where a conversion was not finished, or mkfs.btrfs has left an empty chunk of another kind, the profile that holds most
+ * stands for all. */
+static void describe_profile(const struct btrfs_ioctl_space_args *args, uint64_t count, uint64_t kind,
+			     const char *key, struct content *c)
+{
+	const struct btrfs_ioctl_space_info *most = NULL;
+
+	for (uint64_t i = 0; i < count; i++) {
+		const struct btrfs_ioctl_space_info *space = &args->spaces[i];
+
+		if (!(space->flags & kind) || space->flags & BTRFS_SPACE_INFO_GLOBAL_RSV)
+			continue;
+		if (!most || space->used_bytes > most->used_bytes ||
+		    (space->used_bytes == most->used_bytes && space->total_bytes > most->total_bytes))
+			most = space;
+	}
+	if (most)
+		key_values_set(&c->parameters, key, btrfs_profile_of(most->flags)->name);
 }
 
 /* What only the kernel tells of a mounted one: profiles, and how full it is. */
@@ -202,8 +240,10 @@ static int describe_live(const char *folder, struct content *c, struct error *e)
 	args->space_slots = most;
 	if (fd < 0 || ioctl(fd, BTRFS_IOC_SPACE_INFO, args) < 0 || fstatvfs(fd, &fs) < 0)
 		return error_errno(e, errno, "look at the file system of %s", folder);
-	for (uint64_t i = 0; i < args->total_spaces && i < most; i++)
-		describe_profile(&args->spaces[i], c);
+	uint64_t count = args->total_spaces < most ? args->total_spaces : most;
+
+	describe_profile(args, count, BTRFS_BLOCK_GROUP_DATA, "data", c);
+	describe_profile(args, count, BTRFS_BLOCK_GROUP_METADATA, "metadata", c);
 	c->used = (uint64_t)(fs.f_blocks - fs.f_bfree) * fs.f_frsize;
 	return 0;
 }
@@ -304,10 +344,11 @@ static int forget_former(const char *node, struct error *e)
 	return r == 0 && fsync(fd) < 0 ? error_errno(e, errno, "write %s", node) : r;
 }
 
-static int run_mkfs(const char *node, const struct content *c, const struct strlist *unwanted,
+static int run_mkfs(const struct strlist *nodes, const struct content *c, const struct strlist *unwanted,
 		    struct error *e)
 {
 	_cleanup_(strlist) struct strlist argv = { 0 };
+	int r = 0;
 
 	strlist_add_words(&argv, "mkfs.btrfs -q -f");
 	add_value(&argv, "-b", c, "bytes");
@@ -319,10 +360,8 @@ static int run_mkfs(const char *node, const struct content *c, const struct strl
 	if (key_values_get(&c->parameters, "features"))
 		add_features(&argv, c, unwanted);
 	if (c->uuid) {
-		int r = forget_former(node, e);
-
-		if (r < 0)
-			return r;
+		for (size_t i = 0; i < nodes->count && r == 0; i++)
+			r = forget_former(nodes->items[i], e);
 		strlist_add(&argv, "-U");
 		strlist_add(&argv, c->uuid);
 	}
@@ -330,8 +369,9 @@ static int run_mkfs(const char *node, const struct content *c, const struct strl
 		strlist_add(&argv, "-L");
 		strlist_add(&argv, c->label);
 	}
-	strlist_add(&argv, node);
-	return proc_run((const char *const *)argv.items, NULL, e);
+	for (size_t i = 0; i < nodes->count; i++)
+		strlist_add(&argv, nodes->items[i]);
+	return r < 0 ? r : proc_run((const char *const *)argv.items, NULL, e);
 }
 
 static void find_unwanted(const struct content *made, const struct content *c, struct strlist *ret)
@@ -368,34 +408,51 @@ static int look_back(const char *node, struct content *ret, struct error *e)
 }
 
 /* Twice when this mkfs.btrfs has ideas of its own that are younger than the file system. */
-static int btrfs_make(const char *node, const struct content *c, struct error *e)
+int btrfs_make_on(const struct strlist *nodes, const struct content *c, struct error *e)
 {
 	_cleanup_(strlist) struct strlist none = { 0 }, unwanted = { 0 };
+	const char *first = nodes->items[0];
 	struct content made = { 0 };
-	int r = run_mkfs(node, c, &none, e);
+	int r = run_mkfs(nodes, c, &none, e);
 
 	if (r == 0)
-		r = look_back(node, &made, e);
+		r = look_back(first, &made, e);
 	if (r == 0 && key_values_get(&c->parameters, "features"))
 		find_unwanted(&made, c, &unwanted);
 	if (r == 0 && unwanted.count) {
-		r = run_mkfs(node, c, &unwanted, e);
+		r = run_mkfs(nodes, c, &unwanted, e);
 		if (r == 0)
-			r = look_back(node, &made, e);
+			r = look_back(first, &made, e);
 	}
 	if (r == 0)
-		r = compare(node, &made, c, e);
+		r = compare(first, &made, c, e);
 	key_values_free(&made.parameters);
 	return r;
 }
 
+static int btrfs_make(const char *node, const struct content *c, struct error *e)
+{
+	_cleanup_(strlist) struct strlist nodes = { 0 };
+
+	strlist_add(&nodes, node);
+	return btrfs_make_on(&nodes, c, e);
+}
+
 /* It refuses a UUID that it sees on another device, such as the very one that is surveyed: here it gets any. */
-static int btrfs_try(const char *file, const struct content *c, struct error *e)
+int btrfs_try_on(const struct strlist *files, const struct content *c, struct error *e)
 {
 	struct content nameless = *c;
 
 	nameless.uuid = NULL;
-	return btrfs_make(file, &nameless, e);
+	return btrfs_make_on(files, &nameless, e);
+}
+
+static int btrfs_try(const char *file, const struct content *c, struct error *e)
+{
+	_cleanup_(strlist) struct strlist files = { 0 };
+
+	strlist_add(&files, file);
+	return btrfs_try_on(&files, c, e);
 }
 
 const struct fs_ops fs_btrfs = {

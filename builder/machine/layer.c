@@ -3,6 +3,7 @@
  * largest pool's metadata. */
 #include "machine/layer.h"
 
+#include "machine/btrfs_profile.h"
 #include "machine/placement.h"
 
 #include <stdlib.h>
@@ -211,6 +212,9 @@ void layer_set_size(struct device *d)
 		d->size = 0;
 		for (size_t i = 0; i < d->below_count; i++)
 			d->size += group_usable(d, i);
+		break;
+	case DEVICE_BTRFS:
+		d->size = btrfs_spread_size(d);
 		break;
 	case DEVICE_SUBVOLUME:
 		d->size = d->parent->size;

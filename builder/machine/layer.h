@@ -3,7 +3,7 @@
 #include "machine/model.h"
 
 /* Sets the size of a layer from what it is made of: an array's from its component size, a crypt's from the
- * device below, a group's from its devices. A volume has its own. */
+ * device below, a group's from its devices, a btrfs's by its profile. A volume has its own. */
 void layer_set_size(struct device *d);
 
 /* An array holds `*ret_members / *ret_copies` times what one member does; 0 members: it has too few. */

@@ -3,6 +3,7 @@
 #include "machine/layers.h"
 
 #include "base/fs.h"
+#include "machine/btrfs.h"
 #include "machine/layer_kinds.h"
 #include "machine/probe.h"
 
@@ -213,7 +214,7 @@ int survey_layers(struct machine *m, struct report *report, struct error *e)
 		if (r == 0)
 			r = survey_groups(&lvm, m, &progress, report, e);
 	}
-	return r;
+	return r == 0 ? btrfs_survey_devices(m, report, e) : r; /* on which nothing else lies */
 }
 
 /* ---- making them ---- */
@@ -313,6 +314,7 @@ static bool is_running(const struct device *d)
 		return group_is_running(d);
 	case DEVICE_DISK:
 	case DEVICE_PARTITION:
+	case DEVICE_BTRFS:
 	case DEVICE_SUBVOLUME:
 	case DEVICE_VOLUME: /* with its group */
 		break;

@@ -145,6 +145,8 @@ int machine_conf_format(const struct machine *m, struct strbuf *ret, struct erro
 			put_partition(&ini, m->devices[i]);
 		else if (m->devices[i]->kind == DEVICE_SUBVOLUME)
 			conf_put_subvolume(&ini, m->devices[i]);
+		else if (m->devices[i]->kind == DEVICE_BTRFS)
+			conf_put_btrfs(&ini, m->devices[i]);
 		else
 			conf_put_layer(&ini, m->devices[i]);
 		put_content(&ini, m->devices[i]);

@@ -137,6 +137,7 @@ int machine_conf_parse(const char *file, const char *text, struct machine *ret, 
 		{ "crypt", true, conf_crypt_keys },
 		{ "group", true, conf_group_keys },
 		{ "volume", true, conf_volume_keys },
+		{ "btrfs", true, conf_btrfs_keys },
 		{ "filesystem", true, fs_keys },
 		{ "swap", true, swap_keys },
 		{ "subvolume", true, conf_subvolume_keys },
@@ -145,9 +146,10 @@ int machine_conf_parse(const char *file, const char *text, struct machine *ret, 
 		{ NULL, false, NULL },
 	};
 	static int (*const parsers[])(const struct conf_parse *) = {
-		parse_machine,      conf_parse_disk,      conf_parse_partition, conf_parse_raid,
-		conf_parse_crypt,   conf_parse_group,     conf_parse_volume,    conf_parse_content,
-		conf_parse_content, conf_parse_subvolume, parse_boot,           parse_boot_entry,
+		parse_machine,      conf_parse_disk,    conf_parse_partition, conf_parse_raid,
+		conf_parse_crypt,   conf_parse_group,   conf_parse_volume,    conf_parse_btrfs,
+		conf_parse_content, conf_parse_content, conf_parse_subvolume, parse_boot,
+		parse_boot_entry,
 	};
 	_cleanup_(machine) struct machine m = { 0 };
 	_cleanup_(ini) struct ini ini = INI_NONE;

@@ -1,5 +1,6 @@
 #include "machine/minimum.h"
 
+#include "machine/btrfs_profile.h"
 #include "machine/fs.h"
 #include "machine/layer.h"
 
@@ -61,6 +62,8 @@ static uint64_t member_minimum(const struct machine *m, const struct device *d)
 		return raid_member_minimum(m, above);
 	if (above && above->kind == DEVICE_CRYPT)
 		return above->crypt.offset + round_up(device_minimum(m, above), 1 << 20);
+	if (above && above->kind == DEVICE_BTRFS)
+		return btrfs_member_minimum(above, d);
 	return above && above->kind == DEVICE_GROUP ? group_member_minimum(m, above, d) : d->size;
 }
 
@@ -68,6 +71,7 @@ uint64_t device_minimum(const struct machine *m, const struct device *d)
 {
 	const struct fs_ops *ops = d->content.type ? fs_find(d->content.type) : NULL;
 	uint64_t minimum = d->content.kind == CONTENT_MEMBER ? member_minimum(m, d)
+			   : d->kind == DEVICE_BTRFS         ? btrfs_spread_needed(d)
 			   : ops                             ? ops->minimum(&d->content)
 							     : 0;
 

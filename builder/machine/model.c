@@ -65,6 +65,9 @@ static void layer_free(struct device *d)
 	for (size_t i = 0; d->group.physical && i < d->below_count; i++)
 		free(d->group.physical[i].uuid);
 	free(d->group.physical);
+	for (size_t i = 0; d->btrfs.devices && i < d->below_count; i++)
+		free(d->btrfs.devices[i].uuid);
+	free(d->btrfs.devices);
 	free(d->volume.type);
 	free(d->volume.uuid);
 	free(d->volume.tags);
@@ -170,6 +173,14 @@ void device_add_below(struct device *d, struct device *below)
 	d->below[d->below_count++] = below;
 }
 
+struct device *device_first_below(const struct device *d)
+{
+	for (size_t i = 0; i < d->below_count; i++)
+		if (d->below[i])
+			return d->below[i];
+	return NULL;
+}
+
 struct device *device_disk(const struct device *d)
 {
 	return d->kind == DEVICE_PARTITION ? d->parent : d->kind == DEVICE_DISK ? (struct device *)d : NULL;
@@ -221,6 +232,8 @@ char *device_node(const struct device *d)
 		return xasprintf("/dev/%s", d->name);
 	case DEVICE_SUBVOLUME:
 		return device_node(d->parent);
+	case DEVICE_BTRFS:
+		return device_first_below(d) ? device_node(device_first_below(d)) : NULL;
 	case DEVICE_GROUP:
 		break;
 	}

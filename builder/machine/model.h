@@ -18,6 +18,7 @@ enum device_kind {
 	DEVICE_CRYPT, /* an opened LUKS device: sda3_crypt */
 	DEVICE_GROUP, /* a volume group of LVM: vg0. Has no node; its size is that of all its extents */
 	DEVICE_VOLUME, /* vg0/root */
+	DEVICE_BTRFS, /* a btrfs on several devices: btrfs-5f0c91aa. Its node is that of the first one, its content itself */
 	DEVICE_SUBVOLUME, /* a tree of files of a btrfs, which is mounted and backed up by itself: sda2.1 */
 };
 enum table_kind { TABLE_NONE, TABLE_MBR, TABLE_GPT };
@@ -118,6 +119,16 @@ struct segment {
 	struct strlist on; /* their names: one, or one for each stripe or image */
 };
 
+/* What a btrfs knows of one of its devices. Numbers and UUIDs are new when it is made again, as mkfs.btrfs gives them. */
+struct btrfs_device {
+	uint64_t id; /* 0: not known */
+	char *uuid; /* NULL: not known */
+	uint64_t size; /* what it uses of the device; 0: all of it */
+};
+struct btrfs {
+	struct btrfs_device *devices; /* one for each of `below` */
+};
+
 /* Types are LVM's segment types. */
 struct volume {
 	char *type; /* linear, striped, raid1 …, thin-pool, thin */
@@ -146,13 +157,14 @@ struct device {
 	uint64_t size;
 	struct content content;
 	/* What a layer is made of, in the same machine: an array's members by role (NULL: missing) and then its
-	 * spares; a group's devices; the one below a crypt; the group of a volume. */
+	 * spares; a group's devices; a btrfs's by number (NULL: missing); the one below a crypt; the group of a volume. */
 	struct device **below;
 	size_t below_count;
 	struct raid raid; /* DEVICE_RAID … and so on */
 	struct crypt crypt;
 	struct group group;
 	struct volume volume;
+	struct btrfs btrfs;
 	struct subvolume subvolume;
 	/* DEVICE_DISK */
 	struct disk_identity identity;
@@ -212,6 +224,8 @@ struct device *machine_find_disk(const struct machine *m, const char *name);
 
 /* Appends one to what `d` is made of; NULL: a missing one. */
 void device_add_below(struct device *d, struct device *below);
+/* The first of them that is not missing; NULL: there is none. */
+struct device *device_first_below(const struct device *d);
 static inline bool device_is_plain(const struct device *d)
 {
 	return d->kind == DEVICE_DISK || d->kind == DEVICE_PARTITION;

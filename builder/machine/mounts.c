@@ -1,5 +1,7 @@
 #include "machine/mounts.h"
 
+#include "machine/btrfs.h"
+
 #include <errno.h>
 #include <libmount/libmount.h>
 #include <strings.h>
@@ -67,14 +69,14 @@ int mounts_load(struct mounts **ret, struct error *e)
 	return 0;
 }
 
-/* The numbers that btrfs gives its mounts are no device's. */
+/* The numbers that btrfs gives its mounts are no device's, and of several devices the mount names one. */
 static bool is_btrfs_on(struct libmnt_fs *fs, dev_t devno)
 {
 	const char *type = mnt_fs_get_fstype(fs), *source = mnt_fs_get_srcpath(fs);
 	struct stat st;
 
 	return type && streq(type, "btrfs") && source && stat(source, &st) == 0 && S_ISBLK(st.st_mode) &&
-	       st.st_rdev == devno;
+	       (st.st_rdev == devno || btrfs_is_same(st.st_rdev, devno));
 }
 
 const char *mounts_subvolume(const struct mounts *m, dev_t devno, const char *path)
@@ -185,6 +187,16 @@ static char *part_uuid(const struct device *d)
 	return NULL;
 }
 
+/* /dev/disk/by-…, /dev/mapper/… stand for nodes. */
+static bool is_at(const struct device *d, const char *path)
+{
+	_cleanup_(free) char *node = device_node(d);
+	/* NULL when it is not there */
+	_cleanup_(free) char *real = realpath(path, NULL), *real_node = node ? realpath(node, NULL) : NULL;
+
+	return node && (streq(path, node) || (real && real_node && streq(real, real_node)));
+}
+
 static bool names(struct libmnt_fs *fs, const struct device *d)
 {
 	_cleanup_(free) char *partition = part_uuid(d);
@@ -206,11 +218,10 @@ static bool names(struct libmnt_fs *fs, const struct device *d)
 	}
 	if (!path || *path != '/')
 		return false;
-	_cleanup_(free) char *node = device_node(d);
-	/* /dev/disk/by-…, /dev/mapper/…; NULL when it is not there */
-	_cleanup_(free) char *real = realpath(path, NULL), *real_node = node ? realpath(node, NULL) : NULL;
-
-	return node && (streq(path, node) || (real && real_node && streq(real, real_node)));
+	for (size_t i = 0; d->kind == DEVICE_BTRFS && i < d->below_count; i++)
+		if (d->below[i] && is_at(d->below[i], path))
+			return true;
+	return is_at(d, path);
 }
 
 bool mounts_fstab(const struct mounts *m, const struct device *d, const char **ret_folder,

@@ -1,6 +1,7 @@
 /* Which disk takes whose place. The steps that follow from it: steps.c. */
 #include "machine/plan.h"
 
+#include "machine/btrfs_profile.h"
 #include "machine/grow.h"
 #include "machine/placement.h"
 #include "machine/scale.h"
@@ -40,6 +41,8 @@ char *plan_node(const struct plan *p, const struct device *d)
 {
 	if (d->kind == DEVICE_SUBVOLUME)
 		return plan_node(p, d->parent);
+	if (d->kind == DEVICE_BTRFS)
+		return plan_node(p, device_first_below(d));
 	if (!device_is_plain(d))
 		return device_node(d);
 	const char *path = plan_mapping(p, device_disk(d))->to->identity.path;
@@ -352,10 +355,20 @@ static int map_rest(const struct mapper *w)
 	return r;
 }
 
+/* No disk can take the place of one that was gone already. */
+static void leave_out_missing(struct plan *p)
+{
+	for (size_t i = 0; i < p->machine.count; i++)
+		if (p->machine.devices[i]->kind == DEVICE_BTRFS)
+			btrfs_do_without(p->machine.devices[i], &p->left_out);
+}
+
 static int map_disks(const struct mapper *w)
 {
 	const struct strlist *named = w->o->begun ? w->o->begun : w->o->map;
 	const char *reason = w->o->begun ? "the recovery of it was begun here" : "chosen by --map";
+
+	leave_out_missing(w->p);
 	/* also for a recovery that goes on, whose journal names only what is here */
 	int r = machine_leave_out(&w->p->machine, w->o->map, &w->p->left_out, w->e);
 

@@ -1,6 +1,7 @@
 /* Layers on disks of another size: they follow what lies below them. */
 #include "machine/scale.h"
 
+#include "machine/btrfs_profile.h"
 #include "machine/fs.h"
 #include "machine/layer.h"
 #include "machine/minimum.h"
@@ -107,6 +108,8 @@ int scale_layers(struct machine *m, const struct growth *growth, struct error *e
 			continue;
 		if (d->kind == DEVICE_RAID)
 			fit_raid(d, growth->grows[i]);
+		else if (d->kind == DEVICE_BTRFS)
+			btrfs_fit(d, growth->grows[i]);
 		now = *d;
 		layer_set_size(&now);
 		set_size(d, now.size, growth->grows[i]);

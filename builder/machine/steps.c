@@ -68,7 +68,8 @@ static void tell_names(const struct plan *p, struct step *s)
 {
 	for (size_t i = 0; i < p->machine.count; i++) {
 		const struct device *d = p->machine.devices[i];
-		_cleanup_(free) char *old = d->content.uuid ? plan_old_node(d) : NULL;
+		_cleanup_(free) char *old =
+			d->content.uuid && d->kind != DEVICE_BTRFS ? plan_old_node(d) : NULL;
 		_cleanup_(free) char *now = old ? plan_node(p, d) : NULL;
 
 		if (old && !streq(old, now))
@@ -141,6 +142,25 @@ static char *shown_below(const struct plan *p, const struct device *d)
 	return b.data;
 }
 
+/* mkfs.btrfs makes one on all of its devices at once. */
+static void add_spread_step(struct plan *p, struct device *d, const char *shown)
+{
+	_cleanup_(free) char *below = shown_below(p, d);
+	const char *data = key_values_get(&d->content.parameters, "data");
+	const char *metadata = key_values_get(&d->content.parameters, "metadata");
+	struct step *s = add(p, STEP_MKFS, d, "make btrfs (data %s, metadata %s) on %s%s",
+			     data ? data : "any", metadata ? metadata : "any", below, shown);
+
+	tell_sizes(p, d, s);
+	strlist_addf(&s->changes,
+		     "the devices of %s get new UUIDs of their own, as mkfs.btrfs draws them by lot",
+		     d->name);
+	for (size_t i = 0; i < d->below_count; i++)
+		if (d->btrfs.devices[i].id && d->btrfs.devices[i].id != i + 1)
+			strlist_addf(&s->changes, "%s is device %zu of %s, was %" PRIu64, d->below[i]->name,
+				     i + 1, d->name, d->btrfs.devices[i].id);
+}
+
 static void add_layer_steps(struct plan *p, struct device *d)
 {
 	_cleanup_(free) char *below = shown_below(p, d);
@@ -172,6 +192,7 @@ static void add_layer_steps(struct plan *p, struct device *d)
 				     "devices",
 				     d->name);
 		break;
+	case DEVICE_BTRFS: /* by making its content */
 	case DEVICE_DISK:
 	case DEVICE_PARTITION:
 	case DEVICE_SUBVOLUME:
@@ -194,8 +215,11 @@ static void add_make_steps(struct plan *p)
 			continue;
 		_cleanup_(free) char *node = plan_node(p, d), *shown = shown_content(d);
 
-		(void)add(p, kind == CONTENT_SWAP ? STEP_MKSWAP : STEP_MKFS, d, "make %s on %s%s",
-			  d->content.type, node, shown);
+		if (d->kind == DEVICE_BTRFS)
+			add_spread_step(p, d, shown);
+		else
+			(void)add(p, kind == CONTENT_SWAP ? STEP_MKSWAP : STEP_MKFS, d, "make %s on %s%s",
+				  d->content.type, node, shown);
 		add_subvolumes_step(p, d, node);
 	}
 }

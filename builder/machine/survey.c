@@ -166,15 +166,32 @@ int survey_disks(struct machine *ret, struct report *report, struct error *e)
 
 /* ---- what belongs to the machine ---- */
 
+static bool is_removable(const struct device *disk)
+{
+	return disk->identity.removable || (disk->identity.bus && streq(disk->identity.bus, "usb"));
+}
+
+/* A layer that runs belongs to this system. A btrfs that nobody has mounted need not, if it lies on such disks alone. */
+static bool is_tied(const struct machine *m, const struct device *d, const struct mounts *mounts)
+{
+	if (d->kind != DEVICE_BTRFS || mounts_folder(mounts, d->now.devno))
+		return !device_is_plain(d);
+	for (size_t i = 0; i < m->count; i++)
+		if (m->devices[i]->kind == DEVICE_DISK && !is_removable(m->devices[i]) &&
+		    device_lies_on(d, m->devices[i]))
+			return true;
+	return false;
+}
+
 /* A disk that may be plugged in by chance is a part of the machine only when fstab names it or the
  * system runs from it. */
 static bool belongs(const struct machine *m, const struct device *disk, const struct mounts *mounts)
 {
-	bool guest = disk->identity.removable || (disk->identity.bus && streq(disk->identity.bus, "usb"));
+	bool guest = is_removable(disk);
 
 	/* where arrays and groups are concerned, its loss would be theirs */
 	for (size_t i = 0; i < m->count && guest; i++)
-		guest = device_is_plain(m->devices[i]) || !device_lies_on(m->devices[i], disk);
+		guest = !is_tied(m, m->devices[i], mounts) || !device_lies_on(m->devices[i], disk);
 	const char *folder, *options;
 
 	if (!disk->now.holds && !disk->now.broken)

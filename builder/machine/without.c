@@ -1,5 +1,6 @@
 #include "machine/without.h"
 
+#include "machine/btrfs_profile.h"
 #include "machine/layer.h"
 
 #include <errno.h>
@@ -77,6 +78,36 @@ static int check_content(const struct leaving *l, const struct device *d, struct
 	return 0;
 }
 
+/* With other profiles, if need be; its files are in the backup. */
+static int check_btrfs(const struct leaving *l, const struct device *d, unsigned missing, struct error *e)
+{
+	_cleanup_(strlist) struct strlist ignored = { 0 }; /* is told when it is done */
+	_cleanup_(machine) struct machine scratch = { 0 };
+	struct device *left = machine_add(&scratch, DEVICE_BTRFS, d->name);
+	char has[SIZE_TEXT_MAX], needs[SIZE_TEXT_MAX];
+
+	if (missing == d->below_count)
+		return error_text(e, ENXIO, "the btrfs %s lies on nothing else", d->name);
+	for (size_t i = 0; i < d->content.parameters.count; i++)
+		key_values_set(&left->content.parameters, d->content.parameters.items[i].key,
+			       d->content.parameters.items[i].value);
+	left->btrfs.devices = xcalloc(d->below_count, sizeof(*left->btrfs.devices));
+	for (size_t i = 0; i < d->below_count; i++) {
+		device_add_below(left, is_leaving(l, d->below[i]) ? NULL : d->below[i]);
+		left->btrfs.devices[i].size = d->btrfs.devices[i].size;
+	}
+	btrfs_do_without(left, &ignored);
+	return left->size < btrfs_spread_needed(d)
+		       ? error_text(
+				 e, ENOSPC,
+				 "the btrfs %s would hold %s on %zu device%s, and its data and a margin need "
+				 "%s",
+				 d->name, format_size(left->size, has), left->below_count,
+				 left->below_count == 1 ? "" : "s",
+				 format_size(btrfs_spread_needed(d), needs))
+		       : 0;
+}
+
 static int check_layer(const struct leaving *l, const struct device *d, struct error *e)
 {
 	unsigned missing = count_missing(l, d);
@@ -85,6 +116,8 @@ static int check_layer(const struct leaving *l, const struct device *d, struct e
 		return error_text(e, ENXIO,
 				  "%s (%s, %u devices) can lack %u of them, and %u would be missing", d->name,
 				  d->raid.level, raid_members(d), raid_redundancy(d), missing);
+	if (d->kind == DEVICE_BTRFS)
+		return missing ? check_btrfs(l, d, missing, e) : 0;
 	if (d->kind != DEVICE_GROUP || missing == 0)
 		return 0;
 	if (missing == d->below_count)
@@ -126,7 +159,7 @@ static int check_all(const struct leaving *l, struct error *e)
 
 		if (l->goes[i])
 			r = check_content(l, d, e);
-		else if (d->kind == DEVICE_RAID || d->kind == DEVICE_GROUP)
+		else if (d->kind == DEVICE_RAID || d->kind == DEVICE_GROUP || d->kind == DEVICE_BTRFS)
 			r = check_layer(l, d, e);
 	}
 	return r == 0 ? check_boot(l, e) : r;
@@ -177,6 +210,13 @@ static void leave_group(const struct leaving *l, struct device *d, struct strlis
 	if (kept < before)
 		strlist_addf(ret_told, "%s lies on %zu device%s, lay on %zu", d->name, kept,
 			     kept == 1 ? "" : "s", before);
+}
+
+static void leave_btrfs(const struct leaving *l, struct device *d, struct strlist *ret_told)
+{
+	for (size_t i = 0; i < d->below_count; i++)
+		d->below[i] = is_leaving(l, d->below[i]) ? NULL : d->below[i];
+	btrfs_do_without(d, ret_told);
 }
 
 /* The firmware's entry for a partition that goes: another member of its mirror holds the same files. Its other entries
@@ -261,6 +301,8 @@ int machine_without(struct machine *m, struct device *const disks[], size_t coun
 			leave_array(&l, m->devices[i], ret_told);
 		else if (m->devices[i]->kind == DEVICE_GROUP)
 			leave_group(&l, m->devices[i], ret_told);
+		else if (m->devices[i]->kind == DEVICE_BTRFS)
+			leave_btrfs(&l, m->devices[i], ret_told);
 	machine_remove(m, l.goes);
 	return 0;
 }

@@ -1,9 +1,9 @@
-/* A machine without some of its disks, where its arrays and groups can do without them. */
+/* A machine without some of its disks, where its arrays, groups and btrfs can do without them. */
 #pragma once
 #include "base/error.h"
 #include "machine/model.h"
 
-/* Takes `disks` with all that is on them out of `m`: arrays lack members, groups lie on what is left. Appends to
+/* Takes `disks` with all that is on them out of `m`: arrays lack members, groups and btrfs lie on what is left. Appends to
  * `ret_told` what that changes, for people. Refused, and `m` is as it was, when something that is on them is nowhere
  * else. A group's volumes may no longer fit then: scale_layers() says so. */
 int machine_without(struct machine *m, struct device *const disks[], size_t count, struct strlist *ret_told,

@@ -1,6 +1,7 @@
 /* btrfs in plain files: made by hand with odd parameters, described, made again elsewhere by the description, and
  * equal in every field of the superblock that is not of the moment. */
 #include "fs-lab.h"
+#include "machine/btrfs.h"
 
 static char *shown(const char *path)
 {
@@ -101,7 +102,6 @@ TEST(what_cannot_be_rebuilt_is_refused)
 		uint64_t value;
 		const char *why;
 	} cases[] = {
-		{ 136, 8, 2, "btrfs on several devices cannot be rebuilt yet" },
 		{ 188, 8, 0x1341, "btrfs with features that Lifeboat does not know cannot be rebuilt yet" },
 		{ 180, 8, 0x7,
 		  "btrfs with the feature verity, whose signatures cannot be carried over, cannot be rebuilt "
@@ -125,6 +125,74 @@ TEST(what_cannot_be_rebuilt_is_refused)
 		patch(path, 65536 + cases[i].at, cases[i].len, cases[i].value);
 		CHECK_ERROR(fs_btrfs.describe(path, NULL, &c, &report, &e), want);
 	}
+}
+
+/* Each device says which one it is; what is common to all is what it was. */
+TEST(on_several_devices)
+{
+	static const char *const profiles[] = { "-d raid1 -m raid1c3", "-d single -m raid1",
+						"-d raid0 -m raid10", "-d raid1 -m raid1 -M" };
+
+	for (size_t i = 0; i < sizeof(profiles) / sizeof(*profiles); i++) {
+		_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+		_cleanup_(content) struct content c = { .type = (char *)"btrfs",
+							.uuid = (char *)UUID,
+							.label = (char *)"pool" },
+						  now = { 0 };
+		_cleanup_(strlist) struct strlist was = { 0 }, is = { 0 };
+
+		CHECK_OK(tempdir_make(&t, &e));
+		for (unsigned k = 0; k < 3; k++) {
+			strlist_addf(&was, "%s/a%u", t.path, k);
+			strlist_addf(&is, "%s/b%u", t.path, k);
+			make_file(was.items[k], (uint64_t)(300 + 20 * k) << 20);
+			make_file(is.items[k], (uint64_t)(300 + 20 * k) << 20);
+		}
+		_cleanup_(free) char *all = strlist_join(&was, " ");
+		_cleanup_(free) char *make =
+			xasprintf("mkfs.btrfs -q -f -U " UUID " -L pool %s %s", profiles[i], all);
+		/* what only the kernel knows of a mounted one */
+		_cleanup_(free) char *data = xstrndup(profiles[i] + 3, strcspn(profiles[i] + 3, " "));
+
+		run(make);
+		CHECK_OK(fs_btrfs.describe(was.items[1], NULL, &c, &report, &e));
+		CHECK(!key_values_get(&c.parameters, "bytes"));
+		CHECK(strstr(profiles[i], key_values_get(&c.parameters, "metadata")) != NULL);
+		key_values_set(&c.parameters, "data", data);
+		CHECK_OK(btrfs_try_on(&is, &c, &e));
+		CHECK_OK(btrfs_make_on(&is, &c, &e));
+		CHECK_OK(fs_btrfs.describe(is.items[2], NULL, &now, &report, &e));
+		CHECK_STR(key_values_get(&now.parameters, "metadata"),
+			  key_values_get(&c.parameters, "metadata"));
+		CHECK_STR(key_values_get(&now.parameters, "features"),
+			  key_values_get(&c.parameters, "features"));
+		for (unsigned k = 0; k < 3; k++) {
+			_cleanup_(free) char *uuid = blkid_value(is.items[k], "UUID");
+			_cleanup_(free) char *own = blkid_value(is.items[k], "UUID_SUB");
+			struct btrfs_superblock s;
+
+			CHECK_STR(uuid, UUID);
+			CHECK_OK(btrfs_read_device(is.items[k], &s, &e));
+			CHECK_INT(s.devices, 3);
+			CHECK_INT(s.id, k + 1);
+			CHECK_INT(s.size, (uint64_t)(300 + 20 * k) << 20);
+			CHECK_STR(s.uuid, own);
+		}
+	}
+}
+
+TEST(too_few_devices_are_an_error)
+{
+	_cleanup_(tempdir) struct tempdir t = TEMPDIR_NONE;
+	_cleanup_(content) struct content c = { .type = (char *)"btrfs" };
+	_cleanup_(strlist) struct strlist one = { 0 };
+
+	CHECK_OK(tempdir_make(&t, &e));
+	strlist_addf(&one, "%s/a", t.path);
+	make_file(one.items[0], 300 << 20);
+	key_values_set(&c.parameters, "metadata", "raid1");
+	CHECK(btrfs_try_on(&one, &c, &e) < 0);
+	CHECK(strstr(e.text, "mkfs.btrfs") != NULL);
 }
 
 TEST(what_cannot_be_made_is_an_error)

@@ -1,4 +1,5 @@
-/* Hundreds of generated machines with layers in any order (partitions, arrays, LUKS, volume groups on each other): what was
+/* Hundreds of generated machines with layers in any order (partitions, arrays, LUKS, volume groups on each other, btrfs on several of
+ * them): what was
  * surveyed, planned and carried out step by step gives the same machine again; nothing is made before what it lies on,
  * nothing twice, and nothing on a disk that is no target. */
 #include "machine/layer.h"
@@ -37,7 +38,7 @@ struct loose {
 struct generator {
 	struct strbuf text;
 	struct loose loose;
-	unsigned serial, disks, arrays, crypts, groups, mounts;
+	unsigned serial, disks, arrays, crypts, groups, spreads, mounts;
 	uint64_t sizes[8]; /* of the disks */
 };
 
@@ -244,6 +245,34 @@ static void generate_group(struct generator *g)
 	generate_volumes(g, g->groups++, &x, extent);
 }
 
+/* A btrfs on two or three devices, or on more than it needs. */
+static void generate_spread(struct generator *g)
+{
+	static const char *const profiles[] = { "single", "dup",   "raid0",   "raid1",
+						"raid10", "raid5", "raid1c3", "raid6" };
+	unsigned count = 2 + (unsigned)random_below(2), profile = (unsigned)random_below(count == 2 ? 6 : 8);
+	uint64_t smallest = UINT64_MAX;
+
+	if (g->loose.count < count)
+		return;
+	strbuf_printf(&g->text, "[btrfs pool%u]\ndevices = ", g->spreads);
+	for (unsigned i = 0; i < count; i++) {
+		char name[32];
+		uint64_t size;
+
+		take_loose(g, random_below(g->loose.count), name, &size);
+		strbuf_printf(&g->text, "%s%s", i ? ", " : "", name);
+		smallest = size < smallest ? size : smallest;
+	}
+	strbuf_printf(&g->text, "\n[filesystem pool%u]\ntype = btrfs\n", g->spreads++);
+	put_uuid(g);
+	g->mounts++;
+	strbuf_printf(&g->text,
+		      "mountpoint = /b%u\nused = %" PRIu64
+		      "\nstream = s%u\nmethod = archive\nfs.data = %s\nfs.metadata = raid1\n",
+		      g->mounts, random_below(smallest / 2), g->mounts, profiles[profile]);
+}
+
 /* What is left gets a file system, swap, or nothing. */
 static void generate_contents(struct generator *g)
 {
@@ -279,12 +308,15 @@ static void generate(struct generator *g, uint64_t seed)
 	for (uint64_t n = 1 + random_below(4); n > 0; n--)
 		generate_disk(g);
 	for (uint64_t n = random_below(6); n > 0; n--)
-		switch (random_below(3)) {
+		switch (random_below(4)) {
 		case 0:
 			generate_array(g);
 			break;
 		case 1:
 			generate_crypt(g);
+			break;
+		case 2:
+			generate_spread(g);
 			break;
 		default:
 			generate_group(g);
@@ -374,9 +406,14 @@ static void carry_out(struct world *w, const struct step *s)
 			if (is_volume_of(m->devices[i], s->device))
 				make(w, s, m->devices[i]);
 		break;
+	case STEP_MKFS:
+		if (s->device->kind == DEVICE_BTRFS) {
+			make(w, s, s->device);
+			break;
+		}
+		/* fallthrough */
 	case STEP_IMAGE:
 	case STEP_SUBVOLUMES:
-	case STEP_MKFS:
 	case STEP_MKSWAP:
 	case STEP_MOUNT:
 	case STEP_RESTORE:
@@ -432,7 +469,7 @@ static void format(const struct machine *m, struct strbuf *ret)
 /* Plans the machine on disks as large as its own, in another order of names, and a strange one that is forbidden. */
 TEST(a_machine_carried_out_on_its_own_disks_is_the_same_machine)
 {
-	unsigned layers = 0;
+	unsigned layers = 0, spreads = 0;
 
 	for (uint64_t seed = 1; seed <= 1000; seed++) {
 		_cleanup_(generator) struct generator g = { 0 };
@@ -449,6 +486,7 @@ TEST(a_machine_carried_out_on_its_own_disks_is_the_same_machine)
 		parse(g.text.data, &old);
 		format(&old, &before);
 		layers += g.arrays + g.crypts + g.groups;
+		spreads += g.spreads;
 		add_present(&present, "sda", 1024 * GIB, NULL); /* the backup's */
 		for (unsigned i = g.disks; i-- > 0;) {
 			char name[] = { 's', 'd', (char)('b' + (char)(g.disks - i)), '\0' },
@@ -466,6 +504,7 @@ TEST(a_machine_carried_out_on_its_own_disks_is_the_same_machine)
 		CHECK_STR(after.data, before.data);
 	}
 	CHECK(layers > 1000);
+	CHECK(spreads > 200);
 }
 
 /* On smaller disks the plan either says why not, or its machine is a good one that holds all the data. */

@@ -10,7 +10,7 @@
 #   luksDump      salts, digests and measured costs, where the header is made fresh
 #   lvm           times and hosts of creation, the count of changes, numbers of devices, how full a pool is; on which
 #                 extents of a device a volume lies, and which of its devices holds which image of a raid
-#   xfs, btrfs    the node; how full it is
+#   xfs, btrfs    the node; how full it is; the number of a device of btrfs, which mkfs.btrfs gives anew
 # shellcheck disable=SC2016 # awk's
 facts_filter='
 function is_noise() {
@@ -26,7 +26,7 @@ function is_noise() {
 /^## disk / { next }
 /^## / { tool = $2; held = "" }
 /^## (lvm|lsblk)$/ { json = file "." $2; next }
-tool == "btrfs" { sub(/ used [^ ]+/, "") }
+tool == "btrfs" { sub(/ used [^ ]+/, ""); sub(/devid +[0-9]+/, "devid") }
 /^## / { json = "" }
 json != "" { print > json; next }
 /^UUID_SUB=/ { held = $0; next }

@@ -171,7 +171,7 @@ machine_down() {
 	! layers_running || { lsblk; return 1; }
 } 2>&1
 
-# layers_up: RAID, LUKS and LVM of the machine, in any order of layers, as an initramfs starts them.
+# layers_up: RAID, LUKS, LVM and btrfs of the machine, in any order of layers, as an initramfs starts them.
 layers_up() {
 	local before='' now node type
 	while now=$(nodes) && [ "$now" != "$before" ]; do
@@ -182,6 +182,7 @@ layers_up() {
 				cryptsetup open --key-file "$KEY" "$node" "luks${node//\//-}" || return 1
 		done <<<"$now"
 		case $now in *LVM2_member*) lvm vgchange -qq -ay ;; esac
+		case $now in *btrfs*btrfs*) btrfs device scan ;; esac
 	done
 } 2>&1
 
