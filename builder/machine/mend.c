@@ -37,6 +37,17 @@ static bool is_name_char(char c)
 	return isalnum((unsigned char)c) || c == '_' || c == '/' || c == '-' || c == '.';
 }
 
+/* btrfs(5): a device of the file system besides the one that is mounted, which takes nothing but a path. */
+static const char device_option[] = "device=";
+
+static bool is_device_option(const char *line, const char *path)
+{
+	size_t n = strlen(device_option);
+
+	return (size_t)(path - line) >= n && strncmp(path - n, device_option, n) == 0 &&
+	       ((size_t)(path - line) == n || !is_name_char(path[-(ptrdiff_t)n - 1]));
+}
+
 /* Adds `line` to `b` with every whole `old` in it replaced; the count of them is returned. */
 static unsigned replace_in_line(struct strbuf *b, const char *line, const char *old, const char *new)
 {
@@ -45,7 +56,7 @@ static unsigned replace_in_line(struct strbuf *b, const char *line, const char *
 	unsigned count = 0;
 
 	for (const char *p = line; (p = strstr(p, old)); p += n) {
-		if ((p > line && is_name_char(p[-1])) || is_name_char(p[n]))
+		if ((p > line && is_name_char(p[-1])) || is_name_char(p[n]) || is_device_option(line, p))
 			continue;
 		strbuf_add(b, from, (size_t)(p - from));
 		strbuf_puts(b, new);
@@ -77,6 +88,47 @@ static unsigned replace_in_text(const char *text, const char *old, const char *n
 	return count;
 }
 
+/* Where the device is that was at this path; NULL: there still, or none was. The caller frees. */
+static char *new_node(const struct plan *plan, const char *path)
+{
+	for (size_t i = 0; i < plan->machine.count; i++) {
+		const struct device *d = plan->machine.devices[i];
+		_cleanup_(free) char *old = d->kind != DEVICE_BTRFS ? plan_old_node(d) : NULL;
+		char *now = old && streq(old, path) ? plan_node(plan, d) : NULL;
+
+		if (now && !streq(now, path))
+			return now;
+		free(now);
+	}
+	return NULL;
+}
+
+/* All device= at once, as disks may have changed names with each other. The caller frees `*ret`. */
+static unsigned replace_options(const char *text, const struct plan *plan, char **ret)
+{
+	const char *from = text;
+	struct strbuf b = { 0 };
+	unsigned count = 0;
+
+	strbuf_puts(&b, "");
+	for (const char *p = text; (p = strstr(p, device_option));) {
+		p += strlen(device_option);
+		size_t n = strcspn(p, ", \t\n\"'");
+		_cleanup_(free) char *path = xstrndup(p, n);
+		_cleanup_(free) char *now = is_device_option(text, p) ? new_node(plan, path) : NULL;
+
+		if (!now)
+			continue;
+		strbuf_add(&b, from, (size_t)(p - from));
+		strbuf_puts(&b, now);
+		from = p + n;
+		count++;
+	}
+	strbuf_puts(&b, from);
+	*ret = b.data;
+	return count;
+}
+
 /* `folder_fd` is the file's, `path` what it is called below the root. */
 static int mend_file(int folder_fd, const char *name, const char *path, const struct plan *plan,
 		     struct report *report, struct error *e)
@@ -93,7 +145,9 @@ static int mend_file(int folder_fd, const char *name, const char *path, const st
 		return r;
 	for (size_t i = 0; i < plan->machine.count; i++) {
 		const struct device *d = plan->machine.devices[i];
-		_cleanup_(free) char *old = d->content.uuid ? plan_old_node(d) : NULL;
+		/* one on several devices is named by each of them */
+		_cleanup_(free) char *old =
+			d->content.uuid && d->kind != DEVICE_BTRFS ? plan_old_node(d) : NULL;
 		_cleanup_(free) char *now = old ? plan_node(plan, d) : NULL;
 
 		if (!old || streq(old, now))
@@ -108,6 +162,14 @@ static int mend_file(int folder_fd, const char *name, const char *path, const st
 		if (count)
 			report_info(report, "/%s: %s is now %s", path, old, uuid);
 	}
+	_cleanup_(free) char *mended = NULL;
+	unsigned options = replace_options(text, plan, &mended);
+
+	if (options)
+		report_info(report, "/%s: devices of btrfs are named as they are called now", path);
+	free(text);
+	text = TAKE_PTR(mended);
+	total += options;
 	return total ? write_file_at(folder_fd, name, st.st_mode & 07777, text, strlen(text), e) : 0;
 }
 

@@ -20,9 +20,14 @@ static const char old_machine[] =
 	"[partition sda1]\ndisk = sda\nnumber = 1\nstart = 1048576\nsize = 1073741824\ntype = " TYPE "\n"
 	"[filesystem sda1]\ntype = ext4\nuuid = 11111111-0123-4123-8123-0123456789ab\nmountpoint = /\n"
 	"[partition sda2]\ndisk = sda\nnumber = 2\nstart = 1074790400\nsize = 1073741824\ntype = " TYPE "\n"
-	"[swap sda2]\ntype = swap\nuuid = 22222222-0123-4123-8123-0123456789ab\n";
+	"[swap sda2]\ntype = swap\nuuid = 22222222-0123-4123-8123-0123456789ab\n"
+	"[partition sda3]\ndisk = sda\nnumber = 3\nstart = 2148532224\nsize = 1073741824\ntype = " TYPE "\n"
+	"[partition sda4]\ndisk = sda\nnumber = 4\nstart = 3222274048\nsize = 1073741824\ntype = " TYPE "\n"
+	"[btrfs pool]\ndevices = sda3, sda4\n"
+	"[filesystem pool]\ntype = btrfs\nuuid = 33333333-0123-4123-8123-0123456789ab\n";
 
 #define ROOT "UUID=11111111-0123-4123-8123-0123456789ab"
+#define POOL "UUID=33333333-0123-4123-8123-0123456789ab"
 #define SWAP "UUID=22222222-0123-4123-8123-0123456789ab"
 
 static const struct {
@@ -31,6 +36,10 @@ static const struct {
 	{ "etc/fstab",
 	  "# /dev/sda1 was it\n/dev/sda1 / ext4 defaults 0 1\n/dev/sda2 none swap sw 0 0\n/dev/sda12 /x\n",
 	  "# /dev/sda1 was it\n" ROOT " / ext4 defaults 0 1\n" SWAP " none swap sw 0 0\n/dev/sda12 /x\n" },
+	/* each device of a btrfs stands for the whole of it, but not as an option of mount(8) */
+	{ "etc/default/grub",
+	  "/dev/sda4 /srv btrfs device=/dev/sda3,device=/dev/sda4,device=/dev/sda12\nxdevice=/dev/sda3\n",
+	  POOL " /srv btrfs device=/dev/vda3,device=/dev/vda4,device=/dev/sda12\nxdevice=" POOL "\n" },
 	{ "boot/grub/grub.cfg", "linux /vmlinuz root=/dev/sda1 ro\n", "linux /vmlinuz root=" ROOT " ro\n" },
 	{ "boot/extlinux/extlinux.conf", "append root=/dev/sda1 ro resume=/dev/sda2\n",
 	  "append root=" ROOT " ro resume=" SWAP "\n" },
