@@ -194,12 +194,6 @@ static bool is_encrypted(const struct machine *m)
 /* What would only turn out after an hour. */
 static int check_wanted(const struct prove *p, struct error *e)
 {
-	if (set_encrypted(p->set))
-		return error_text(
-			e, EOPNOTSUPP,
-			"%s is encrypted, and its key cannot be given to a guest: only a set that is not "
-			"can be proven",
-			p->proof.set.name);
 	if (is_encrypted(&p->machine) && !p->wanted.key_file)
 		return error_text(
 			e, ENOKEY,
