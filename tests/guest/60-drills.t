@@ -24,7 +24,8 @@ ok "degraded-raid, with its verdict as JSON" sh -c "'$LIFEBOAT' drill --json deg
 is "which says that it passed" "$(jq -r '.[0] | "\(.drill) \(.passed) \(.reason)"' one.json)" "degraded-raid true null"
 ok "the consoles are kept" test -s logs/fstab-typo-broken.log
 like "which show the symptom" "$(tr -d '\r' <logs/fstab-typo-broken.log)" "emergency mode"
-machine=$(ls -d "$XDG_CACHE_HOME"/lifeboat/drills/debian-*)
+# of those that are kept the one that its program makes now
+machine=$XDG_CACHE_HOME/lifeboat/drills/debian-$(sha256sum <"$TOP/profiles/drills/machine-debian" | cut -c 1-12)
 ok "the clean machine is as it was made" sh -c "cd '$machine' && sha256sum -c --quiet SHA256SUMS"
 
 # variant NAME SED-SCRIPT: a drill like fstab-typo, changed. The rescue system checks it, which is quicker.
