@@ -142,6 +142,12 @@ static int get_machine(struct drills *d, const struct drill *drill, struct drill
 		       struct error *e)
 {
 	bool own = streq(drill->machine, DRILL_THIS);
+
+	if (own && !d->target && !d->conf.target)
+		return error_text(e, EINVAL,
+				  "%s needs a backup of this machine, and no target is named: --target, or "
+				  "recovery.conf",
+				  drill->file);
 	int r = own ? make_rescue(d, NULL, e)
 		    : drill_machine(d->folder, drill->machine, ret, &d->cmd.report, e);
 	const struct drill_this this = { .cmd = &d->cmd,
