@@ -137,7 +137,11 @@ static int enter(struct enter *n)
 
 	if (r < 0)
 		return cmd_failed(&n->cmd, &e);
-	return stopped < 0 ? cmd_failed(&n->cmd, &late) : status;
+	if (stopped < 0)
+		return cmd_failed(&n->cmd, &late);
+	if (!n->list && !n->options.command)
+		report_info(&n->cmd.report, "left: all is written to the disks and unmounted");
+	return status;
 }
 
 /* True: one of our own options. `*ret_exit` is not EXIT_DONE when its value is bad. */

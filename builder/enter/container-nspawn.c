@@ -46,6 +46,8 @@ static int child(const struct container_place *place, struct error *e)
 
 	for (size_t i = 0; i < disks.count; i++)
 		strlist_addf(&argv, "--bind=%s", disks.items[i]);
+	if (access("/dev/disk", F_OK) == 0)
+		strlist_add(&argv, "--bind-ro=/dev/disk");
 	if (r == 0)
 		r = add_units(place, &argv, e);
 	strlist_add(&argv, "systemd.unit=rescue.target");

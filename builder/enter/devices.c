@@ -20,6 +20,9 @@ void blocks_free(struct blocks *b)
 		free(b->items[i].node);
 		free(b->items[i].type);
 		free(b->items[i].uuid);
+		free(b->items[i].label);
+		free(b->items[i].part_uuid);
+		free(b->items[i].part_label);
 	}
 	free(b->items);
 	*b = (struct blocks) { 0 };
@@ -44,15 +47,30 @@ static void look(struct block *b, int fd)
 	_cleanup_(probe) blkid_probe p = blkid_new_probe();
 
 	if (!p || blkid_probe_set_device(p, fd, 0, 0) < 0 || blkid_probe_enable_superblocks(p, 1) < 0 ||
-	    blkid_probe_set_superblocks_flags(p, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID | BLKID_SUBLKS_USAGE) <
-		    0 ||
+	    blkid_probe_set_superblocks_flags(p, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID | BLKID_SUBLKS_LABEL |
+							 BLKID_SUBLKS_USAGE) < 0 ||
 	    blkid_do_safeprobe(p) != 0)
 		return;
 	_cleanup_(free) char *usage = value_of(p, "USAGE");
 
 	b->type = value_of(p, "TYPE");
 	b->uuid = value_of(p, "UUID");
+	b->label = value_of(p, "LABEL");
 	b->filesystem = usage && streq(usage, "filesystem");
+	b->member = usage && streq(usage, "raid");
+}
+
+/* What the table of its disk says of a partition. */
+static void look_at_entry(struct block *b, int fd)
+{
+	_cleanup_(probe) blkid_probe p = blkid_new_probe();
+
+	if (!p || blkid_probe_set_device(p, fd, 0, 0) < 0 || blkid_probe_enable_superblocks(p, 0) < 0 ||
+	    blkid_probe_enable_partitions(p, 1) < 0 ||
+	    blkid_probe_set_partitions_flags(p, BLKID_PARTS_ENTRY_DETAILS) < 0 || blkid_do_safeprobe(p) != 0)
+		return;
+	b->part_uuid = value_of(p, "PART_ENTRY_UUID");
+	b->part_label = value_of(p, "PART_ENTRY_NAME");
 }
 
 /* Device mapper's nodes have their names from /dev/mapper; the kernel's own is not what people know. */
@@ -74,9 +92,11 @@ static char *node_of(const char *name)
 /* Is `number` the device `base`, on it, or built of it? */
 static bool stands_on(dev_t number, dev_t base, unsigned depth)
 {
-	if (number == base || block_disk(number) == base)
+	dev_t whole = block_disk(number); /* an array's partitions stand on what it does */
+
+	if (number == base || whole == base)
 		return true;
-	_cleanup_(free) char *path = xasprintf("/sys/dev/block/%u:%u/slaves", major(number), minor(number));
+	_cleanup_(free) char *path = xasprintf("/sys/dev/block/%u:%u/slaves", major(whole), minor(whole));
 	DIR *d = depth < max_depth ? opendir(path) : NULL;
 	const struct dirent *entry;
 	bool stands = false;
@@ -121,6 +141,7 @@ static void add(struct blocks *b, const char *name, dev_t number)
 
 	*new = (struct block) { .node = TAKE_PTR(node), .number = number };
 	look(new, fd);
+	look_at_entry(new, fd);
 	_cleanup_(fd) int own = open(new->node, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);
 
 	new->busy = own < 0 && errno == EBUSY;

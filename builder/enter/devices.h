@@ -12,7 +12,10 @@ struct block {
 	char *node; /* /dev/sda1, /dev/mapper/vg-root */
 	dev_t number;
 	char *type, *uuid; /* by libblkid: ext4, crypto_LUKS …; NULL: nothing, or nothing that is known */
+	char *label; /* of it */
+	char *part_uuid, *part_label; /* of the partition that it is; NULL: none */
 	bool filesystem; /* the type is one */
+	bool member; /* of an array or a group, whose UUID and label these are */
 	bool busy; /* mounted, swapped to, or part of something that is active */
 };
 struct blocks {

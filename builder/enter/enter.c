@@ -5,6 +5,7 @@
 #include "enter/container.h"
 #include "enter/inside.h"
 #include "enter/interrupt.h"
+#include "enter/links.h"
 #include "enter/relay.h"
 #include "enter/rootfs.h"
 
@@ -187,8 +188,9 @@ static int use_container(struct warden *w, int *ret_status, struct error *e)
 		if (!kinds[i]->available())
 			continue;
 		w->kind = kinds[i];
-		report_info(w->report, "starting %s on %s in %s", w->system->name, w->system->node,
-			    w->kind->name);
+		report_info(w->report, "starting %s on %s in %s%s", w->system->name, w->system->node,
+			    w->kind->name,
+			    w->options->command ? "" : "; Ctrl-] three times stops waiting for it");
 		r = start(w, e);
 		if (r == 0) {
 			r = use(w, ret_status, e);
@@ -237,12 +239,26 @@ static int use_any(struct warden *w, int *ret_status, struct error *e)
 
 /* ---- the warden ---- */
 
+/* Where udev runs they are its own. */
+static void make_links(const struct warden *w)
+{
+	_cleanup_(blocks) struct blocks all = { 0 };
+	struct error e;
+
+	if (access("/run/udev/control", F_OK) == 0)
+		return;
+	if (blocks_find(NULL, &all, &e) < 0 || links_make("/dev", &all, &e) < 0)
+		report_warn(w->report, "boot loaders may be given names of disks that do not last: %s",
+			    e.text);
+}
+
 static int warden_run(struct warden *w, int *ret_status, struct error *e)
 {
 	struct error late;
 
 	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
 		return error_errno(e, errno, "mount proc at /proc");
+	make_links(w);
 	int r = rootfs_mount(&w->root, w->system, w->options->check, w->options->answers, w->report, e);
 
 	if (r == 0)

@@ -1,13 +1,14 @@
 #!/bin/bash
 # `lifeboat enter`: a Debian whose boot hangs is repaired from within, in a container of namespaces, in systemd-nspawn
-# and by chroot, and boots afterwards. Whatever ends it, nothing stays mounted and everything is written.
-# needs: root uml loop kernel mmdebstrap sfdisk mkfs.btrfs systemd-nspawn script
+# and by chroot, on a serial line and over SSH, and boots afterwards. Whatever ends it, nothing stays mounted and
+# everything is written.
+# needs: root uml loop kernel qemu mmdebstrap sfdisk mke2fs mkfs.vfat mkfs.btrfs systemd-nspawn script ssh ssh-keygen sshd dropbear
 # limit: 1500
 # shellcheck disable=SC2016 # what stands in single quotes is for the guest
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
-# shellcheck source=tests/guest/lib/debian.sh
-. "$TOP/tests/guest/lib/debian.sh"
+# shellcheck source=tests/guest/lib/prove.sh
+. "$TOP/tests/guest/lib/prove.sh"
 
 # ---- on this machine, by loop devices: what is found, checked, mounted, run ----
 
@@ -72,6 +73,18 @@ ok "--yes repairs them" "$LIFEBOAT" enter --yes --chroot --run 'test -d /etc' "$
 ok "and they are gone" e2fsck -fn root.img
 [ "$before" != "$(sha256sum root.img)" ]
 result $? "the repair was one"
+debugfs -w -R 'sif /etc/os-release block[0] 99999999' root.img 2>/dev/null
+debugfs -w -R 'ssv state 2' root.img 2>/dev/null
+console_open script -qfec "'$LIFEBOAT' enter --chroot '$root'" /dev/null
+console_wait '<y>' 60
+result $? "at a terminal the person is asked"
+printf a >&"$console_in" # yes, and to all others
+console_wait '# ' 60
+console_type 'echo me"nd"ed; exit 4'
+console_wait 'mended' 30
+console_close 30
+is "and the shell comes when all is answered" $? 4
+ok "and the file system is whole" e2fsck -fn root.img
 
 # Ctrl-C, a crash
 for signal in INT TERM KILL; do
@@ -117,13 +130,20 @@ umount mnt
 losetup -d "$root" "$home" "$b"
 
 # ---- a Debian whose boot hangs ----
-DEBIAN_BASE=$(debian_base "$LIFEBOAT") || bail "no Debian"
+# The drills' machine with its own kernel, initramfs and GRUB; its partition 3 is the root.
 make_debian() {
-	local root=$1/root
-	mkdir -p "$root" && tar -C "$root" --numeric-owner --xattrs -xf "$DEBIAN_BASE" || return 1
-	printf 'UUID=%s / ext4 errors=remount-ro 0 1\n' "$debian_uuid" >"$root/etc/fstab"
+	local disk loop root=$1/root
+	disk=$(prove_machine) && mkdir -p "$root" && cp --sparse=always "$disk" "$1/disk.img" && chmod 644 "$1/disk.img" &&
+		loop=$(losetup -f --show "$1/disk.img") && partx -a "$loop" && mount "${loop}p3" "$root" || return 1
+	fill_debian "$root"
+	local status=$?
+	umount "$root" && partx -d "$loop" && losetup -d "$loop" && return $status
+}
+fill_debian() {
+	local root=$1
+	# User-Mode Linux finds no driver for FAT in it
+	sed -i '/ \/boot\/efi /d' "$root/etc/fstab"
 	echo wreck >"$root/etc/hostname"
-	mkdir -p "$root/etc/systemd/journald.conf.d"
 	# the hang, before everything that shows that the machine is up; one that also stops rescue.target, for later
 	cat >"$root/etc/systemd/system/hang.service" <<-EOF
 		[Unit]
@@ -154,29 +174,25 @@ make_debian() {
 		[Install]
 		WantedBy=multi-user.target
 	EOF
-	chroot "$root" systemctl -q enable hang.service up.service || return 1
-	chroot "$root" systemctl -q mask systemd-udev-trigger.service apt-daily.timer apt-daily-upgrade.timer || return 1
-	rm -rf "$root"/usr/share/{doc,man,locale} "$root"/var/cache/apt/*
-	truncate -s 1400M "$1/disk.img" &&
-		sfdisk -q "$1/disk.img" <<<'start=1MiB, type=83, bootable' &&
-		mke2fs -q -t ext4 -U "$debian_uuid" -E offset=1048576 -d "$root" "$1/disk.img" 1430528k || return 1
-	rm -rf "$root"
+	chroot "$root" systemctl -q enable hang.service up.service &&
+		chroot "$root" systemctl -q mask systemd-udev-trigger.service
 }
-debian_uuid=1c9f4e4c-3d52-4a0e-9a53-0d7be1c5a001
+debian_uuid=5ea1f00d-0000-4000-8000-000000000003
 once enter-debian make_debian || bail "no Debian"
 cp --sparse=always "$SHARED/enter-debian/disk.img" disk.img
 
-# uml OPTION…: User-Mode Linux on stdin and stdout.
+# uml OPTION…: User-Mode Linux on stdin and stdout, which are its serial line.
 uml() {
-	linux.uml mem=768M con=null con0=fd:0,fd:1 pty.legacy_count=0 umid="t$console_number" uml_dir="$SCRATCH/uml/" "$@"
+	linux.uml mem=768M con=null ssl=null ssl0=fd:0,fd:1 console=ttyS0 pty.legacy_count=0 umid="t$console_number" \
+		uml_dir="$SCRATCH/uml/" "$@"
 }
 # boot_machine: the machine itself.
 boot_machine() {
-	console_open uml ubda=disk.img root=/dev/ubda1 rw
+	console_open uml ubda=disk.img root=/dev/ubda3 rw
 }
-# rescue IMAGE: the rescue system with the machine's disk, at its shell.
+# rescue IMAGE [OPTION…]: the rescue system with the machine's disk, at its menu.
 rescue() {
-	console_open uml initrd="$1/initrd.img" ubda=disk.img quiet
+	console_open uml initrd="$1/initrd.img" ubda=disk.img quiet "${@:2}"
 	console_wait 'LIFEBOAT READY' 120 && console_wait 'disks: ' 60 && console_wait '> ' 20
 }
 # run COMMAND: types it at the guest's shell and waits for its end; what it said is in ANSWER.
@@ -200,11 +216,11 @@ console_type 7
 console_wait 'LIFEBOAT ENTERED' 180
 result $? "the menu leads into the system, by a container of namespaces" || bail "not inside"
 console_wait '# ' 30
-console_type 'systemctl disable hang.service; systemctl is-system-running; echo root:new | chpasswd; echo D''ONE $$'
+console_type 'systemctl disable hang.service; systemctl is-system-running; printf "new\\nnew\\n" | passwd 2>&1; echo D''ONE $$'
 console_wait 'maintenance' 60
 result $? "it is at rescue.target"
-console_wait 'DONE ' 60
-result $? "systemctl and chpasswd work inside"
+console_wait 'password updated successfully' 60 && console_wait 'DONE ' 60
+result $? "systemctl and passwd work inside"
 console_wait '# ' 30
 console_type exit
 console_wait '6 power off' 60
@@ -212,12 +228,14 @@ result $? "exit leads back to the menu"
 console_wait '> '
 console_type 2
 console_wait '# ' 30
-run 'grep -c ubda /proc/mounts; ls /sys/fs/cgroup; lifeboat enter --list'
-is "nothing stays mounted" "$ANSWER" "0
-1  /dev/ubda1 (ext4)  Debian GNU/Linux 12 (bookworm), wreck"
-run 'lifeboat enter -q --run "systemctl is-system-running; ls /dev/ubda1; exit 9"; echo $?'
-is "--run: in the container, with its exit status" "$ANSWER" "maintenance
-/dev/ubda1
+run 'tty; stty -g >/tmp/mode; grep -c ubda /proc/mounts; ls /sys/fs/cgroup; lifeboat enter --list'
+is "nothing stays mounted" "$ANSWER" "/dev/ttyS0
+0
+1  /dev/ubda3 (ext4)  Debian GNU/Linux 12 (bookworm), wreck"
+link=/dev/disk/by-uuid/$debian_uuid
+run "lifeboat enter -q --run 'systemctl is-system-running; readlink -f $link; exit 9'; echo \$?"
+is "--run: in the container, with its exit status, and the links that udev would make" "$ANSWER" "maintenance
+/dev/ubda3
 9"
 run 'lifeboat enter -q --run "systemctl enable early.service" 2>/dev/null; lifeboat enter --within 10 --run "systemctl disable early.service; echo inside"; echo $?'
 like "a boot that hangs before rescue.target too: chroot after the time limit" "$ANSWER" 'no prompt within 10 seconds'
@@ -230,7 +248,7 @@ run 'lifeboat enter -q --chroot --run "cp /lib/systemd/systemd /lib/systemd/away
 like "an init that does not run: the reason" "$ANSWER" 'not started in a container of namespaces: start /sbin/init in the container: Exec format error'
 is "and it is mended there too" "$(tail -n 2 <<<"$ANSWER")" "mended
 0"
-run 'lifeboat enter -q --run "echo crashed >/root/file; echo RUNNING; sleep 1000" >/tmp/out & until grep -q RUN /tmp/out; do sleep 1; done; kill -KILL $!; sleep 2; ps | grep -c "[s]leep 1000\|[s]ystemd"; e2fsck -n /dev/ubda1 2>&1 | grep -c ": clean"; lifeboat enter -q --chroot --run "cat /root/file"'
+run 'lifeboat enter -q --run "echo crashed >/root/file; echo RUNNING; sleep 1000" >/tmp/out & until grep -q RUN /tmp/out; do sleep 1; done; kill -KILL $!; sleep 2; ps | grep -c "[s]leep 1000\|[s]ystemd"; e2fsck -n /dev/ubda3 2>&1 | grep -c ": clean"; lifeboat enter -q --chroot --run "cat /root/file"'
 is "after a crash of lifeboat nothing runs, and all is written" "$(grep -v Killed <<<"$ANSWER")" "0
 1
 crashed"
@@ -238,28 +256,68 @@ console_type 'poweroff'
 console_close 60
 result $? "the rescue system ends"
 
-need_image enter-nspawn -p minimal -p enter
+# Both SSH servers, of which profile ssh takes the first that is there, and a client that comes by the loopback.
+ssh-keygen -q -t ed25519 -N '' -f key
+printf '[ssh]\nauthorized-keys = %s/key.pub\n' "$SCRATCH" >ssh.conf
+printf '[promise can be tested]\ntools = dropbear ssh\n' >test.conf
+need_image enter-nspawn -c "$SCRATCH/ssh.conf" -p minimal -p enter -p ssh -p "$SCRATCH/test.conf"
 rescue "$IMAGE" || bail "no rescue system"
 console_type 2
 console_wait '# ' 30
-run 'lifeboat enter --run "systemctl is-enabled hang.service; systemctl is-system-running; cat /root/file; ls /dev/ubda"; echo $?'
+run 'lifeboat enter --run "systemctl is-enabled hang.service; systemctl is-system-running; cat /root/file; readlink -f '$link'"; echo $?'
 like "systemd-nspawn is taken where it is there" "$ANSWER" 'in systemd-nspawn$'
 is "and the command runs in it" "$(tail -n 5 <<<"$ANSWER")" "disabled
 maintenance
 crashed
-/dev/ubda
+/dev/ubda3
 0"
 run 'lifeboat enter -q --run "echo RUNNING; sleep 1000" >/tmp/out & until grep -q RUN /tmp/out; do sleep 1; done; kill -TERM $!; wait $!; echo $?; ps | grep -c "[s]leep 1000\|[n]spawn"; grep -c ubda /proc/mounts'
 is "after a signal nothing of it is left" "$(grep '^[0-9]*$' <<<"$ANSWER")" "1
 0
 0"
+run 'stty -g >/tmp/before'
 console_type lifeboat\ enter
 console_wait 'LIFEBOAT ENTERED' 120 && console_wait '# ' 30
-result $? "systemd-nspawn at the terminal"
+result $? "systemd-nspawn at the terminal, a serial line"
 printf '\035\035\035' >&"$console_in"
 console_wait '# ' 60
-run 'grep -c ubda /proc/mounts'
-is "Ctrl-] three times leaves it" "$ANSWER" 0
+run 'grep -c ubda /proc/mounts; stty -g | cmp - /tmp/before && echo as before'
+is "Ctrl-] three times leaves it, and the line is as it was" "$ANSWER" "0
+as before"
+
+cat >by-ssh <<'EOF'
+#!/bin/sh
+# by-ssh [-tt] COMMAND: as root by the key.
+exec ssh -F none -i /tmp/key -o IdentitiesOnly=yes -o BatchMode=yes -o UserKnownHostsFile=/dev/null \
+	-o StrictHostKeyChecking=no -o LogLevel=ERROR root@127.0.0.1 "$@"
+EOF
+cat >nothing-left <<'EOF'
+#!/bin/sh
+# Soon nothing of the container is left, and nothing is mounted.
+for i in $(seq 60); do
+	[ "$(ps | grep -c "[l]ifeboat enter\|[n]spawn") $(grep -c ubda /proc/mounts)" != "0 0" ] || exec echo nothing left
+	sleep 0.5
+done
+ps
+EOF
+# at_terminal SERVER: the system is entered at a terminal of SSH, and left; then the connection is lost in the middle of it.
+at_terminal() {
+	console_type "sh /tmp/by-ssh -tt 'lifeboat enter'"
+	console_wait 'LIFEBOAT ENTERED' 120 && console_wait '# ' 30 && console_type 'echo "at $(tty)"; exit' &&
+		console_wait 'at /dev/' 30 && console_wait 'unmounted' 60 && console_wait '# ' 30
+	result $? "$1: entered at its terminal, and left"
+	run 'sh /tmp/nothing-left'
+	is "$1: nothing stays mounted then" "$ANSWER" "nothing left"
+	run 'sleep 1000 | sh /tmp/by-ssh -tt "lifeboat enter" >/tmp/said & until grep -q ENTERED /tmp/said; do sleep 1; done; kill -KILL $!; sh /tmp/nothing-left'
+	is "$1: when the connection is lost it is left, and nothing stays mounted" "$(tail -n 1 <<<"$ANSWER")" "nothing left"
+}
+run "mount -t hostfs none /mnt -o $SCRATCH && cp /mnt/key /mnt/by-ssh /mnt/nothing-left /tmp; umount /mnt"
+run "sh /tmp/by-ssh 'lifeboat enter -q --run \"systemctl is-system-running; exit 5\"'; echo \$?"
+is "over SSH: a command inside, its exit status" "$ANSWER" "maintenance
+5"
+at_terminal OpenSSH
+run 'kill $(cat /run/sshd.pid); rm /usr/sbin/sshd /etc/ssh/ssh_host_*; . /lib/rescue.sh; settings_load; ssh_start 2>/dev/null'
+at_terminal dropbear
 console_type poweroff
 console_close 60
 
@@ -267,7 +325,7 @@ console_close 60
 disk=$(losetup -f --show disk.img)
 partx -a "$disk" || bail "no loop device"
 ok "apt, update-initramfs and grub-install from within" "$LIFEBOAT" enter --run \
-	"apt-get check && update-initramfs -u && grub-install --target=i386-pc $disk" "${disk}p1"
+	"apt-get check && update-initramfs -u && grub-install --target=i386-pc $disk" "${disk}p3"
 partx -d "$disk"
 losetup -d "$disk"
 like "the boot loader is there" "$(head -c 446 disk.img | tr -c '[:print:]' '\n')" GRUB
@@ -277,5 +335,5 @@ console_wait MACHINE-IS-UP 180
 result $? "the machine boots again"
 console_close 60
 result $? "and ends well"
-ok "its file system is clean" e2fsck -fn "disk.img?offset=1048576"
+ok "its file system is clean" e2fsck -fn "disk.img?offset=44040192"
 finish_plan
