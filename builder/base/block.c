@@ -59,32 +59,60 @@ static bool is_one_of(dev_t number, const dev_t disks[], size_t count)
 	return false;
 }
 
-/* -1: made of nothing; 0: of something elsewhere; 1: all of it is on the disks. */
-static int slaves_lie_on(dev_t number, const dev_t disks[], size_t count)
+static void add_number(dev_t **list, size_t *count, dev_t number)
 {
-	_cleanup_(free) char *path = xasprintf("/sys/dev/block/%u:%u/slaves", major(number), minor(number));
-	DIR *d = opendir(path);
-	int all = -1;
+	*list = xrealloc(*list, (*count + 1) * sizeof(**list));
+	(*list)[(*count)++] = number;
+}
 
-	for (const struct dirent *entry; d && all != 0 && (entry = readdir(d));) {
-		_cleanup_(free) char *name = xasprintf("slaves/%s/dev", entry->d_name);
-		_cleanup_(free) char *text = entry->d_name[0] != '.' ? attribute_of(number, name) : NULL;
+/* What it is made of; 0 for what cannot be told. A partition is made of what its disk or array is. */
+static void list_slaves(dev_t number, dev_t **ret, size_t *count)
+{
+	dev_t whole = block_disk(number);
+	_cleanup_(free) char *path = xasprintf("/sys/dev/block/%u:%u/slaves", major(whole), minor(whole));
+	DIR *d = opendir(path);
+
+	for (const struct dirent *entry; d && (entry = readdir(d));) {
 		unsigned major_number, minor_number;
 
-		if (entry->d_name[0] != '.')
-			all = text && sscanf(text, "%u:%u", &major_number, &minor_number) == 2 &&
-			      block_lies_on(makedev(major_number, minor_number), disks, count);
+		if (entry->d_name[0] == '.')
+			continue;
+		_cleanup_(free) char *name = xasprintf("slaves/%s/dev", entry->d_name);
+		_cleanup_(free) char *text = attribute_of(whole, name);
+
+		add_number(ret, count,
+			   text && sscanf(text, "%u:%u", &major_number, &minor_number) == 2
+				   ? makedev(major_number, minor_number)
+				   : 0);
 	}
 	if (d)
 		(void)closedir(d); /* read side */
-	return all;
 }
 
 bool block_lies_on(dev_t number, const dev_t disks[], size_t count)
 {
-	int slaves = block_partition(number) ? -1 : slaves_lie_on(number, disks, count);
+	_cleanup_(free) dev_t *slaves = NULL;
+	size_t n = 0;
+	bool all = true;
 
-	return slaves < 0 ? is_one_of(block_disk(number), disks, count) : slaves > 0;
+	list_slaves(number, &slaves, &n);
+	for (size_t i = 0; i < n && all; i++)
+		all = slaves[i] && block_lies_on(slaves[i], disks, count);
+	return n ? all : is_one_of(block_disk(number), disks, count);
+}
+
+void block_disks(dev_t number, dev_t **ret, size_t *count)
+{
+	_cleanup_(free) dev_t *slaves = NULL;
+	dev_t disk = block_disk(number);
+	size_t n = 0;
+
+	list_slaves(number, &slaves, &n);
+	for (size_t i = 0; i < n; i++)
+		if (slaves[i])
+			block_disks(slaves[i], ret, count);
+	if (n == 0 && disk && !is_one_of(disk, *ret, *count))
+		add_number(ret, count, disk);
 }
 
 char *block_holder(const char *folder)

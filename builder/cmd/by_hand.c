@@ -138,6 +138,7 @@ static void put_end(struct strbuf *b, const struct machine *m)
 		page_quote(b, folder);
 		strbuf_puts(b, "\n");
 	}
+	page_seal(b, m);
 }
 
 void by_hand_format(const struct machine *m, const char *shown, const struct strlist *files,

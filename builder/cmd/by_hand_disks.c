@@ -66,32 +66,35 @@ static void put_partition(struct strbuf *b, const struct device *disk, const str
 	strbuf_printf(b, "%s\n", d->active ? ", bootable" : "");
 }
 
+static void put_table(struct strbuf *b, const struct machine *m, const struct device *holder)
+{
+	strbuf_puts(b, "sfdisk --quiet --wipe always --wipe-partitions always ");
+	page_node(b, holder);
+	strbuf_printf(b, " <<'END'\nlabel: %s\n", holder->table == TABLE_GPT ? "gpt" : "dos");
+	if (holder->table_id)
+		strbuf_printf(b, "label-id: %s\n", holder->table_id);
+	strbuf_puts(b, "unit: sectors\n");
+	for (size_t i = 0; i < m->count; i++)
+		if (is_partition_of(m->devices[i], holder))
+			put_partition(b, holder, m->devices[i]);
+	strbuf_puts(b, "END\n");
+	if (!holder->boot_code)
+		return;
+	strbuf_printf(b, "echo %s | base64 -d | dd conv=notrunc status=none of=", holder->boot_code);
+	page_node(b, holder);
+	strbuf_puts(b, "\n");
+}
+
+static const char settle[] = "udevadm settle 2>/dev/null || sleep 1\n";
+
 void page_tables(struct strbuf *b, const struct machine *m)
 {
 	strbuf_puts(b, "# 3. Partition tables. For a disk of another size, change start= and size= (in "
 		       "sectors).\n\n");
-	for (size_t i = 0; i < m->count; i++) {
-		const struct device *disk = m->devices[i];
-
-		if (disk->kind != DEVICE_DISK || disk->table == TABLE_NONE)
-			continue;
-		strbuf_puts(b, "sfdisk --quiet --wipe always --wipe-partitions always ");
-		page_node(b, disk);
-		strbuf_printf(b, " <<'END'\nlabel: %s\n", disk->table == TABLE_GPT ? "gpt" : "dos");
-		if (disk->table_id)
-			strbuf_printf(b, "label-id: %s\n", disk->table_id);
-		strbuf_puts(b, "unit: sectors\n");
-		for (size_t j = 0; j < m->count; j++)
-			if (m->devices[j]->parent == disk)
-				put_partition(b, disk, m->devices[j]);
-		strbuf_puts(b, "END\n");
-		if (!disk->boot_code)
-			continue;
-		strbuf_printf(b, "echo %s | base64 -d | dd conv=notrunc status=none of=", disk->boot_code);
-		page_node(b, disk);
-		strbuf_puts(b, "\n");
-	}
-	strbuf_puts(b, "udevadm settle 2>/dev/null || sleep 1\n\n");
+	for (size_t i = 0; i < m->count; i++)
+		if (m->devices[i]->kind == DEVICE_DISK && m->devices[i]->table != TABLE_NONE)
+			put_table(b, m, m->devices[i]);
+	strbuf_printf(b, "%s\n", settle);
 }
 
 static void put_crypt(struct strbuf *b, const struct device *d, const struct strlist *files,
@@ -136,6 +139,20 @@ void page_layers(struct strbuf *b, const struct machine *m, const struct strlist
 		else
 			group_commands(m, d, page_node_word, NULL, &all);
 		page_commands(b, &all);
+		if (d->table != TABLE_NONE) {
+			put_table(b, m, d);
+			strbuf_puts(b, settle);
+		}
 	}
 	strbuf_puts(b, any ? "\n" : "");
+}
+
+void page_seal(struct strbuf *b, const struct machine *m)
+{
+	_cleanup_(commands) struct commands all = { 0 };
+
+	for (size_t i = 0; i < m->count; i++)
+		if (m->devices[i]->kind == DEVICE_GROUP)
+			group_seal_commands(m, m->devices[i], &all);
+	page_commands(b, &all);
 }

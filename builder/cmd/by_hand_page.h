@@ -39,6 +39,8 @@ void page_disks(struct strbuf *b, const struct machine *m);
 void page_tables(struct strbuf *b, const struct machine *m);
 /* Arrays, LUKS devices and volume groups, each on what was made before. */
 void page_layers(struct strbuf *b, const struct machine *m, const struct strlist *files);
+/* What is done to volume groups in the end. */
+void page_seal(struct strbuf *b, const struct machine *m);
 void page_filesystems(struct strbuf *b, const struct machine *m);
 void page_files(struct strbuf *b, const struct machine *m, const struct source *s);
 /* The mounted file systems, each after those above it. The caller frees the array. */

@@ -44,7 +44,7 @@ char *page_variable(const struct device *disk)
 	return name;
 }
 
-/* "$sda" or "${sda_part}1"; a layer has its node by its name. */
+/* "$sda" or "${sda_part}1"; a layer has its node by its name, and so have an array's partitions. */
 void page_node(struct strbuf *b, const struct device *d)
 {
 	if (d->kind == DEVICE_SUBVOLUME) {

@@ -21,6 +21,7 @@ struct session {
 	size_t done, steps; /* of the plan */
 	const char *key_file; /* for encrypted devices; NULL: the person is asked */
 	bool written; /* disks are no longer what they were */
+	bool over; /* there is no journal any more: another run begins at the beginning */
 	char *source; /* recovery_source() */
 };
 
@@ -187,7 +188,8 @@ static int run(struct session *s, struct error *e)
 	code = plan_apply(&p, &options, &s->c->report, e);
 	/* What was done before is no longer there, or what was written last did not come to the disk: the next run
 	 * begins at the beginning. */
-	if (code == 0 || (code == -ESTALE && p.done) || s->done + 1 == p.step_count)
+	s->over = code == 0 || (code == -ESTALE && p.done) || s->done + 1 == p.step_count;
+	if (s->over)
 		journal_remove(s->r->journal);
 	if (code < 0)
 		return code;
@@ -262,7 +264,9 @@ int cmd_recover(int argc, char *argv[])
 		report_info(
 			&c.report,
 			"%zu of %zu steps are done, the others are not: correct the reason and run 'lifeboat "
-			"recover' again; until this computer is restarted it goes on from there",
-			s.done, s.steps);
+			"recover' again; %s",
+			s.done, s.steps,
+			s.over ? "it begins at the beginning, as what was done before cannot be built on"
+			       : "until this computer is restarted it goes on from there");
 	return exit_code;
 }

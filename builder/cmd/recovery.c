@@ -89,10 +89,30 @@ static int read_machine(struct recovery *r, struct machine *ret, struct report *
 	return code < 0 ? code : machine_conf_parse(shown, text, ret, e);
 }
 
+/* A file of another machine may name the same streams, and would have its disks made. */
+static int check_host(struct recovery *r, const struct machine *m, struct report *report, struct error *e)
+{
+	_cleanup_(machine) struct machine own = { 0 };
+	_cleanup_(free) char *text = NULL;
+	struct error ignored; /* a set whose own one is of no use is why another is given */
+
+	if (!r->set || !r->machine_file || !m->hostname ||
+	    set_machine_conf(r->set, &text, report, &ignored) < 0 ||
+	    machine_conf_parse("machine.conf", text, &own, &ignored) < 0 || !own.hostname ||
+	    streq(own.hostname, m->hostname))
+		return 0;
+	return error_text(
+		e, EINVAL,
+		"%s:%u: it describes the machine '%s', and %s is a backup of '%s'; expected hostname = %s",
+		r->machine_file, m->hostname_line, m->hostname, set_shown(r->set), own.hostname,
+		own.hostname);
+}
+
 /* A machine.conf may have been edited: what it wants restored must not turn out to be missing when the disks
  * are empty already. */
 static int check_streams(const struct recovery *r, const struct machine *m, struct error *e)
 {
+	_cleanup_(free) char *shown = r->set ? machine_shown(r) : NULL;
 	int code = 0;
 
 	for (size_t i = 0; r->set && i < m->count && code == 0; i++) {
@@ -101,7 +121,7 @@ static int check_streams(const struct recovery *r, const struct machine *m, stru
 		if (c->stream)
 			code = set_check_stream(r->set, c->stream, c->method, e);
 		if (code < 0)
-			error_prefix(e, "restore %s", m->devices[i]->name);
+			error_prefix(e, "%s:%u: restore %s", shown, c->line, m->devices[i]->name);
 	}
 	return code;
 }
@@ -137,16 +157,11 @@ static int choose_disk(void *user, const struct device *old, const struct device
 /* The disks that hold the backup, in any of its places. The caller frees the array. */
 static size_t list_backup_disks(const struct recovery *r, dev_t **ret)
 {
-	size_t count = 0, capacity = 0;
+	size_t count = 0;
 
-	for (const struct target *t = &r->target; t; t = t->replica) {
-		dev_t disk = t->disk ? block_disk(t->disk) : 0;
-
-		if (!disk)
-			continue;
-		*ret = xgrow(*ret, count + 1, &capacity, sizeof(**ret));
-		(*ret)[count++] = disk;
-	}
+	for (const struct target *t = &r->target; t; t = t->replica)
+		if (t->disk)
+			block_disks(t->disk, ret, &count);
 	return count;
 }
 
@@ -176,6 +191,8 @@ static int make_plan(struct recovery *r, struct cmd *c, const struct strlist *be
 	};
 	int code = read_machine(r, &machine, &c->report, e);
 
+	if (code == 0)
+		code = check_host(r, &machine, &c->report, e);
 	if (code == 0)
 		code = check_streams(r, &machine, e);
 	if (code == 0)

@@ -49,6 +49,13 @@ static void set_content(json_t *o, const struct content *c)
 	json_decref(parameters);
 }
 
+static void set_table(json_t *o, const struct device *d)
+{
+	set_number(o, "sector_size", d->sector_size);
+	set_text(o, "table", d->table == TABLE_GPT ? "gpt" : d->table == TABLE_MBR ? "mbr" : "none");
+	set_text(o, "table_id", d->table_id);
+}
+
 static json_t *disk_json(const struct device *d)
 {
 	json_t *o = json_object();
@@ -60,9 +67,7 @@ static json_t *disk_json(const struct device *d)
 	set_text(o, "wwn", d->identity.wwn);
 	set_text(o, "bus", d->identity.bus);
 	set_number(o, "size", d->size);
-	set_number(o, "sector_size", d->sector_size);
-	set_text(o, "table", d->table == TABLE_GPT ? "gpt" : d->table == TABLE_MBR ? "mbr" : "none");
-	set_text(o, "table_id", d->table_id);
+	set_table(o, d);
 	set_text(o, "in_use", d->now.in_use);
 	set_text(o, "broken", d->now.broken);
 	set_text(o, "holds", d->now.holds);
@@ -126,6 +131,8 @@ static json_t *layer_json(const struct device *d)
 	set_text(o, "type", type);
 	set_text(o, "layer_uuid", uuid);
 	set_number(o, "size", d->size);
+	if (d->table != TABLE_NONE)
+		set_table(o, d);
 	for (size_t i = 0; i < d->below_count; i++)
 		(void)json_array_append_new(below,
 					    d->below[i] ? json_string(d->below[i]->name) : json_null());

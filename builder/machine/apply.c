@@ -179,7 +179,7 @@ static int run_wipe(struct run *run, const struct step *s, struct error *e)
 	return r;
 }
 
-static int run_table(struct run *run, const struct step *s, struct error *e)
+static int run_disk_table(struct run *run, const struct step *s, struct error *e)
 {
 	size_t i = mapping_index(run, s->device);
 	int r = disk_partition(&run->plan->machine, s->device, s->node, run->fds[i], e);
@@ -287,7 +287,26 @@ static int run_layer(struct run *run, const struct step *s, struct error *e)
 	return layer_make(&run->plan->machine, s->device, &options, e);
 }
 
-/* What the array's members held before may look like something. */
+/* An array's, which runs until the end and needs not be held. */
+static int run_array_table(struct run *run, const struct step *s, struct error *e)
+{
+	_cleanup_(fd) int fd = open(s->node, O_RDWR | O_EXCL | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", s->node);
+	int r = check_layer_node(run, s, e);
+
+	if (r == 0)
+		r = disk_partition(&run->plan->machine, s->device, s->node, fd, e);
+	return r < 0 ? r : disk_release(&run->plan->machine, s->device, s->node, &fd, e);
+}
+
+static int run_table(struct run *run, const struct step *s, struct error *e)
+{
+	return s->device->kind == DEVICE_DISK ? run_disk_table(run, s, e) : run_array_table(run, s, e);
+}
+
+/* What the array's members held before may look like something, also like a table, whose partitions the kernel shows. */
 static int run_raid(struct run *run, const struct step *s, struct error *e)
 {
 	int r = run_layer(run, s, e);
@@ -299,7 +318,11 @@ static int run_raid(struct run *run, const struct step *s, struct error *e)
 	if (fd < 0)
 		return error_errno(e, errno, "open %s", s->node);
 	r = check_layer_node(run, s, e);
-	return r < 0 ? r : wipe_signatures(fd, s->node, 0, s->device->size, e);
+	if (r == 0)
+		r = wipe_signatures(fd, s->node, 0, s->device->size, e);
+	if (r == 0 && s->device->table == TABLE_NONE) /* else the next step does so */
+		r = disk_release(&run->plan->machine, s->device, s->node, &fd, e);
+	return r;
 }
 
 static int run_image(struct run *run, const struct step *s, struct error *e)
@@ -376,6 +399,8 @@ static int run_unmount(struct run *run, const struct step *s, struct error *e)
 	(void)s; /* everything */
 	int r = recovered_unmount(&run->root, e);
 
+	for (size_t i = run->layer_count; i-- > 0 && r == 0;)
+		r = layer_seal(&run->plan->machine, run->layers[i], e);
 	return r < 0 ? r : close_layers(run, e);
 }
 
@@ -391,11 +416,22 @@ static int again_wipe(struct run *run, const struct step *s, struct error *e)
 		       : 0;
 }
 
+/* A disk's was looked at before; an array's can be only now. */
 static int again_table(struct run *run, const struct step *s, struct error *e)
 {
-	size_t i = mapping_index(run, s->device);
+	const struct machine *m = &run->plan->machine;
 
-	return disk_release(&run->plan->machine, s->device, s->node, &run->fds[i], e);
+	if (s->device->kind == DEVICE_DISK)
+		return disk_release(m, s->device, s->node, &run->fds[mapping_index(run, s->device)], e);
+	_cleanup_(fd) int fd = open(s->node, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return error_errno(e, errno, "open %s", s->node);
+	int r = check_layer_node(run, s, e);
+
+	if (r == 0)
+		r = disk_expect_table(m, s->device, e);
+	return r < 0 ? r : disk_release(m, s->device, s->node, &fd, e);
 }
 
 /* What was made is there, but was stopped when that recovery ended. */

@@ -62,7 +62,7 @@ static int look_at(struct device *d, const char *path, struct error *e)
 		d->now.loader = "grub";
 	else if (memcmp(sector + 3, "SYSLINUX", 8) == 0 || memcmp(sector + 3, "EXTLINUX", 8) == 0)
 		d->now.loader = "extlinux";
-	else if (d->kind == DEVICE_DISK && d->table != TABLE_NONE)
+	else if (d->table != TABLE_NONE)
 		d->boot_code = format_code(sector, boot_code_size);
 	return 0;
 }
@@ -73,10 +73,13 @@ int boot_loader_look(struct machine *m, struct error *e)
 
 	for (size_t i = 0; i < m->count && r == 0; i++) {
 		struct device *d = m->devices[i];
-		_cleanup_(free) char *node = d->kind == DEVICE_PARTITION ? device_node(d) : NULL;
+		bool array = d->kind == DEVICE_RAID && d->table != TABLE_NONE;
+		_cleanup_(free) char *node = d->kind == DEVICE_PARTITION || array ? device_node(d) : NULL;
 
 		if (d->kind == DEVICE_DISK && !d->now.broken)
 			r = look_at(d, d->identity.path, e);
+		else if (array)
+			r = look_at(d, node, e);
 		else if (node && d->parent->kind == DEVICE_DISK && !d->parent->now.broken &&
 			 d->content.kind != CONTENT_EXTENDED)
 			r = look_at(d, node, e);

@@ -31,11 +31,6 @@ static unsigned line_of(const struct check *c, const char *kind, const char *nam
 	return line;
 }
 
-static bool is_partition_of(const struct device *d, const struct device *disk)
-{
-	return d->kind == DEVICE_PARTITION && d->parent == disk;
-}
-
 static const struct device *extended_of(const struct machine *m, const struct device *disk)
 {
 	for (size_t i = 0; i < m->count; i++)

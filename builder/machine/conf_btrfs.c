@@ -108,7 +108,7 @@ void conf_put_btrfs(struct ini *ini, const struct device *d)
 	_cleanup_(free) char *all_ids = strlist_join(&ids, ", "), *all_uuids = strlist_join(&uuids, ", ");
 	_cleanup_(free) char *all_sizes = strlist_join(&sizes, ", ");
 
-	conf_put_devices(s, "devices", d->below, d->below_count);
+	conf_put_names(s, "devices", d->below, d->below_count);
 	conf_put(s, "device-ids", has_ids ? all_ids : NULL);
 	conf_put(s, "device-uuids", has_uuids ? all_uuids : NULL);
 	conf_put(s, "device-sizes", has_sizes ? all_sizes : NULL);

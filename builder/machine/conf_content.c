@@ -129,7 +129,7 @@ int conf_parse_content(const struct conf_parse *p)
 		return ini_error(p->ini, conf_line(s, "type"), p->e,
 				 "bad value '%s' for 'type'; expected one of: %s", type, known);
 	}
-	if (d->content.kind != CONTENT_NONE || (d->kind == DEVICE_DISK && d->table != TABLE_NONE))
+	if (d->content.kind != CONTENT_NONE || d->table != TABLE_NONE)
 		return ini_error(p->ini, s->line, p->e,
 				 "'%s' holds something else already; expected a device without other content",
 				 s->name);

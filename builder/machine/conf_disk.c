@@ -4,15 +4,17 @@
 #include "machine/boot_loader.h"
 #include "machine/fs.h"
 #include "machine/table.h"
+#include "machine/text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 static int check_sector_size(const char *value)
 {
 	return streq(value, "512") || streq(value, "4096") ? 0 : -EINVAL;
 }
 
-static int check_table(const char *value)
+int conf_check_table(const char *value)
 {
 	return streq(value, "none") || table_find_name(value) ? 0 : -EINVAL;
 }
@@ -26,7 +28,7 @@ static int check_attributes(const char *value)
 		       : -EINVAL;
 }
 
-static int check_boot_code(const char *value)
+int conf_check_boot_code(const char *value)
 {
 	unsigned char code[boot_code_size];
 	size_t len;
@@ -48,10 +50,7 @@ const struct ini_key conf_disk_keys[] = {
 	{ "removable", "yes or no", conf_check_yes_no },
 	{ "size", "a positive number of bytes", conf_check_bytes },
 	{ "sector-size", "512 or 4096", check_sector_size },
-	{ "table", "gpt, mbr or none", check_table },
-	{ "table-id", "a text", conf_check_text },
-	{ "first-usable", "a number of bytes", check_number },
-	{ "boot-code", "at most 440 bytes in base64", check_boot_code },
+	CONF_TABLE_KEYS,
 	{ NULL, NULL, NULL },
 };
 const struct ini_key conf_partition_keys[] = {
@@ -67,29 +66,13 @@ const struct ini_key conf_partition_keys[] = {
 	{ "content", "extended or raw (file systems and swap have sections)", check_part_content },
 	{ NULL, NULL, NULL },
 };
-int conf_parse_disk(const struct conf_parse *p)
+
+int conf_parse_table(const struct conf_parse *p, struct device *d)
 {
-	static const char *const needed[] = { "size", "sector-size", "table", NULL };
 	const struct ini_section *s = p->section;
-	int r = conf_require(p, needed);
+	const char *name = ini_get(s, "table");
+	const struct table_ops *table = name ? table_find_name(name) : NULL;
 
-	if (r == 0)
-		r = conf_check_name(p);
-	if (r < 0)
-		return r;
-	struct device *d = machine_add(p->m, DEVICE_DISK, s->name);
-	const struct table_ops *table = table_find_name(ini_get(s, "table"));
-
-	d->identity = (struct disk_identity) {
-		.path = conf_text(s, "path"),
-		.model = conf_text(s, "model"),
-		.serial = conf_text(s, "serial"),
-		.wwn = conf_text(s, "wwn"),
-		.bus = conf_text(s, "bus"),
-		.removable = conf_yes(s, "removable"),
-	};
-	d->size = conf_number(s, "size");
-	d->sector_size = (uint32_t)conf_number(s, "sector-size");
 	d->table = table ? table->kind : TABLE_NONE;
 	d->table_id = conf_text(s, "table-id");
 	d->first_usable = conf_number(s, "first-usable");
@@ -105,15 +88,50 @@ int conf_parse_disk(const struct conf_parse *p)
 	return 0;
 }
 
+void conf_put_table(struct ini_section *s, const struct device *d)
+{
+	ini_set(s, "table", table_kind_name(d->table));
+	conf_put(s, "table-id", d->table_id);
+	if (d->first_usable)
+		ini_setf(s, "first-usable", "%" PRIu64, d->first_usable);
+	conf_put(s, "boot-code", d->boot_code);
+}
+
+int conf_parse_disk(const struct conf_parse *p)
+{
+	static const char *const needed[] = { "size", "sector-size", "table", NULL };
+	const struct ini_section *s = p->section;
+	int r = conf_require(p, needed);
+
+	if (r == 0)
+		r = conf_check_name(p);
+	if (r < 0)
+		return r;
+	struct device *d = machine_add(p->m, DEVICE_DISK, s->name);
+
+	d->identity = (struct disk_identity) {
+		.path = conf_text(s, "path"),
+		.model = conf_text(s, "model"),
+		.serial = conf_text(s, "serial"),
+		.wwn = conf_text(s, "wwn"),
+		.bus = conf_text(s, "bus"),
+		.removable = conf_yes(s, "removable"),
+	};
+	d->size = conf_number(s, "size");
+	d->sector_size = (uint32_t)conf_number(s, "sector-size");
+	return conf_parse_table(p, d);
+}
+
 static int parse_partition_type(const struct conf_parse *p, const struct device *d)
 {
 	const struct ini_section *s = p->section;
 	const struct table_ops *table = table_find(d->parent->table);
+	const char *holder = d->parent->kind == DEVICE_DISK ? "disk" : "raid";
 
 	if (!table)
 		return ini_error(p->ini, conf_line(s, "disk"), p->e,
-				 "disk '%s' has no partition table; expected table = gpt or mbr in [disk %s]",
-				 d->parent->name, d->parent->name);
+				 "%s '%s' has no partition table; expected table = gpt or mbr in [%s %s]",
+				 holder, d->parent->name, holder, d->parent->name);
 	if (table->check_type(d->part_type) < 0)
 		return ini_error(p->ini, conf_line(s, "type"), p->e, "bad value '%s' for 'type'; expected %s",
 				 d->part_type, table->type_expected);
@@ -137,10 +155,12 @@ int conf_parse_partition(const struct conf_parse *p)
 	const char *attributes = ini_get(s, "attributes"), *content = ini_get(s, "content");
 	uint64_t number = conf_number(s, "number");
 
-	if (!parent || parent->kind != DEVICE_DISK)
-		return ini_error(p->ini, conf_line(s, "disk"), p->e,
-				 "disk '%s' is not described; expected the name of a [disk NAME] above",
-				 ini_get(s, "disk"));
+	if (!parent || !device_can_have_table(parent))
+		return ini_error(
+			p->ini, conf_line(s, "disk"), p->e,
+			"disk '%s' is not described; expected the name of a [disk NAME] or [raid NAME] "
+			"above",
+			ini_get(s, "disk"));
 	struct device *d = machine_add(p->m, DEVICE_PARTITION, s->name);
 
 	d->parent = parent;

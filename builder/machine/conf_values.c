@@ -155,3 +155,25 @@ int conf_check_name(const struct conf_parse *p)
 				 s->name);
 	return 0;
 }
+
+/* Groups of characters of a class, with `between` them; `lengths` ends with 0. */
+int conf_check_groups(const char *value, const unsigned lengths[], char between, int (*is)(int))
+{
+	for (; *lengths; lengths++) {
+		for (unsigned i = 0; i < *lengths; i++)
+			if (!is((unsigned char)*value++)) /* not behind the end: that is no such character */
+				return -EINVAL;
+		if (lengths[1] && *value++ != between)
+			return -EINVAL;
+	}
+	return *value ? -EINVAL : 0;
+}
+
+/* A power of two, as LVM wants extents and chunks to be. */
+int conf_check_power(const char *value)
+{
+	uint64_t v;
+	int r = parse_u64(value, &v);
+
+	return r < 0 ? r : v < 512 || v > (uint64_t)1 << 40 || (v & (v - 1)) ? -EINVAL : 0;
+}

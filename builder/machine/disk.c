@@ -61,8 +61,7 @@ static int wipe_partitions(const struct machine *m, const struct device *disk, i
 	for (size_t i = 0; i < m->count && r == 0; i++) {
 		const struct device *d = m->devices[i];
 
-		if (d->kind == DEVICE_PARTITION && d->parent == disk && d->start < disk->size &&
-		    d->size <= disk->size - d->start)
+		if (is_partition_of(d, disk) && d->start < disk->size && d->size <= disk->size - d->start)
 			r = wipe_signatures(fd, shown, d->start, d->size, e);
 	}
 	return r;
@@ -96,7 +95,7 @@ int disk_partition(const struct machine *m, const struct device *disk, const cha
 	for (size_t i = 0; i < m->count && r == 0; i++) {
 		const struct device *d = m->devices[i];
 
-		if (d->kind == DEVICE_PARTITION && d->parent == disk && d->content.kind != CONTENT_EXTENDED)
+		if (is_partition_of(d, disk) && d->content.kind != CONTENT_EXTENDED)
 			r = wipe_signatures(fd, node, d->start, d->size, e);
 	}
 	if (r == 0 && fsync(fd) < 0)
@@ -190,11 +189,24 @@ int disk_release(const struct machine *m, const struct device *disk, const char 
 		const struct device *d = m->devices[i];
 
 		/* the kernel shows only the beginning of an extended one */
-		if (d->kind != DEVICE_PARTITION || d->parent != disk || d->content.kind == CONTENT_EXTENDED)
+		if (!is_partition_of(d, disk) || d->content.kind == CONTENT_EXTENDED)
 			continue;
 		_cleanup_(free) char *partition = partition_node(node, d->number);
 
 		r = wait_for_partition(*fd, partition, d, e);
 	}
 	return r;
+}
+
+int disk_expect_table(const struct machine *m, const struct device *array, struct error *e)
+{
+	_cleanup_(machine) struct machine found = { 0 };
+	struct device *now = machine_add(&found, DEVICE_RAID, array->name);
+	_cleanup_(free) char *node = device_node(array);
+
+	now->size = array->size;
+	now->sector_size = array->sector_size;
+	int r = table_read(&found, now, e);
+
+	return r < 0 ? r : table_compare(m, array, &found, now, node, e);
 }

@@ -15,10 +15,13 @@ int disk_wipe(const struct machine *present, const struct device *disk, int fd, 
 int disk_partition(const struct machine *m, const struct device *disk, const char *node, int fd,
 		   struct error *e);
 
-/* Lets others use the disk: the kernel reads its table again; waits until every partition can be used. `*fd`
+/* Lets others use the disk (or array): the kernel reads its table again; waits until every partition can be used. `*fd`
  * then only reads, but keeps the disk's names from being given to another one that is plugged in. */
 int disk_release(const struct machine *m, const struct device *disk, const char *node, int *fd,
 		 struct error *e);
+
+/* Does the array, which is open for reading, have the table of the planned machine `m`? -ESTALE: another one. */
+int disk_expect_table(const struct machine *m, const struct device *array, struct error *e);
 
 /* Before a node is written: is it the disk behind `fd`, or with `number` above 0 that partition of it? A node
  * may be left over from another disk. */

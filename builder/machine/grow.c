@@ -78,7 +78,7 @@ static int check(const struct machine *m, const struct device *d, const char *na
 	if (d->content.kind == CONTENT_EXTENDED)
 		return error_text(e, EINVAL, "--grow %s: it grows with the partition in it that is named",
 				  name);
-	if (d->kind == DEVICE_DISK && d->table != TABLE_NONE)
+	if (d->table != TABLE_NONE)
 		return error_text(e, EINVAL, "--grow %s: which of its partitions?", name);
 	return d->kind == DEVICE_VOLUME ? check_volume(m, d, name, e) : 0;
 }
@@ -87,6 +87,11 @@ static int check(const struct machine *m, const struct device *d, const char *na
 
 static void mark_below(const struct machine *m, const struct device *d, bool *marks)
 {
+	/* a disk has the size that it has */
+	if (d->kind == DEVICE_PARTITION && d->parent->kind == DEVICE_RAID) {
+		marks[index_of(m, d->parent)] = true;
+		mark_below(m, d->parent, marks);
+	}
 	for (size_t i = 0; i < d->below_count; i++)
 		if (d->below[i]) {
 			marks[index_of(m, d->below[i])] = true;
@@ -110,13 +115,20 @@ static void mark_above(const struct machine *m, const struct device *d, bool *ma
 	}
 }
 
-/* The other device on the same disk that is to have its room; NULL: none. */
+/* Whose room a device takes when it grows: that of its disk or partitioned array; NULL: of none of these. */
+static const struct device *room_of(const struct device *d)
+{
+	if (d->kind == DEVICE_PARTITION)
+		return d->parent;
+	return d->kind == DEVICE_DISK ? d : NULL;
+}
+
+/* The other device on the same disk or array that is to have its room; NULL: none. */
 static const struct device *find_rival(const struct machine *m, const bool *marks, const struct device *d,
 				       const struct device *not_this)
 {
 	for (size_t i = 0; i < m->count; i++)
-		if (marks[i] && m->devices[i] != not_this && device_is_plain(m->devices[i]) &&
-		    device_disk(m->devices[i]) == device_disk(d))
+		if (marks[i] && m->devices[i] != not_this && room_of(m->devices[i]) == room_of(d))
 			return m->devices[i];
 	return NULL;
 }
@@ -127,20 +139,20 @@ static int add_marks(const struct machine *m, struct growth *g, const bool *mark
 	for (size_t i = 0; i < m->count; i++) {
 		const struct device *d = m->devices[i];
 
-		if (!marks[i] || !device_is_plain(d))
+		if (!marks[i] || !room_of(d))
 			continue;
 		const struct device *twin = find_rival(m, marks, d, d),
 				    *rival = find_rival(m, g->grows, d, NULL);
 
 		if (rival)
 			return error_text(e, EINVAL, "--grow %s: %s takes what is free on %s already", name,
-					  rival->name, device_disk(d)->name);
+					  rival->name, room_of(d)->name);
 		if (twin)
 			return error_text(
 				e, EINVAL,
 				"--grow %s: it lies on %s and %s, of which only one can have what is "
 				"free on %s",
-				name, d->name, twin->name, device_disk(d)->name);
+				name, d->name, twin->name, room_of(d)->name);
 	}
 	for (size_t i = 0; i < m->count; i++)
 		g->grows[i] |= marks[i];

@@ -4,11 +4,11 @@
 #include "base/fs.h"
 #include "conf/ini.h"
 #include "machine/machine_conf.h"
+#include "machine/table.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <strings.h>
 #include <sys/file.h>
 
 enum { max_boot_id = 256 };
@@ -168,47 +168,13 @@ void journal_remove(const char *folder)
 
 /* ---- going on ---- */
 
-static const struct device *present_partition(const struct plan *p, const struct device *disk,
-					      unsigned number)
-{
-	for (size_t i = 0; i < p->present.count; i++) {
-		const struct device *d = p->present.devices[i];
-
-		if (d->kind == DEVICE_PARTITION && d->parent == disk && d->number == number)
-			return d;
-	}
-	return NULL;
-}
-
-static bool is_equal(const char *a, const char *b)
-{
-	return !a || (b && strcasecmp(a, b) == 0); /* what was not asked for may be anything */
-}
-
-static bool is_as_planned(const struct device *planned, const struct device *now)
-{
-	return now && now->start == planned->start && now->size == planned->size &&
-	       is_equal(planned->part_type, now->part_type) && is_equal(planned->part_uuid, now->part_uuid);
-}
-
 /* The table that was written is still there: the disk is the one that the journal speaks of, not a copy of what it
- * was, and nobody has used it for something else meanwhile. */
-static int check_table(const struct plan *p, const struct device *disk, struct error *e)
+ * was, and nobody has used it for something else meanwhile. An array's is looked at once it is open. */
+static int check_table(const struct plan *p, const struct device *holder, struct error *e)
 {
-	const struct device *now = plan_mapping(p, disk)->to;
+	const struct device *now = holder->kind == DEVICE_DISK ? plan_mapping(p, holder)->to : NULL;
 
-	if (now->table != disk->table || !is_equal(disk->table_id, now->table_id))
-		return error_text(e, ESTALE, "%s has another partition table", now->identity.path);
-	for (size_t i = 0; i < p->machine.count; i++) {
-		const struct device *d = p->machine.devices[i];
-
-		if (d->kind != DEVICE_PARTITION || d->parent != disk || d->content.kind == CONTENT_EXTENDED)
-			continue;
-		if (!is_as_planned(d, present_partition(p, now, d->number)))
-			return error_text(e, ESTALE, "partition %u of %s is another one", d->number,
-					  now->identity.path);
-	}
-	return 0;
+	return now ? table_compare(&p->machine, holder, &p->present, now, now->identity.path, e) : 0;
 }
 
 static bool fills(const struct step *s)

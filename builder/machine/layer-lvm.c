@@ -67,6 +67,9 @@ static void volume_command(const struct device *d, const struct places *p, struc
 		strlist_addf(c, "--poolmetadatasize=%" PRIu64 "b", v->metadata_size);
 		if (v->chunk_size)
 			strlist_addf(c, "--chunksize=%" PRIu64 "b", v->chunk_size);
+		if (v->discards)
+			strlist_addf(c, "--discards=%s", v->discards);
+		strlist_addf(c, "--zero=%s", v->unzeroed ? "n" : "y");
 	} else {
 		/* what was in the way before is nobody's any more */
 		strlist_add_words(c, "--wipesignatures=y --zero=y");
@@ -76,12 +79,42 @@ static void volume_command(const struct device *d, const struct places *p, struc
 			strlist_addf(c, "--stripesize=%" PRIu64 "b", v->stripe_size);
 		if (v->mirrors)
 			strlist_addf(c, "--mirrors=%u", v->mirrors);
+		if (v->region_size)
+			strlist_addf(c, "--regionsize=%" PRIu64 "b", v->region_size);
 	}
 	add_tags(c, v->tags);
 	strlist_add(c, d->below[0]->name);
 	add_places(c, d, 0, p);
 	for (size_t i = 1; i < v->segment_count; i++)
 		extend_command(d, i, p, ret);
+}
+
+static void change_command(const char *program, const char *option, const char *value, const char *name,
+			   struct commands *ret)
+{
+	struct strlist *c = commands_add(ret);
+
+	strlist_add_words(c, "lvm");
+	strlist_add(c, program);
+	strlist_add_words(c, "--quiet --yes");
+	strlist_addf(c, "--%s=%s", option, value);
+	strlist_add(c, name);
+}
+
+/* What is set once all is in its place, as policies would be in the way of that, and lvcreate refuses --errorwhenfull with
+ * --type=thin-pool. */
+static void change_commands(const struct machine *m, const struct device *d, struct commands *ret)
+{
+	if (d->group.allocation)
+		change_command("vgchange", "alloc", d->group.allocation, d->name, ret);
+	for (size_t i = 0; i < m->count; i++) {
+		const struct device *v = m->devices[i];
+
+		if (is_volume_of(v, d) && v->volume.allocation)
+			change_command("lvchange", "alloc", v->volume.allocation, v->name, ret);
+		if (is_volume_of(v, d) && v->volume.error_when_full)
+			change_command("lvchange", "errorwhenfull", "y", v->name, ret);
+	}
 }
 
 /* What has its place comes first, so that nothing else takes it; a pool later, as LVM chooses where its spare lies; and
@@ -116,6 +149,39 @@ void group_commands(const struct machine *m, const struct device *d, node_of nod
 		for (size_t i = 0; i < m->count; i++)
 			if (is_volume_of(m->devices[i], d) && turn_of(m->devices[i]) == turn)
 				volume_command(m->devices[i], &p, ret);
+	change_commands(m, d, ret);
+}
+
+void group_seal_commands(const struct machine *m, const struct device *d, struct commands *ret)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (is_volume_of(m->devices[i], d) && m->devices[i]->volume.read_only)
+			change_command("lvchange", "permission", "r", m->devices[i]->name, ret);
+}
+
+int layer_seal(const struct machine *m, const struct device *d, struct error *e)
+{
+	_cleanup_(commands) struct commands all = { 0 };
+
+	if (d->kind == DEVICE_GROUP)
+		group_seal_commands(m, d, &all);
+	return layer_run(&all, NULL, e);
+}
+
+/* Of a recovery that goes on behind its last step. */
+static int unseal(const struct lvm *l, const struct machine *m, const struct device *d, struct error *e)
+{
+	_cleanup_(commands) struct commands all = { 0 };
+
+	for (size_t i = 0; i < m->count; i++) {
+		const struct device *v = m->devices[i];
+		const json_t *row =
+			is_volume_of(v, d) ? lvm_find_row(l->volumes, "lv_uuid", v->volume.uuid) : NULL;
+
+		if (row && streq(lvm_field(row, "lv_permissions"), "read-only"))
+			change_command("lvchange", "permission", "rw", v->name, &all);
+	}
+	return layer_run(&all, NULL, e);
 }
 
 static int restore_ids(const struct machine *m, const struct device *d, struct error *e)
@@ -247,9 +313,10 @@ int group_open(const struct machine *m, const struct device *d, const struct lay
 
 	if (changed)
 		return layer_not_whole(changed, "LVM finds no such volume", e);
-	return proc_run(argv, &(struct proc_options) { .env = layer_env() }, &why) < 0
-		       ? layer_not_whole(d, why.text, e)
-		       : 0;
+	r = unseal(l, m, d, &why);
+	if (r == 0)
+		r = proc_run(argv, &(struct proc_options) { .env = layer_env() }, &why);
+	return r < 0 ? layer_not_whole(d, why.text, e) : 0;
 }
 
 int group_close(const struct device *d, struct error *e)

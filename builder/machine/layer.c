@@ -84,13 +84,45 @@ static uint64_t raid_size(const struct device *d)
 		      : 0;
 }
 
+/* Its metadata is at the end: a member begins as the array does, or as its share of it. */
+static bool has_metadata_behind(const struct device *raid)
+{
+	return streq(raid->raid.metadata, "1.0") || streq(raid->raid.metadata, "0.90");
+}
+
 struct device *partition_content(const struct machine *m, struct device *partition)
 {
 	struct device *above = machine_above(m, partition);
 
 	if (!above || above->kind != DEVICE_RAID || !streq(above->raid.level, "raid1"))
 		return partition;
-	return streq(above->raid.metadata, "1.0") || streq(above->raid.metadata, "0.90") ? above : partition;
+	return has_metadata_behind(above) ? above : partition;
+}
+
+const struct device *disk_shows_array(const struct machine *m, const struct device *disk)
+{
+	const struct device *above = machine_above(m, disk);
+
+	return above && above->kind == DEVICE_RAID && above->table != TABLE_NONE && has_metadata_behind(above)
+		       ? above
+		       : NULL;
+}
+
+/* Linux's blk_stack_limits(); dm-crypt makes them its own sectors (drivers/md/dm-crypt.c: crypt_io_hints()). */
+uint32_t device_sector_size(const struct device *d)
+{
+	uint32_t largest = d->kind == DEVICE_CRYPT ? d->crypt.sector_size : 0;
+
+	if (d->kind == DEVICE_DISK)
+		return d->sector_size;
+	if (d->parent)
+		return device_sector_size(d->parent);
+	for (size_t i = 0; i < d->below_count; i++) {
+		uint32_t size = d->below[i] ? device_sector_size(d->below[i]) : 0;
+
+		largest = size > largest ? size : largest;
+	}
+	return largest ? largest : 512;
 }
 
 /* ---- LVM ---- */
@@ -202,6 +234,7 @@ void layer_set_size(struct device *d)
 	switch (d->kind) {
 	case DEVICE_RAID:
 		d->size = raid_size(d);
+		d->sector_size = device_sector_size(d);
 		break;
 	case DEVICE_CRYPT:
 		d->size = d->below[0]->size > d->crypt.offset ? d->below[0]->size - d->crypt.offset : 0;

@@ -5,6 +5,8 @@
 /* Sets the size of a layer from what it is made of: an array's from its component size, a crypt's from the
  * device below, a group's from its devices, a btrfs's by its profile. A volume has its own. */
 void layer_set_size(struct device *d);
+/* The logical sectors that the kernel gives to what is made of others: the largest of theirs. */
+uint32_t device_sector_size(const struct device *d);
 
 /* An array holds `*ret_members / *ret_copies` times what one member does; 0 members: it has too few. */
 void raid_shape(const struct device *d, unsigned *ret_members, unsigned *ret_copies);
@@ -20,6 +22,10 @@ bool raid_level_known(const char *level);
 /* What holds the files that firmware finds on a partition: the mirror that it is a member of, if its members look like
  * their content (metadata at the end), else the partition itself. */
 struct device *partition_content(const struct machine *m, struct device *partition);
+
+/* The partitioned array whose first sector the first one of the disk is: it is a member as a whole, with the metadata at its
+ * end. NULL: it is none such. */
+const struct device *disk_shows_array(const struct machine *m, const struct device *disk);
 
 /* What the volume takes of its group, in bytes: with its copies, parity and LVM's own metadata. A thin volume takes
  * nothing, its pool does. */

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 /* ---- sysfs ---- */
@@ -120,14 +121,43 @@ static int list_running(struct strlist *ret, struct error *e)
 	return 0;
 }
 
+/* What the kernel made of the table of an array. Without their nodes nothing on them would be found. */
+static int find_partitions(struct machine *m, const struct device *d, struct error *e)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		struct device *p = m->devices[i];
+		_cleanup_(free) char *node = is_partition_of(p, d) ? device_node(p) : NULL;
+		struct stat st;
+
+		if (!node || p->content.kind == CONTENT_EXTENDED)
+			continue;
+		if (stat(node, &st) < 0 || !S_ISBLK(st.st_mode))
+			return error_text(
+				e, ENODEV,
+				"%s is in the partition table of %s, but the kernel does not show it "
+				"(partprobe /dev/%s)",
+				node, d->name, d->name);
+		p->now.devno = st.st_rdev;
+	}
+	return 0;
+}
+
+static int look_into_one(struct machine *m, struct device *d, struct error *e)
+{
+	if (!d->now.devno || d->kind == DEVICE_PARTITION || d->content.kind != CONTENT_NONE)
+		return 0;
+	int r = probe_layer(m, d, e);
+
+	return r < 0 ? r : find_partitions(m, d, e);
+}
+
 /* What is in a layer; looked at only once it is there. */
 static int look_into(struct machine *m, size_t first, struct error *e)
 {
 	int r = 0;
 
-	for (; first < m->count && r == 0; first++)
-		if (m->devices[first]->now.devno && m->devices[first]->content.kind == CONTENT_NONE)
-			r = probe_layer(m->devices[first], e);
+	for (size_t end = m->count; first < end && r == 0; first++)
+		r = look_into_one(m, m->devices[first], e);
 	return r;
 }
 

@@ -31,6 +31,10 @@ void crypt_open_command(const struct device *crypt, node_of node, const void *us
 void group_commands(const struct machine *m, const struct device *group, node_of node, const void *user,
 		    struct commands *ret);
 
+/* What is done to a group once nothing is written into its volumes any more: those that were read-only are so again. */
+void group_seal_commands(const struct machine *m, const struct device *group, struct commands *ret);
+int layer_seal(const struct machine *m, const struct device *d, struct error *e);
+
 /* Makes a layer on the nodes that the plan gives, and starts it. A group comes with all its volumes. What is a key
  * file or a person's answer is asked for a crypt. The layers below are there. */
 struct layer_options {

@@ -74,8 +74,9 @@ int lvm_load(struct lvm **ret, struct error *e)
 {
 	_cleanup_(lvm) struct lvm *l = xcalloc(1, sizeof(*l));
 	int r = lvm_rows("vgs", "vg",
-			 "vg_name,vg_uuid,vg_extent_size,vg_missing_pv_count,vg_exported,vg_tags", &l->groups,
-			 e);
+			 "vg_name,vg_uuid,vg_extent_size,vg_missing_pv_count,vg_exported,vg_tags,"
+			 "vg_allocation_policy",
+			 &l->groups, e);
 
 	if (r == 0)
 		r = lvm_rows("pvs", "pv", "pv_name,pv_uuid,pe_start,vg_name", &l->devices, e);
@@ -84,7 +85,8 @@ int lvm_load(struct lvm **ret, struct error *e)
 			     "vg_name,lv_name,lv_uuid,lv_size,segtype,data_stripes,data_copies,stripe_"
 			     "size,chunk_size,"
 			     "lv_metadata_size,pool_lv,origin,lv_role,lv_layout,lv_tags,lv_active,seg_size,"
-			     "devices",
+			     "devices,lv_permissions,lv_allocation_policy,region_size,discards,zero,"
+			     "lv_when_full,lv_skip_activation",
 			     &l->volumes, e);
 	if (r == 0)
 		*ret = TAKE_PTR(l);

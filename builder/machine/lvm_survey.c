@@ -42,6 +42,23 @@ static int refuse_type(const char *full, const json_t *row, struct error *e)
 			  lvm_field(row, "segtype"), lvm_field(row, "lv_layout"));
 }
 
+/* NULL: the usual one, for which nothing need be said. The caller frees. */
+static char *allocation_of(const char *policy, const char *usual)
+{
+	return *policy && !streq(policy, usual) ? xstrdup(policy) : NULL;
+}
+
+static void describe_pool(struct volume *v, const json_t *row)
+{
+	const char *discards = lvm_field(row, "discards");
+
+	v->metadata_size = lvm_number(row, "lv_metadata_size");
+	v->chunk_size = lvm_number(row, "chunk_size");
+	v->discards = *discards ? xstrdup(discards) : NULL;
+	v->unzeroed = !*lvm_field(row, "zero");
+	v->error_when_full = streq(lvm_field(row, "lv_when_full"), "error");
+}
+
 /* Another segment of a volume that is there: 0, or an error when the two are of types that do not go together. */
 static int check_segment(const struct device *d, const json_t *row, struct error *e)
 {
@@ -86,13 +103,18 @@ static int add_volume(struct machine *m, struct device *group, const json_t *row
 	d->volume.type = xstrdup(type);
 	d->volume.uuid = xstrdup(lvm_field(row, "lv_uuid"));
 	d->volume.tags = xstrdup(lvm_field(row, "lv_tags"));
+	d->volume.read_only = streq(lvm_field(row, "lv_permissions"), "read-only");
+	d->volume.allocation = allocation_of(lvm_field(row, "lv_allocation_policy"), "inherit");
+	if (*lvm_field(row, "lv_skip_activation"))
+		report_warn(report,
+			    "volume %s is skipped when its group is activated: the recovered one will not be",
+			    full);
 	if (volume_is_thin(d)) {
 		_cleanup_(free) char *pool = xasprintf("%s/%s", group->name, lvm_field(row, "pool_lv"));
 
 		d->volume.pool = machine_find(m, pool);
 	} else if (volume_is_pool(d)) {
-		d->volume.metadata_size = lvm_number(row, "lv_metadata_size");
-		d->volume.chunk_size = lvm_number(row, "chunk_size");
+		describe_pool(&d->volume, row);
 		d->content.kind = CONTENT_RAW; /* the thin volumes, nothing else */
 	} else {
 		/* LVM counts the images of a mirror as stripes, and parity as copies; lvcreate wants neither */
@@ -102,6 +124,7 @@ static int add_volume(struct machine *m, struct device *group, const json_t *row
 		stripes /= d->volume.mirrors + 1;
 		d->volume.stripes = stripes > 1 ? (unsigned)stripes : 0;
 		d->volume.stripe_size = d->volume.stripes ? lvm_number(row, "stripe_size") : 0;
+		d->volume.region_size = lvm_number(row, "region_size");
 	}
 	if (volume_is_pool(d))
 		return 0; /* has a node of its own only while there are no volumes in it */
@@ -355,6 +378,7 @@ static int add_group(const struct lvm *l, struct machine *m, const json_t *row, 
 
 	d->group.uuid = xstrdup(lvm_field(row, "vg_uuid"));
 	d->group.tags = xstrdup(lvm_field(row, "vg_tags"));
+	d->group.allocation = allocation_of(lvm_field(row, "vg_allocation_policy"), "normal");
 	d->group.extent_size = lvm_number(row, "vg_extent_size");
 	d->group.physical = xcalloc(count, sizeof(*d->group.physical));
 	for (size_t i = 0; i < count; i++) {

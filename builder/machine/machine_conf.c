@@ -73,11 +73,7 @@ static void put_disk(struct ini *ini, const struct device *d)
 		ini_set(s, "removable", "yes");
 	ini_setf(s, "size", "%" PRIu64, d->size);
 	ini_setf(s, "sector-size", "%" PRIu32, d->sector_size);
-	ini_set(s, "table", table_kind_name(d->table));
-	conf_put(s, "table-id", d->table_id);
-	if (d->first_usable)
-		ini_setf(s, "first-usable", "%" PRIu64, d->first_usable);
-	conf_put(s, "boot-code", d->boot_code);
+	conf_put_table(s, d);
 }
 
 static void put_partition(struct ini *ini, const struct device *d)

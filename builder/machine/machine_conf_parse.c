@@ -45,6 +45,7 @@ static int parse_machine(const struct conf_parse *p)
 	const struct ini_section *s = p->section;
 
 	p->m->hostname = conf_text(s, "hostname");
+	p->m->hostname_line = conf_line(s, "hostname");
 	p->m->os = conf_text(s, "os");
 	p->m->arch = conf_text(s, "arch");
 	p->m->kernel = conf_text(s, "kernel");
@@ -78,6 +79,14 @@ static int parse_boot(const struct conf_parse *p)
 				p->ini, conf_line(s, "disk"), p->e,
 				"disk '%s' is not described; expected the name of a [disk NAME] above",
 				disks.items[i]);
+		const struct device *array = disk_shows_array(p->m, d);
+
+		if (array)
+			return ini_error(p->ini, conf_line(s, "disk"), p->e,
+					 "%s is a member of %s as a whole, and its first sector is that of "
+					 "%s's table, from "
+					 "which booting cannot be rebuilt; expected another disk",
+					 d->name, array->name, array->name);
 		strlist_add_once(&p->m->boot_disks, disks.items[i]);
 	}
 	p->m->boot_loader = conf_text(s, "loader");
@@ -106,6 +115,12 @@ static int parse_boot_entry(const struct conf_parse *p)
 	if (p->m->firmware != FIRMWARE_UEFI)
 		return ini_error(p->ini, s->line, p->e,
 				 "BIOS firmware has no boot entries; expected firmware = uefi in [machine]");
+	if (d && d->kind == DEVICE_PARTITION && !device_is_plain(d))
+		return ini_error(p->ini, conf_line(s, "partition"), p->e,
+				 "'%s' is a partition of an array, from which booting cannot be rebuilt; "
+				 "expected one of "
+				 "a disk",
+				 d->name);
 	if (!d || d->kind != DEVICE_PARTITION || !d->part_uuid)
 		return ini_error(p->ini, conf_line(s, "partition"), p->e,
 				 "'%s' is no GPT partition; expected the name of a [partition NAME] above "

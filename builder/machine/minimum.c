@@ -3,6 +3,7 @@
 #include "machine/btrfs_profile.h"
 #include "machine/fs.h"
 #include "machine/layer.h"
+#include "machine/layout.h"
 
 static uint64_t round_up(uint64_t v, uint64_t unit)
 {
@@ -70,10 +71,11 @@ static uint64_t member_minimum(const struct machine *m, const struct device *d)
 uint64_t device_minimum(const struct machine *m, const struct device *d)
 {
 	const struct fs_ops *ops = d->content.type ? fs_find(d->content.type) : NULL;
-	uint64_t minimum = d->content.kind == CONTENT_MEMBER ? member_minimum(m, d)
-			   : d->kind == DEVICE_BTRFS         ? btrfs_spread_needed(d)
-			   : ops                             ? ops->minimum(&d->content)
-							     : 0;
+	uint64_t minimum = d->table != TABLE_NONE              ? layout_minimum(m, d)
+			   : d->content.kind == CONTENT_MEMBER ? member_minimum(m, d)
+			   : d->kind == DEVICE_BTRFS           ? btrfs_spread_needed(d)
+			   : ops                               ? ops->minimum(&d->content)
+							       : 0;
 
 	return minimum && minimum < d->size ? minimum : d->size;
 }

@@ -62,6 +62,7 @@ static void layer_free(struct device *d)
 	free(d->group.uuid);
 	free(d->group.tags);
 	free(d->group.spare_uuid);
+	free(d->group.allocation);
 	for (size_t i = 0; d->group.physical && i < d->below_count; i++)
 		free(d->group.physical[i].uuid);
 	free(d->group.physical);
@@ -71,6 +72,8 @@ static void layer_free(struct device *d)
 	free(d->volume.type);
 	free(d->volume.uuid);
 	free(d->volume.tags);
+	free(d->volume.allocation);
+	free(d->volume.discards);
 	placement_free(&d->volume);
 	key_values_free(&d->volume.parts);
 	free(d->below);
@@ -183,7 +186,9 @@ struct device *device_first_below(const struct device *d)
 
 struct device *device_disk(const struct device *d)
 {
-	return d->kind == DEVICE_PARTITION ? d->parent : d->kind == DEVICE_DISK ? (struct device *)d : NULL;
+	if (d->kind == DEVICE_DISK)
+		return (struct device *)d;
+	return device_is_plain(d) ? d->parent : NULL;
 }
 
 /* Ends, as each device is made of such that stand before it. */
@@ -191,7 +196,7 @@ bool device_lies_on(const struct device *d, const struct device *disk)
 {
 	if (device_is_plain(d))
 		return device_disk(d) == disk;
-	if (d->kind == DEVICE_SUBVOLUME)
+	if (d->parent)
 		return device_lies_on(d->parent, disk);
 	for (size_t i = 0; i < d->below_count; i++)
 		if (d->below[i] && device_lies_on(d->below[i], disk))
@@ -218,20 +223,20 @@ char *partition_node(const char *disk_path, unsigned number)
 
 char *device_node(const struct device *d)
 {
-	const struct device *disk = device_disk(d);
+	_cleanup_(free) char *parent = d->parent ? device_node(d->parent) : NULL;
 
 	switch (d->kind) {
 	case DEVICE_DISK:
-		return disk->identity.path ? xstrdup(disk->identity.path) : NULL;
+		return d->identity.path ? xstrdup(d->identity.path) : NULL;
 	case DEVICE_PARTITION:
-		return disk->identity.path ? partition_node(disk->identity.path, d->number) : NULL;
+		return parent ? partition_node(parent, d->number) : NULL;
 	case DEVICE_CRYPT:
 		return xasprintf("/dev/mapper/%s", d->name);
 	case DEVICE_RAID:
 	case DEVICE_VOLUME:
 		return xasprintf("/dev/%s", d->name);
 	case DEVICE_SUBVOLUME:
-		return device_node(d->parent);
+		return TAKE_PTR(parent);
 	case DEVICE_BTRFS:
 		return device_first_below(d) ? device_node(device_first_below(d)) : NULL;
 	case DEVICE_GROUP:
@@ -282,7 +287,7 @@ char *disk_fingerprint(const struct machine *m, const struct device *disk)
 	for (size_t i = 0; i < m->count; i++) {
 		const struct device *d = m->devices[i];
 
-		if (d->kind != DEVICE_PARTITION || d->parent != disk)
+		if (!is_partition_of(d, disk))
 			continue;
 		strbuf_printf(&b, "%u %llu %llu %s %s", d->number, (unsigned long long)d->start,
 			      (unsigned long long)d->size, or_none(d->part_type), or_none(d->part_uuid));

@@ -1,9 +1,9 @@
 /* The model of a machine's disks: what survey reads, machine.conf holds, plan works on.
  *
  * A machine is a list of *devices* in dependency order: each is made of others that stand before
- * it (a partition of its disk, a volume of its group). Disks and partitions are called *plain*, what
- * the kernel makes of them *layers*. Contents (file system, swap) belong to a device. Sizes and offsets
- * are bytes throughout. */
+ * it (a partition of its disk, a volume of its group). Disks and their partitions are called *plain*, what
+ * the kernel makes of them *layers*; so are the partitions of an array. Contents (file system, swap) belong to a
+ * device. Sizes and offsets are bytes throughout. */
 #pragma once
 #include "base/str.h"
 
@@ -108,6 +108,7 @@ struct group {
 	char *uuid;
 	char *tags; /* with commas between them; NULL: none */
 	char *spare_uuid; /* of the spare for the metadata of thin pools; NULL: none */
+	char *allocation; /* how extents are chosen: contiguous, cling, anywhere; NULL: normal */
 	uint64_t extent_size;
 	struct physical_volume *physical; /* one for each of `below` */
 	bool displaced; /* its volumes do not fit where they lay: LVM chooses */
@@ -137,7 +138,14 @@ struct volume {
 	unsigned stripes; /* striped and the raids with parity: devices with data; 0: none */
 	unsigned mirrors; /* raid1, raid10, mirror: copies beside the first; 0: none */
 	uint64_t stripe_size; /* 0: none */
+	uint64_t region_size; /* of which a mirror or raid notes whether it is in step; 0: none */
+	bool read_only;
+	char *allocation; /* as a group's; NULL: its group's */
 	uint64_t metadata_size, chunk_size; /* of a thin pool */
+	/* What a thin pool does with discarded blocks (ignore, nopassdown, passdown; NULL: as LVM chooses), with new ones
+	 * (not zero them), and when it is full (fail at once). */
+	char *discards;
+	bool unzeroed, error_when_full;
 	struct device *pool; /* of a thin volume */
 	struct segment *segments;
 	size_t segment_count; /* 0: LVM chooses */
@@ -168,13 +176,15 @@ struct device {
 	struct subvolume subvolume;
 	/* DEVICE_DISK */
 	struct disk_identity identity;
-	uint32_t sector_size; /* logical */
+	/* DEVICE_DISK, DEVICE_RAID: what can have a partition table */
+	uint32_t sector_size; /* logical; an array has that of what it is made of */
 	enum table_kind table;
 	char *table_id; /* GPT disk GUID, or the MBR signature as 0x%08x */
 	uint64_t first_usable; /* GPT: where partitions may begin; 0 otherwise */
 	char *boot_code; /* of the first sector, as boot_loader.h has it; NULL: none, or GRUB's, which is installed anew */
 	/* DEVICE_PARTITION */
-	struct device *parent; /* its disk; a subvolume's: what holds its btrfs; in the same machine */
+	struct device
+		*parent; /* its disk or array; a subvolume's: what holds its btrfs; in the same machine */
 	unsigned number;
 	uint64_t start;
 	char *part_type; /* GPT type GUID, or the MBR type as 0x%02x */
@@ -194,6 +204,7 @@ struct boot_entry {
 };
 
 struct machine {
+	unsigned hostname_line; /* in the machine.conf that it was read from; 0: none */
 	char *hostname, *arch, *kernel, *created; /* created: ISO 8601 UTC */
 	char *os; /* PRETTY_NAME */
 	enum firmware firmware;
@@ -224,16 +235,25 @@ struct device *machine_find_disk(const struct machine *m, const char *name);
 
 /* Appends one to what `d` is made of; NULL: a missing one. */
 void device_add_below(struct device *d, struct device *below);
+static inline bool is_partition_of(const struct device *d, const struct device *holder)
+{
+	return d->kind == DEVICE_PARTITION && d->parent == holder;
+}
 /* The first of them that is not missing; NULL: there is none. */
 struct device *device_first_below(const struct device *d);
 static inline bool device_is_plain(const struct device *d)
 {
-	return d->kind == DEVICE_DISK || d->kind == DEVICE_PARTITION;
+	return d->kind == DEVICE_DISK || (d->kind == DEVICE_PARTITION && d->parent->kind == DEVICE_DISK);
 }
 /* The disk of a plain device: itself, or its partition's parent. NULL for a layer, which may lie on many. */
 struct device *device_disk(const struct device *d);
 /* Is `d` the disk, a partition of it, or a layer that is made of such? */
 bool device_lies_on(const struct device *d, const struct device *disk);
+/* Is it a kind of device whose partitions the kernel shows? (Of device-mapper's, only other programs do.) */
+static inline bool device_can_have_table(const struct device *d)
+{
+	return d->kind == DEVICE_DISK || d->kind == DEVICE_RAID;
+}
 /* The layer that `d` is a member of; NULL when there is none. */
 struct device *machine_above(const struct machine *m, const struct device *d);
 /* The kernel's node of partition `number` of the disk /dev/X: /dev/X1, or /dev/X1p1 when the disk's

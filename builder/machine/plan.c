@@ -3,6 +3,7 @@
 
 #include "machine/btrfs_profile.h"
 #include "machine/grow.h"
+#include "machine/minimum.h"
 #include "machine/placement.h"
 #include "machine/scale.h"
 #include "machine/steps.h"
@@ -39,15 +40,15 @@ const struct mapping *plan_mapping(const struct plan *p, const struct device *di
 
 char *plan_node(const struct plan *p, const struct device *d)
 {
-	if (d->kind == DEVICE_SUBVOLUME)
-		return plan_node(p, d->parent);
+	_cleanup_(free) char *parent = d->parent ? plan_node(p, d->parent) : NULL;
+
 	if (d->kind == DEVICE_BTRFS)
 		return plan_node(p, device_first_below(d));
-	if (!device_is_plain(d))
-		return device_node(d);
-	const char *path = plan_mapping(p, device_disk(d))->to->identity.path;
-
-	return d->kind == DEVICE_PARTITION ? partition_node(path, d->number) : xstrdup(path);
+	if (d->kind == DEVICE_PARTITION)
+		return partition_node(parent, d->number);
+	if (d->kind == DEVICE_SUBVOLUME)
+		return TAKE_PTR(parent);
+	return d->kind == DEVICE_DISK ? xstrdup(plan_mapping(p, d)->to->identity.path) : device_node(d);
 }
 
 /* ---- may a disk be a target at all ---- */
@@ -120,9 +121,9 @@ static char *why_not(const struct mapper *w, const struct device *old, const str
 		return xasprintf("is removable (--map %s=%s takes it all the same)", old->name, disk->name);
 	if (other)
 		return xasprintf("takes the place of %s already", other->from->name);
-	if (disk->size < scale_minimum(&w->p->machine, old))
+	if (disk->size < device_minimum(&w->p->machine, old))
 		return xasprintf("is too small (at least %s are needed)",
-				 format_size(scale_minimum(&w->p->machine, old), size));
+				 format_size(device_minimum(&w->p->machine, old), size));
 	char *obstacle = scale_obstacle(&w->p->machine, old, disk->sector_size);
 
 	if (obstacle)

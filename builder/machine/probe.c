@@ -1,5 +1,6 @@
 #include "machine/probe.h"
 
+#include "base/block.h"
 #include "base/fs.h"
 #include "machine/fs.h"
 #include "machine/table.h"
@@ -88,19 +89,38 @@ static int probe_partition(int disk_fd, struct device *d, struct error *e)
 	return r < 0 ? r : 0;
 }
 
-int probe_layer(struct device *d, struct error *e)
+static int probe_partitions(struct machine *m, size_t first, int fd, struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = first; i < m->count && r == 0; i++)
+		r = probe_partition(fd, m->devices[i], e);
+	return r;
+}
+
+static bool is_known_table(const char *name)
+{
+	return name && (streq(name, "gpt") || streq(name, "dos"));
+}
+
+int probe_layer(struct machine *m, struct device *d, struct error *e)
 {
 	_cleanup_(free) char *node = device_node(d), *table = NULL;
 	_cleanup_(fd) int fd = open(node, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	size_t first = m->count;
 
 	if (fd < 0)
 		return error_errno(e, errno, "open %s", node);
 	int r = probe_range(fd, node, 0, d->size, true, &d->content, &table, e);
 
-	/* partitions of an array or a volume */
-	if (r == 0 && table && !d->content.type)
+	if (r < 0 || !table || d->content.type)
+		return r < 0 ? r : 0;
+	if (!device_can_have_table(d) || !is_known_table(table)) {
 		d->content.type = xasprintf("a %s partition table", table);
-	return r < 0 ? r : 0;
+		return 0;
+	}
+	r = table_read(m, d, e);
+	return r < 0 ? r : probe_partitions(m, first, fd, e);
 }
 
 static int is_zero(int fd, const char *shown, uint64_t at, size_t len, bool *ret, struct error *e)
@@ -152,7 +172,7 @@ static char *describe_all(const struct machine *m, const struct device *disk)
 		strbuf_printf(&b, "%s table", table->name);
 	describe_content(&b, &disk->content);
 	for (size_t i = 0; i < m->count; i++)
-		if (m->devices[i]->kind == DEVICE_PARTITION && m->devices[i]->parent == disk)
+		if (is_partition_of(m->devices[i], disk))
 			describe_content(&b, &m->devices[i]->content);
 	return b.data ? str_printable(b.data) : NULL;
 }
@@ -170,6 +190,16 @@ static void take_unreadable_table(struct machine *m, size_t first, struct device
 	disk->content.kind = CONTENT_NONE;
 }
 
+/* Is it a running array's member as a whole, whose table is the array's, and its partitions nobody's? */
+static bool shows_array(const struct device *disk)
+{
+	_cleanup_(free) char *folder = xasprintf("/sys/class/block/%s", disk->name);
+	_cleanup_(free) char *holder = block_holder(folder);
+
+	return disk->content.type && streq(disk->content.type, "linux_raid_member") && holder &&
+	       str_after(holder, "md");
+}
+
 int probe_disk(struct machine *m, struct device *disk, struct error *e)
 {
 	const char *path = disk->identity.path;
@@ -183,7 +213,7 @@ int probe_disk(struct machine *m, struct device *disk, struct error *e)
 
 	if (r < 0)
 		return r;
-	if (table && (streq(table, "gpt") || streq(table, "dos"))) {
+	if (is_known_table(table) && !shows_array(disk)) {
 		struct error why;
 
 		r = table_read(m, disk, &why);
@@ -194,11 +224,9 @@ int probe_disk(struct machine *m, struct device *disk, struct error *e)
 	} else if (table && !disk->content.type) {
 		disk->content.type = xasprintf("%s partition table", table);
 	}
-	for (size_t i = first; i < m->count; i++) {
-		r = probe_partition(fd, m->devices[i], e);
-		if (r < 0)
-			return r;
-	}
+	r = probe_partitions(m, first, fd, e);
+	if (r < 0)
+		return r;
 	disk->now.holds = describe_all(m, disk);
 	if (!disk->now.holds) {
 		bool zero = false;

@@ -1,72 +1,12 @@
 #include "machine/scale.h"
 
 #include "machine/fs.h"
+#include "machine/layout.h"
 #include "machine/minimum.h"
 #include "machine/table.h"
 
 #include <errno.h>
 #include <inttypes.h>
-
-static bool is_partition_of(const struct device *d, const struct device *disk)
-{
-	return d->kind == DEVICE_PARTITION && d->parent == disk;
-}
-
-/* The largest power of two, from a sector to 1 MiB, on which every partition begins. */
-static uint64_t find_grain(const struct machine *m, const struct device *disk)
-{
-	uint64_t grain = 1 << 20;
-
-	for (size_t i = 0; i < m->count; i++)
-		while (is_partition_of(m->devices[i], disk) && m->devices[i]->start % grain &&
-		       grain > disk->sector_size)
-			grain /= 2;
-	return grain;
-}
-
-/* What a device can do without, in whole grains. */
-static uint64_t spare(const struct machine *m, const struct device *d, uint64_t grain)
-{
-	return (d->size - device_minimum(m, d)) / grain * grain;
-}
-
-/* ---- a disk's layout ---- */
-
-static uint64_t layout_end(const struct machine *m, const struct device *disk)
-{
-	uint64_t end = 0;
-
-	for (size_t i = 0; i < m->count; i++) {
-		const struct device *d = m->devices[i];
-
-		if (is_partition_of(d, disk) && d->start + d->size > end)
-			end = d->start + d->size;
-	}
-	return end;
-}
-
-static uint64_t total_spare(const struct machine *m, const struct device *disk, uint64_t grain)
-{
-	uint64_t total = 0;
-
-	for (size_t i = 0; i < m->count; i++)
-		if (is_partition_of(m->devices[i], disk))
-			total += spare(m, m->devices[i], grain);
-	return total;
-}
-
-uint64_t scale_minimum(const struct machine *m, const struct device *disk)
-{
-	const struct table_ops *table = table_find(disk->table);
-
-	if (!table)
-		return device_minimum(m, disk);
-	uint64_t overhead = disk->size - table->end(disk->size, disk->sector_size);
-
-	if (table->kind != TABLE_GPT)
-		overhead = 0; /* the sectors that an MBR cannot count are not needed */
-	return layout_end(m, disk) - total_spare(m, disk, find_grain(m, disk)) + overhead;
-}
 
 char *scale_obstacle(const struct machine *m, const struct device *disk, uint32_t sector_size)
 {
@@ -144,21 +84,22 @@ static int refuse(const struct machine *m, const struct device *disk, uint64_t s
 
 	return error_text(e, ENOSPC, "too small: %s; %s had %s, and its data and a margin need at least %s",
 			  format_size(size, there), disk->name, format_size(disk->size, before),
-			  format_size(scale_minimum(m, disk), needed));
+			  format_size(device_minimum(m, disk), needed));
 }
 
 static int shrink_layout(struct machine *m, const struct device *disk, uint64_t too_much, uint64_t size,
 			 struct error *e)
 {
-	uint64_t grain = find_grain(m, disk), total = total_spare(m, disk, grain) / grain;
+	uint64_t grain = layout_grain(m, disk), total = layout_total_spare(m, disk, grain) / grain;
 	uint64_t units = (too_much + grain - 1) / grain;
 	_cleanup_(free) uint64_t *cuts = xcalloc(m->count, sizeof(*cuts));
 
 	if (total == 0 || total < units)
 		return refuse(m, disk, size, e);
 	for (size_t i = 0; i < m->count; i++) {
-		uint64_t has =
-			is_partition_of(m->devices[i], disk) ? spare(m, m->devices[i], grain) / grain : 0;
+		uint64_t has = is_partition_of(m->devices[i], disk)
+				       ? layout_spare(m, m->devices[i], grain) / grain
+				       : 0;
 
 		/* its share, rounded up; never more than it has, as no share exceeds the whole */
 		cuts[i] = (uint64_t)(((unsigned __int128)units * has + total - 1) / total) * grain;
@@ -171,7 +112,7 @@ static int scale_whole(struct machine *m, struct device *disk, uint64_t size, st
 {
 	const struct fs_ops *ops = disk->content.type ? fs_find(disk->content.type) : NULL;
 
-	if (size < scale_minimum(m, disk))
+	if (size < device_minimum(m, disk))
 		return refuse(m, disk, size, e);
 	if (ops && ops->resize && size < disk->size)
 		ops->resize(&disk->content, disk->size, size);
@@ -221,7 +162,7 @@ static void make_room(struct machine *m, struct device *grown, uint64_t free_spa
 
 void scale_grow(struct machine *m, struct device *d, uint64_t old_size)
 {
-	const struct device *disk = device_disk(d);
+	const struct device *disk = d->parent ? d->parent : d;
 	const struct table_ops *table = table_find(disk->table);
 	const struct fs_ops *ops = d->content.type ? fs_find(d->content.type) : NULL;
 
@@ -229,7 +170,7 @@ void scale_grow(struct machine *m, struct device *d, uint64_t old_size)
 		old_size = d->size;
 
 		uint64_t end = layout_end(m, disk), limit = table->end(disk->size, disk->sector_size);
-		uint64_t grain = find_grain(m, disk);
+		uint64_t grain = layout_grain(m, disk);
 
 		if (end >= limit || limit - end < grain)
 			return;

@@ -94,6 +94,20 @@ static int fit_group(struct machine *m, struct device *group, struct error *e)
 	return 0;
 }
 
+/* The partitions of an array follow it, as those of a disk do; then those that are to have the room behind the last one. */
+static int fit_table(struct machine *m, struct device *d, uint64_t size, const struct growth *growth,
+		     struct error *e)
+{
+	int r = scale_disk(m, d, size, device_sector_size(d), e);
+
+	if (r < 0)
+		error_prefix(e, "%s", d->name);
+	for (size_t i = 0; i < m->count && r == 0; i++)
+		if (growth->grows[i] && is_partition_of(m->devices[i], d))
+			scale_grow(m, m->devices[i], m->devices[i]->size);
+	return r;
+}
+
 int scale_layers(struct machine *m, const struct growth *growth, struct error *e)
 {
 	int r = 0;
@@ -104,7 +118,7 @@ int scale_layers(struct machine *m, const struct growth *growth, struct error *e
 
 		if (growth->takes[i])
 			take_free(m, d);
-		if (device_is_plain(d) || d->kind == DEVICE_VOLUME)
+		if (d->kind == DEVICE_DISK || d->kind == DEVICE_PARTITION || d->kind == DEVICE_VOLUME)
 			continue;
 		if (d->kind == DEVICE_RAID)
 			fit_raid(d, growth->grows[i]);
@@ -112,7 +126,13 @@ int scale_layers(struct machine *m, const struct growth *growth, struct error *e
 			btrfs_fit(d, growth->grows[i]);
 		now = *d;
 		layer_set_size(&now);
-		set_size(d, now.size, growth->grows[i]);
+		if (d->table != TABLE_NONE)
+			r = fit_table(m, d, now.size, growth, e);
+		else
+			set_size(d, now.size, growth->grows[i]);
+		if (r < 0)
+			break;
+		d->sector_size = now.sector_size;
 		if (d->kind == DEVICE_GROUP)
 			r = fit_group(m, d, e);
 		else if (d->kind != DEVICE_SUBVOLUME && d->size < needed) /* its file system was asked */

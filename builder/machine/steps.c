@@ -36,27 +36,27 @@ static size_t count_partitions(const struct machine *m, const struct device *dis
 	size_t n = 0;
 
 	for (size_t i = 0; i < m->count; i++)
-		n += m->devices[i]->kind == DEVICE_PARTITION && m->devices[i]->parent == disk;
+		n += is_partition_of(m->devices[i], disk);
 	return n;
 }
 
-static bool is_made_with(const struct device *d, const struct device *made)
+static bool is_made_by(const struct step *s, const struct device *d)
 {
-	if (made->kind != DEVICE_DISK)
-		return d == made || is_volume_of(d, made);
-	return d == made ? made->table == TABLE_NONE : device_disk(d) == made;
+	if (s->kind == STEP_TABLE)
+		return is_partition_of(d, s->device);
+	return d == s->device || is_volume_of(d, s->device);
 }
 
-/* Which of a disk's partitions, or itself without any, of a group and its volumes, or which other layer will be larger
- * or smaller than before. */
-static void tell_sizes(const struct plan *p, const struct device *made, struct step *s)
+/* Which of the devices that the step makes (a table's partitions, a group's volumes, itself) will be larger or smaller
+ * than before. */
+static void tell_sizes(const struct plan *p, struct step *s)
 {
 	char now[SIZE_TEXT_MAX], before[SIZE_TEXT_MAX];
 
 	for (size_t i = 0; i < p->machine.count; i++) {
 		const struct device *d = p->machine.devices[i];
 
-		if (is_made_with(d, made) && d->size != p->old_sizes[i])
+		if (is_made_by(s, d) && d->size != p->old_sizes[i])
 			strlist_addf(&s->changes, "%s has %s (%" PRIu64 " bytes), had %s (%" PRIu64 ")",
 				     d->name, format_size(d->size, now), d->size,
 				     format_size(p->old_sizes[i], before), p->old_sizes[i]);
@@ -78,24 +78,29 @@ static void tell_names(const struct plan *p, struct step *s)
 	}
 }
 
+static void add_table_step(struct plan *p, struct device *holder)
+{
+	size_t n = count_partitions(&p->machine, holder);
+	_cleanup_(free) char *node = plan_node(p, holder);
+
+	tell_sizes(p, add(p, STEP_TABLE, holder, "write a %s table with %zu partition%s on %s",
+			  table_kind_name(holder->table), n, n == 1 ? "" : "s", node));
+}
+
 static void add_disk_steps(struct plan *p, const struct mapping *map)
 {
 	_cleanup_(free) char *shown = disk_describe(map->to);
 	struct step *s = add(p, STEP_WIPE, map->from, "wipe %s", shown);
-	size_t n = count_partitions(&p->machine, map->from);
 
 	for (size_t i = 0; i < map->to->now.stop_shown.count; i++)
 		strlist_addf(&s->changes, "%s is stopped first; other disks of it are left as they are",
 			     map->to->now.stop_shown.items[i]);
 	if (map->to->now.holds)
 		s->destroys = xasprintf("everything on %s: %s", map->to->identity.path, map->to->now.holds);
-	if (map->from->table == TABLE_NONE) {
-		tell_sizes(p, map->from, s);
-		return;
-	}
-	s = add(p, STEP_TABLE, map->from, "write a %s table with %zu partition%s on %s",
-		table_kind_name(map->from->table), n, n == 1 ? "" : "s", map->to->identity.path);
-	tell_sizes(p, map->from, s);
+	if (map->from->table == TABLE_NONE)
+		tell_sizes(p, s);
+	else
+		add_table_step(p, map->from);
 }
 
 /* " (UUID x, label y, 1.0 GiB)" */
@@ -151,7 +156,7 @@ static void add_spread_step(struct plan *p, struct device *d, const char *shown)
 	struct step *s = add(p, STEP_MKFS, d, "make btrfs (data %s, metadata %s) on %s%s",
 			     data ? data : "any", metadata ? metadata : "any", below, shown);
 
-	tell_sizes(p, d, s);
+	tell_sizes(p, s);
 	strlist_addf(&s->changes,
 		     "the devices of %s get new UUIDs of their own, as mkfs.btrfs draws them by lot",
 		     d->name);
@@ -200,7 +205,9 @@ static void add_layer_steps(struct plan *p, struct device *d)
 		break;
 	}
 	if (s)
-		tell_sizes(p, d, s);
+		tell_sizes(p, s);
+	if (d->kind == DEVICE_RAID && d->table != TABLE_NONE)
+		add_table_step(p, d);
 }
 
 static void add_make_steps(struct plan *p)
@@ -319,6 +326,21 @@ static void add_uefi_steps(struct plan *p)
 	}
 }
 
+static void add_unmount_step(struct plan *p)
+{
+	_cleanup_(strlist) struct strlist sealed = { 0 };
+
+	for (size_t i = 0; i < p->machine.count; i++)
+		if (p->machine.devices[i]->volume.read_only)
+			strlist_add(&sealed, p->machine.devices[i]->name);
+	_cleanup_(free) char *names = strlist_join(&sealed, ", ");
+
+	if (sealed.count)
+		(void)add(p, STEP_UNMOUNT, NULL, "unmount everything, and make %s read-only again", names);
+	else
+		(void)add(p, STEP_UNMOUNT, NULL, "unmount everything");
+}
+
 /* Of a UUID in any spelling: 8:8:8:8 of mdadm, 8-4-4-4-12 of libblkid. */
 static bool is_same_uuid(const char *a, const char *b)
 {
@@ -404,6 +426,6 @@ int steps_make(struct plan *p, struct error *e)
 		(void)add(p, STEP_BOOT_LOADER, disk, "install %s from within the recovered system", words);
 	}
 	add_uefi_steps(p);
-	(void)add(p, STEP_UNMOUNT, NULL, "unmount everything");
+	add_unmount_step(p);
 	return 0;
 }

@@ -363,7 +363,8 @@ static int describe_content(struct machine *m, struct device *d, const struct mo
 
 static bool can_hold(const struct device *d)
 {
-	return d->kind != DEVICE_DISK && d->kind != DEVICE_GROUP && d->kind != DEVICE_SUBVOLUME;
+	return d->kind != DEVICE_DISK && d->kind != DEVICE_GROUP && d->kind != DEVICE_SUBVOLUME &&
+	       d->table == TABLE_NONE;
 }
 
 /* A LUKS header with all its key slots is a part of the backup. */
@@ -467,6 +468,12 @@ static int describe_uefi(struct machine *m, struct report *report, struct error 
 	for (size_t i = 0; i < m->boot_entry_count; i++) {
 		const struct device *d = partition_content(m, m->boot_entries[i].partition);
 
+		if (!device_is_plain(m->boot_entries[i].partition))
+			return error_text(
+				e, EOPNOTSUPP,
+				"the firmware boots '%s' from %s, a partition of an array, which cannot be "
+				"rebuilt yet",
+				m->boot_entries[i].label, d->name);
 		if (!d->content.stream)
 			return error_text(
 				e, ENOENT,
@@ -482,6 +489,23 @@ static int describe_uefi(struct machine *m, struct report *report, struct error 
 	return 0;
 }
 
+/* A loader in the first sector of a disk, which is that of the array which it is a member of as a whole. */
+static int check_loaders(const struct machine *m, struct error *e)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		const struct device *d = m->devices[i];
+		const struct device *array = d->now.loader ? disk_shows_array(m, d) : NULL;
+
+		if (array)
+			return error_text(
+				e, EOPNOTSUPP,
+				"%s boots by %s in the partition table of %s, of which it is a member as a "
+				"whole: that cannot be rebuilt yet",
+				d->name, d->now.loader, array->name);
+	}
+	return 0;
+}
+
 static int describe_boot(struct machine *m, struct report *report, struct error *e)
 {
 	int r = boot_loader_look(m, e);
@@ -490,6 +514,9 @@ static int describe_boot(struct machine *m, struct report *report, struct error 
 		return r;
 	if (m->firmware == FIRMWARE_UEFI)
 		return describe_uefi(m, report, e);
+	r = check_loaders(m, e);
+	if (r < 0)
+		return r;
 	boot_loader_survey(m, "", report);
 	return 0;
 }

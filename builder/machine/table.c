@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <strings.h>
 #include <unistd.h>
 
 static const struct table_ops *const tables[] = { &table_mbr, &table_gpt, NULL };
@@ -118,7 +119,7 @@ static int read_partition(struct fdisk_context *context, const struct table_ops 
 
 int table_read(struct machine *m, struct device *disk, struct error *e)
 {
-	const char *path = disk->identity.path;
+	_cleanup_(free) char *path = device_node(disk);
 	struct error words = { 0 };
 	_cleanup_(context) struct fdisk_context *context = new_context(disk->sector_size, &words);
 	_cleanup_(table) struct fdisk_table *table = NULL;
@@ -235,8 +236,7 @@ int table_write(const struct machine *m, const struct device *disk, int fd, cons
 	/* By number: the extended partition comes before the logical ones. */
 	for (unsigned number = 1; number <= ops->last_number && r == 0; number++)
 		for (size_t i = 0; i < m->count && r == 0; i++)
-			if (m->devices[i]->kind == DEVICE_PARTITION && m->devices[i]->parent == disk &&
-			    m->devices[i]->number == number)
+			if (is_partition_of(m->devices[i], disk) && m->devices[i]->number == number)
 				r = write_partition(context, ops, m->devices[i], &words, e);
 	if (r < 0) {
 		error_prefix(e, "write the partition table of %s", shown);
@@ -250,4 +250,41 @@ int table_write(const struct machine *m, const struct device *disk, int fd, cons
 		return r;
 	r = fsync(fd) < 0 ? -errno : 0;
 	return r < 0 ? error_errno(e, -r, "write the partition table of %s%s", shown, words.text) : 0;
+}
+
+/* ---- is it still the same ---- */
+
+static const struct device *find_number(const struct machine *m, const struct device *holder, unsigned number)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (is_partition_of(m->devices[i], holder) && m->devices[i]->number == number)
+			return m->devices[i];
+	return NULL;
+}
+
+static bool is_equal(const char *a, const char *b)
+{
+	return !a || (b && strcasecmp(a, b) == 0); /* what was not asked for may be anything */
+}
+
+static bool is_as_planned(const struct device *planned, const struct device *now)
+{
+	return now && now->start == planned->start && now->size == planned->size &&
+	       is_equal(planned->part_type, now->part_type) && is_equal(planned->part_uuid, now->part_uuid);
+}
+
+int table_compare(const struct machine *m, const struct device *planned, const struct machine *present,
+		  const struct device *now, const char *shown, struct error *e)
+{
+	if (now->table != planned->table || !is_equal(planned->table_id, now->table_id))
+		return error_text(e, ESTALE, "%s has another partition table", shown);
+	for (size_t i = 0; i < m->count; i++) {
+		const struct device *d = m->devices[i];
+
+		if (!is_partition_of(d, planned) || d->content.kind == CONTENT_EXTENDED)
+			continue;
+		if (!is_as_planned(d, find_number(present, now, d->number)))
+			return error_text(e, ESTALE, "partition %u of %s is another one", d->number, shown);
+	}
+	return 0;
 }

@@ -33,8 +33,8 @@ extern const struct table_ops table_mbr, table_gpt;
 const struct table_ops *table_find(enum table_kind kind);
 const struct table_ops *table_find_name(const char *name);
 
-/* Reads the table of `disk->identity.path` (a device or a file with the sector size
- * `disk->sector_size`) into `disk`, and adds its partitions to `m`. A disk without a table gets
+/* Reads the table of `disk` (or an array) from its node (a device or a file with the sector size
+ * `disk->sector_size`) into it, and adds its partitions to `m`. One without a table gets
  * TABLE_NONE; one of an unknown kind is -EOPNOTSUPP. */
 int table_read(struct machine *m, struct device *disk, struct error *e);
 
@@ -42,3 +42,8 @@ int table_read(struct machine *m, struct device *disk, struct error *e);
  * over whatever is there. `shown` names it in messages. The kernel is not told. */
 int table_write(const struct machine *m, const struct device *disk, int fd, const char *shown,
 		struct error *e);
+
+/* Is the table of `now` (of the machine `present`) the one of `planned` (of `m`), but for the names? -ESTALE: it is
+ * not, and the error says what differs on `shown`. */
+int table_compare(const struct machine *m, const struct device *planned, const struct machine *present,
+		  const struct device *now, const char *shown, struct error *e);

@@ -35,6 +35,7 @@ set=$folder/share/box/20250101T000000Z-0
 mkdir -p "$set"
 cat >"$set/machine.conf" <<END
 [machine]
+hostname = box
 firmware = bios
 [disk sda]
 size = 1073741824
@@ -50,8 +51,11 @@ printf 'not much' | zstd -q >"$set/root.dump.zst.000"
 (cd "$set" && sha256sum machine.conf root.dump.zst.000 >SHA256SUMS)
 
 both "a stream that the set does not hold" \
-	"restore sda: box/20250101T000000Z-0: it holds no stream home.dump" 's/stream = root/stream = home/'
+	"edited.conf:8: restore sda: box/20250101T000000Z-0: it holds no stream home.dump" 's/stream = root/stream = home/'
 both "a method that nobody knows" \
-	"restore sda: backup method 'tape' is unknown to this version" 's/method = dump/method = tape/'
+	"edited.conf:8: restore sda: backup method 'tape' is unknown to this version" 's/method = dump/method = tape/'
+both "what describes another machine" \
+	"edited.conf:2: it describes the machine 'other', and box/20250101T000000Z-0 is a backup of 'box'; expected hostname = box" \
+	's/hostname = box/hostname = other/'
 echo "1..$number"
 exit $failed

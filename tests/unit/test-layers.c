@@ -6,6 +6,7 @@
 #include "machine/machine_conf.h"
 #include "machine/placement.h"
 #include "machine/plan.h"
+#include "machine/minimum.h"
 #include "machine/scale.h"
 #include "tap.h"
 
@@ -200,6 +201,16 @@ TEST(bad_descriptions_are_refused_with_the_line)
 		{ "disk = sda, sdb", "disk = sda, sdc", "disk 'sdc' is not described" },
 		{ "disk = sda, sdb", "disk = ,", "no disk is named" },
 		{ "devices = sda1, sdb1", "devices = ,", "no device is named" },
+		/* twice in one, as in two */
+		{ "devices = sda1, sdb1", "devices = sda1, sda1", "'sda1' holds something else already" },
+		{ "device = md1", "device = secret", "'secret' is not described" },
+		{ "device = md1", "device = md9", "'md9' is not described" },
+		{ "tags = production,daily", "allocation = often",
+		  "expected contiguous, cling, cling_by_tags, normal or anywhere" },
+		{ "type = linear\nuuid = stuvwx", "type = linear\ndiscards = never\nuuid = stuvwx",
+		  "expected ignore, nopassdown or passdown" },
+		{ "type = linear\nuuid = stuvwx", "type = linear\nregion-size = 1000\nuuid = stuvwx",
+		  "expected a power of two" },
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -541,7 +552,7 @@ TEST(the_smallest_disk_for_layers)
 	_cleanup_(plan) struct plan fits = { 0 }, none = { 0 };
 
 	read_conf(server, &m);
-	uint64_t least = scale_minimum(&m, find(&m, "sda"));
+	uint64_t least = device_minimum(&m, find(&m, "sda"));
 
 	CHECK(least < 4 * GIB && least > GIB + 256 * MIB);
 	CHECK_OK(plan_on(least, 10 * GIB, &fits));
@@ -611,6 +622,57 @@ TEST(by_hand_in_the_right_order)
 
 		if (!found)
 			TAP_FAIL("not there, or not in its place: %s", lines[i]);
+		at = found + 1;
+	}
+}
+
+/* Permissions, policies, what pools do: read, written again, and said to LVM's programs; what is read-only is so last. */
+TEST(what_groups_and_volumes_have_besides)
+{
+	static const char *const lines[] = {
+		" --name=root --type=raid1 --size=2147483648b ",
+		" --zero=y --regionsize=1048576b vg0\n",
+		" --name=pool --type=thin-pool --size=1073741824b ",
+		" --chunksize=65536b --discards=nopassdown --zero=n vg0\n",
+		"\nlvm vgchange --quiet --yes --alloc=cling vg0\n",
+		"lvm lvchange --quiet --yes --alloc=anywhere vg0/swap\n",
+		"lvm lvchange --quiet --yes --errorwhenfull=y vg0/pool\n",
+		"\numount -R /mnt/hd\n",
+		"lvm lvchange --quiet --yes --permission=r vg0/root\n",
+	};
+	_cleanup_(free) char *allocated =
+		replace(server, "tags = production", "allocation = cling\ntags = production");
+	_cleanup_(free) char *root = replace(allocated, "size = 6442450944",
+					     "size = 2147483648\nregion-size = 1048576\nread-only = yes");
+	_cleanup_(free) char *blocks = replace(root, "fs.blocks = 1572864", "fs.blocks = 524288");
+	_cleanup_(free) char *swap = replace(blocks, "size = 1073741824\n[swap",
+					     "size = 1073741824\nallocation = anywhere\n[swap");
+	_cleanup_(free) char *pool =
+		replace(swap, "[boot]",
+			"[volume vg0/pool]\ntype = thin-pool\nuuid = poolpo-0123-4567-89ab-cdef-0123-456789\n"
+			"size = 1073741824\nmetadata-size = 4194304\nchunk-size = 65536\ndiscards = "
+			"nopassdown\nzero = no\n"
+			"when-full = error\n[boot]");
+	_cleanup_(free) char *text = replace(pool, "type = linear", "type = raid1\nmirrors = 0");
+	_cleanup_(machine) struct machine m = { 0 }, again = { 0 };
+	_cleanup_(strbuf) struct strbuf first = { 0 }, second = { 0 }, page = { 0 };
+	const struct strlist files = { 0 };
+
+	read_conf(text, &m);
+	CHECK_OK(machine_conf_format(&m, &first, &e));
+	read_conf(first.data, &again);
+	CHECK_OK(machine_conf_format(&again, &second, &e));
+	CHECK_STR(second.data, first.data);
+	CHECK(strstr(first.data, "discards = nopassdown\nzero = no\nwhen-full = error\n") != NULL);
+	CHECK(strstr(first.data, "region-size = 1048576\nread-only = yes\n") != NULL);
+	by_hand_format(&again, "host/set", &files, NULL, NULL, NULL, &page);
+	const char *at = page.data;
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		const char *found = strstr(at, lines[i]);
+
+		if (!found)
+			TAP_FAIL("not there, or not in its place: %s in\n%s", lines[i], page.data);
 		at = found + 1;
 	}
 }
@@ -717,7 +779,7 @@ TEST(volumes_are_made_where_they_lay)
 		"--name=mirror --type=raid1 --size=41943040b --wipesignatures=y --zero=y --mirrors=1 vg "
 		"/dev/sdc "
 		"/dev/sdb",
-		"--name=pool --type=thin-pool --size=419430400b --poolmetadatasize=4194304b vg /dev/sdc",
+		"--type=thin-pool --size=419430400b --poolmetadatasize=4194304b --zero=y vg /dev/sdc",
 		"--name=free --type=linear --size=41943040b --wipesignatures=y --zero=y vg",
 		"--name=thin --type=thin --virtualsize=41943040b --thinpool=pool vg",
 	};

@@ -31,14 +31,14 @@ struct loose {
 	struct {
 		char name[32];
 		uint64_t size;
-	} items[64];
+	} items[128];
 	size_t count;
 };
 
 struct generator {
 	struct strbuf text;
 	struct loose loose;
-	unsigned serial, disks, arrays, crypts, groups, spreads, mounts;
+	unsigned serial, disks, arrays, tables, crypts, groups, spreads, mounts; /* tables: of arrays */
 	uint64_t sizes[8]; /* of the disks */
 };
 
@@ -98,6 +98,33 @@ static void generate_disk(struct generator *g)
 	}
 }
 
+/* The partitions of an array, or itself. */
+static void generate_array_table(struct generator *g, uint64_t size)
+{
+	unsigned array = g->arrays++, partitions = (unsigned)random_below(4);
+	uint64_t at = MIB;
+
+	if (size < 16 * MIB || !partitions || !random_below(2)) {
+		put_loose(g, size, "md%u", array);
+		return;
+	}
+	g->tables++;
+	strbuf_printf(&g->text, "table = gpt\n");
+	for (unsigned n = 1; n <= partitions; n++) {
+		uint64_t part = (1 + random_below((size - 2 * MIB) / partitions / MIB)) * MIB;
+
+		if (at + part > size - MIB)
+			break;
+		strbuf_printf(&g->text,
+			      "[partition md%up%u]\ndisk = md%u\nnumber = %u\nstart = %" PRIu64
+			      "\nsize = %" PRIu64 "\ntype = 0FC63DAF-8483-4772-8E79-3D69D8477DE4\n",
+			      array, n, array, n, at, part);
+		put_uuid(g);
+		put_loose(g, part, "md%up%u", array, n);
+		at += part;
+	}
+}
+
 static void generate_array(struct generator *g)
 {
 	static const char *const levels[] = { "raid0", "raid1", "raid5", "raid6", "raid10" };
@@ -142,8 +169,7 @@ static void generate_array(struct generator *g)
 			: level == 3 ? count - 2
 				     : 0;
 
-	put_loose(g, level == 4 ? component / 524288 * count / 2 * 524288 : component * data, "md%u",
-		  g->arrays++);
+	generate_array_table(g, level == 4 ? component / 524288 * count / 2 * 524288 : component * data);
 }
 
 static void generate_crypt(struct generator *g)
@@ -469,7 +495,7 @@ static void format(const struct machine *m, struct strbuf *ret)
 /* Plans the machine on disks as large as its own, in another order of names, and a strange one that is forbidden. */
 TEST(a_machine_carried_out_on_its_own_disks_is_the_same_machine)
 {
-	unsigned layers = 0, spreads = 0;
+	unsigned layers = 0, tables = 0, spreads = 0;
 
 	for (uint64_t seed = 1; seed <= 1000; seed++) {
 		_cleanup_(generator) struct generator g = { 0 };
@@ -486,6 +512,7 @@ TEST(a_machine_carried_out_on_its_own_disks_is_the_same_machine)
 		parse(g.text.data, &old);
 		format(&old, &before);
 		layers += g.arrays + g.crypts + g.groups;
+		tables += g.tables;
 		spreads += g.spreads;
 		add_present(&present, "sda", 1024 * GIB, NULL); /* the backup's */
 		for (unsigned i = g.disks; i-- > 0;) {
@@ -504,6 +531,7 @@ TEST(a_machine_carried_out_on_its_own_disks_is_the_same_machine)
 		CHECK_STR(after.data, before.data);
 	}
 	CHECK(layers > 1000);
+	CHECK(tables > 100);
 	CHECK(spreads > 200);
 }
 

@@ -151,7 +151,8 @@ TEST(form)
 		      "m:33: bad value '5000' for 'fs.block-size'; expected 1024, 2048, 4096 … 65536");
 	CHECK_MISTAKE("fs.block-size = 4096", "fs.bits = 32",
 		      "m:33: 'fs.bits' does not belong to type ext4; expected one of its own");
-	CHECK_MISTAKE("loader = grub", "loader = lilo", "m:57: bad value 'lilo' for 'loader'; expected grub or extlinux");
+	CHECK_MISTAKE("loader = grub", "loader = lilo",
+		      "m:57: bad value 'lilo' for 'loader'; expected grub or extlinux");
 	CHECK_ERROR(parse("[machine]\nfirmware = bios\n"),
 		    "m:1: no disk is described; expected a [disk NAME]");
 }
@@ -159,7 +160,8 @@ TEST(form)
 TEST(names)
 {
 	CHECK_MISTAKE("disk = sda\nnumber = 1", "disk = sdb\nnumber = 1",
-		      "m:17: disk 'sdb' is not described; expected the name of a [disk NAME] above");
+		      "m:17: disk 'sdb' is not described; expected the name of a [disk NAME] or [raid NAME] "
+		      "above");
 	CHECK_MISTAKE(
 		"[filesystem sda1]", "[filesystem sda9]",
 		"m:24: device 'sda9' is not described; expected a [partition sda9] or [disk sda9] above");

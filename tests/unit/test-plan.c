@@ -2,6 +2,7 @@
  * hundreds of generated ones, that no forbidden disk is ever touched. */
 #include "machine/machine_conf.h"
 #include "machine/plan.h"
+#include "machine/minimum.h"
 #include "machine/scale.h"
 #include "tap.h"
 
@@ -349,7 +350,7 @@ TEST(the_smallest_disk_that_fits)
 	_cleanup_(machine) struct machine old = { 0 };
 
 	read_old(old_machine, &old);
-	uint64_t least = scale_minimum(&old, old.devices[0]);
+	uint64_t least = device_minimum(&old, old.devices[0]);
 
 	CHECK(least > 2 * GIB && least < 9 * GIB / 4);
 	CHECK_OK(scale_disk(&old, old.devices[0], least, 512, &e));

@@ -48,7 +48,11 @@ machine_facts() {
 
 facts_of() {
 	case $1 in
-	/dev/md*) echo "## mdadm-detail $1" && mdadm --detail "$1" ;;
+	/dev/md*p[0-9]*) ;; # of its array
+	/dev/md*)
+		echo "## mdadm-detail $1" && mdadm --detail "$1"
+		[ ! -b "$1p1" ] || { echo "## sfdisk $1" && sfdisk --dump "$1"; }
+		;;
 	esac
 	case $2 in
 	ext?) echo "## dumpe2fs $1" && dumpe2fs -h "$1" 2>/dev/null ;;

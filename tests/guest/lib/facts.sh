@@ -48,7 +48,7 @@ facts_names() {
 		printf 's#\\b%sp?([0-9]+)#disk-%s-\\1#g; s#\\b%s\\b#disk-%s#g\n' "${node##*/}" "$letter" "${node##*/}" "$letter"
 	done < <(grep '^## disk ' "$1")
 	awk '/^## mdadm-detail / { node = $3 } / UUID : / && node != "" { print node, $3; node = "" }' "$1" | while read -r node word; do
-		printf 's#\\b%s\\b#md-%s#g\n' "${node##*/}" "${word%%:*}"
+		printf 's#\\b%sp([0-9]+)#md-%s-\\1#g; s#\\b%s\\b#md-%s#g\n' "${node##*/}" "${word%%:*}" "${node##*/}" "${word%%:*}"
 	done
 }
 
@@ -71,7 +71,7 @@ facts_sizeless() {
 
 # facts_identifiers: of normal facts (stdin), what holds whatever the sizes are.
 facts_identifiers() {
-	grep -E '^(## |label|TYPE=|UUID=|LABEL=|VERSION=|PART_ENTRY_(NAME|UUID|TYPE|FLAGS|NUMBER)=|PTTYPE=|Filesystem (volume name|UUID|features|flags|revision|magic)|Default mount|Errors|Directory Hash|Inode size|Reserved blocks [ug]id|Maximum mount|Check interval|Block size|First meta|Journal (inode|UUID)|UUID:|Version:|Label:|Flags:|disk-.* : |\s*(cipher|Cipher|Raid Level|Array UUID|Name|Layout|Chunk Size|Device Role) |\s*"(lv|vg|pv)_(name|uuid|tags)|\s*"segtype)' |
+	grep -E '^(## |label|TYPE=|UUID=|LABEL=|VERSION=|PART_ENTRY_(NAME|UUID|TYPE|FLAGS|NUMBER)=|PTTYPE=|Filesystem (volume name|UUID|features|flags|revision|magic)|Default mount|Errors|Directory Hash|Inode size|Reserved blocks [ug]id|Maximum mount|Check interval|Block size|First meta|Journal (inode|UUID)|UUID:|Version:|Label:|Flags:|(disk|md)-.* : |\s*(cipher|Cipher|Raid Level|Array UUID|Name|Layout|Chunk Size|Device Role) |\s*"(lv|vg|pv)_(name|uuid|tags)|\s*"segtype)' |
 		sed -E 's/(size|start)= *[0-9]+,? ?//g'
 }
 
