@@ -83,7 +83,7 @@ static int type_key(struct proof_run *run, const struct guest_live *guest, struc
 	}
 	strbuf_puts(&text, "\n\004");
 	r = console_type(guest->console,
-			 "umask 077; stty -echo; echo KEY''-PLEASE; base64 -d >" KEY_PLACE "; stty echo\n",
+			 "stty -echo; echo KEY''-PLEASE; (umask 077; base64 -d >" KEY_PLACE "); stty echo\n",
 			 step_seconds, e);
 	if (r == 0)
 		r = console_wait(guest->console, (const char *const[]) { "KEY-PLEASE", NULL }, step_seconds,
