@@ -35,6 +35,7 @@ left() {
 }
 # killed_when PATTERN: kills a proof once it has said that, and waits for what clears up behind it.
 killed_when() {
+	rm -f killed.said # what the one before said is not this one's
 	"$LIFEBOAT" prove --accel tcg --memory 1024 --output killed --medium "$STICK" "file://$SET" >killed.out 2>killed.said &
 	local proof=$! tries=$((1200 * LIMIT_FACTOR))
 	until grep -q "$1" killed.said || [ $((tries -= 1)) -eq 0 ]; do sleep 0.1; done
