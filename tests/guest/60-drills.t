@@ -1,7 +1,7 @@
 #!/bin/bash
 # `lifeboat drill`: the machine breaks as the drill says, the cure cures it, and the clean machine stays as it was. A drill
 # that breaks nothing, breaks something else or does not cure fails, and says where.
-# needs: root uml uml_moo mmdebstrap sfdisk mke2fs jq
+# needs: root uml uml_moo mmdebstrap sfdisk mke2fs jq script
 # limit: 1800
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
@@ -10,7 +10,7 @@
 drills="fstab-typo lost-lvm hanging-service"
 [ "${MATRIX:-}" != all ] || drills=$(LIFEBOAT_DATADIR=$TOP "$LIFEBOAT" drill --list --json |
 	jq -r '.[] | select(.machine == "debian").drill')
-plan $((14 + $(wc -w <<<"$drills")))
+plan $((20 + $(wc -w <<<"$drills")))
 
 # The machine is made once a fortnight for all runs on this host, as other tests' machines are.
 export XDG_CACHE_HOME=${LIFEBOAT_CACHE:-/var/cache/lifeboat} LIFEBOAT_DATADIR=$TOP
@@ -58,6 +58,28 @@ like "another failure than the symptom is none" "$("$LIFEBOAT" drill ./other.con
 variant uncured 's/>.mnt.etc.hostname/>\/dev\/null/'
 like "what does not cure fails in check" "$("$LIFEBOAT" drill ./uncured.conf 2>&1)" \
 	"FAILED in check: .*uncured.conf:[0-9]*: run: the guest's console shows 'No such file'"
+
+# ---- a person ----
+
+variant practice 's/^exercise = .*/&\nhint = A name is a line in a file.\nhint = The file is \/etc\/hostname./'
+console_open script -qfec "'$LIFEBOAT' drill --practise ./practice.conf" /dev/null
+console_wait 'Give the machine a name.' && console_wait 'drill> '
+result $? "--practise breaks the machine and shows the exercise"
+console_type hint
+console_wait 'A name is a line in a file.' && console_wait 'drill> '
+result $? "a hint at a time"
+console_type check
+console_wait "Not cured yet: the guest's console shows 'No such file'" && console_wait 'drill> '
+result $? "what is not cured yet is told"
+console_type rescue
+console_wait 'disks: ' && console_wait '> ' && console_type 2 && console_wait '# ' &&
+	console_type 'mount /dev/ubda1 /mnt; echo ship >/mnt/etc/hostname; umount /mnt; poweroff' && console_wait 'drill> '
+result $? "the rescue system is on the terminal"
+console_type check
+console_wait ' s, with 1 of 2 hints, at check 2.'
+result $? "what is cured is told, with the time and the hints that it took"
+console_close 60
+is "and is exit status 0" $? 0
 
 # ---- refusals ----
 
