@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
@@ -72,8 +73,11 @@ static int child_setup(const struct proc_options *o, int said_fd, pid_t parent)
 		if (r < 0)
 			return r;
 	}
-	if (o->chroot && (chroot(o->chroot) < 0 || chdir("/") < 0))
-		return negative_errno();
+	if (o->chroot) {
+		(void)umask(022); /* what it writes is that system's, not ours; it cannot fail */
+		if (chroot(o->chroot) < 0 || chdir("/") < 0)
+			return negative_errno();
+	}
 	if (o->cwd && chdir(o->cwd) < 0)
 		return negative_errno();
 	for (const char *const *v = o->env; v && *v; v++)

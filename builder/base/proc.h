@@ -11,7 +11,7 @@ struct proc_options {
 	int stdin_fd; /* stays the caller's; 0 means /dev/null */
 	int stdout_fd; /* stays the caller's; 0 means: kept with stderr */
 	int stderr_fd; /* stays the caller's; 0 means: kept for the error */
-	const char *chroot; /* run inside this root; NULL for none */
+	const char *chroot; /* run inside this root, with umask 022; NULL for none */
 	const char
 		*cwd; /* the child's working folder (inside `chroot`, if any); NULL: this process's, or "/" */
 	const char *const *env; /* "NAME=VALUE"s set beside the environment; NULL for none */

@@ -48,7 +48,8 @@ struct proof_run {
 	struct tempdir temp;
 	struct keeper keeper; /* removes `temp` when this process is killed */
 	struct strlist serials; /* of the blank disks */
-	struct strlist failed; /* what the recovered machine's console said that failed: "Failed to start …" */
+	struct strlist
+		failed; /* what the recovered machine's console said that failed: "Failed to start …" */
 	unsigned screenshots;
 	bool recovered; /* and compared: it is worth to boot it */
 };

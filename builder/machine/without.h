@@ -12,7 +12,8 @@ int machine_without(struct machine *m, struct device *const disks[], size_t coun
 /* Is it "OLD=none", a disk that is left out? */
 bool map_leaves_out(const char *text);
 /* machine_without() for all that `map` leaves out; NULL, or nothing of that kind: the machine stays as it is. */
-int machine_leave_out(struct machine *m, const struct strlist *map, struct strlist *ret_told, struct error *e);
+int machine_leave_out(struct machine *m, const struct strlist *map, struct strlist *ret_told,
+		      struct error *e);
 
 /* Can it do without this one alone? Nothing is changed. */
 bool machine_can_lack(const struct machine *m, const struct device *disk);

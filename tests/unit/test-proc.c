@@ -5,6 +5,8 @@
 #include "base/proc.h"
 
 #include <errno.h>
+#include <sched.h>
+#include <sys/stat.h>
 
 TEST(a_folded_reason_is_told_whole)
 {
@@ -92,6 +94,20 @@ TEST(grandchildren_are_killed_too)
 	CHECK(read(fds[0], line, sizeof(line) - 1) > 0);
 	proc_kill(&p);
 	CHECK_INT(read(fds[0], line, 1), 0); /* the last writer of the pipe is gone */
+}
+
+/* What grub-install writes in a recovered system is read by others there, whatever this process keeps to itself. */
+TEST(inside_another_root_the_umask_is_a_systems_own)
+{
+	const char *argv[] = { "/bin/sh", "-c", "umask", NULL };
+	const struct proc_options o = { .chroot = "/" };
+	_cleanup_(free) char *said = NULL;
+	struct error e;
+
+	CHECK(geteuid() == 0 || unshare(CLONE_NEWUSER) == 0); /* who may change the root */
+	(void)umask(077);
+	CHECK_OK(proc_capture(argv, &o, &said, &e));
+	CHECK_STR(str_strip(said), "0022");
 }
 
 TAP_MAIN()
