@@ -100,7 +100,7 @@ done_well survey "it is surveyed"
 like "quotas are said not to be saved" "$(cat facts/survey.words)" "below: its quotas are not in the backup"
 done_well backup "it is backed up"
 done_well dumped "it is saved by xfsdump"
-is "which is in the set" "$(cd target/*/ && ls */*.xfsdump.zst.000 | sed 's|.*/||' | paste -sd' ')" "mnt-odd-below.xfsdump.zst.000 mnt-odd.xfsdump.zst.000"
+is "which is in the set" "$(find target/*/*/ -name '*.xfsdump.zst.000' -printf '%f\n' | sort | paste -sd' ')" "mnt-odd-below.xfsdump.zst.000 mnt-odd.xfsdump.zst.000"
 done_well recover "it is recovered onto another disk while the old one is in use"
 same "xfs_info says the same" facts/odd-before.info facts/odd-large.info
 same "and xfs_db of every field" facts/odd-before.sb facts/odd-large.sb
