@@ -9,16 +9,22 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 /* Not C of files: it can be set on empty ones only. Not c and m: the attribute btrfs.compression says so, and better. */
 static const struct {
 	char letter;
-	int bit;
+	int bit; /* FS_IOC_SETFLAGS */
+	unsigned xflag; /* FS_IOC_FSSETXATTR; 0: not known there */
 	bool folders_only;
 } letters[] = {
-	{ 'i', FS_IMMUTABLE_FL, false }, { 'a', FS_APPEND_FL, false }, { 'd', FS_NODUMP_FL, false },
-	{ 'A', FS_NOATIME_FL, false },   { 'S', FS_SYNC_FL, false },   { 'D', FS_DIRSYNC_FL, true },
-	{ 'C', FS_NOCOW_FL, true },
+	{ 'i', FS_IMMUTABLE_FL, FS_XFLAG_IMMUTABLE, false },
+	{ 'a', FS_APPEND_FL, FS_XFLAG_APPEND, false },
+	{ 'd', FS_NODUMP_FL, FS_XFLAG_NODUMP, false },
+	{ 'A', FS_NOATIME_FL, FS_XFLAG_NOATIME, false },
+	{ 'S', FS_SYNC_FL, FS_XFLAG_SYNC, false },
+	{ 'D', FS_DIRSYNC_FL, 0, true },
+	{ 'C', FS_NOCOW_FL, 0, true },
 };
 enum { letter_count = sizeof(letters) / sizeof(*letters), standing = FS_IMMUTABLE_FL | FS_APPEND_FL };
 
@@ -29,6 +35,51 @@ static int read_flags(int fd, int *ret)
 		return 0;
 	*ret = 0;
 	return errno == ENOTTY || errno == EOPNOTSUPP ? 0 : -errno;
+}
+
+static unsigned xflags_of(int flags, int *ret_rest)
+{
+	unsigned xflags = 0;
+
+	*ret_rest = 0;
+	for (size_t i = 0; i < letter_count; i++)
+		if (flags & letters[i].bit) {
+			xflags |= letters[i].xflag;
+			*ret_rest |= letters[i].xflag ? 0 : letters[i].bit;
+		}
+	return xflags;
+}
+
+/* Wherever FS_IOC_SETFLAGS finds a compressed file of a btrfs, it chooses the compression anew (the kernel's
+ * btrfs_fileattr_set()): so what the other call knows is set by that, and for the rest the choice is put back. */
+static int set_rest(int fd, int set)
+{
+	char compression[16];
+	ssize_t n = fgetxattr(fd, "btrfs.compression", compression, sizeof(compression));
+	int flags, r = read_flags(fd, &flags);
+
+	if (r < 0 || (flags & set) == set)
+		return r;
+	flags |= set;
+	if (ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0 ||
+	    (n > 0 && fsetxattr(fd, "btrfs.compression", compression, (size_t)n, 0) < 0))
+		return -errno;
+	return 0;
+}
+
+static int change_flags(int fd, int set, int clear)
+{
+	struct fsxattr x;
+	int rest = 0, none = 0;
+	unsigned on = xflags_of(set, &rest), off = xflags_of(clear, &none);
+	int r = rest ? set_rest(fd, rest) : 0;
+
+	if (r < 0 || (!on && !off))
+		return r;
+	if (ioctl(fd, FS_IOC_FSGETXATTR, &x) < 0)
+		return -errno;
+	x.fsx_xflags = (x.fsx_xflags | on) & ~off;
+	return ioctl(fd, FS_IOC_FSSETXATTR, &x) < 0 ? -errno : 0;
 }
 
 int flags_record(struct strbuf *records, const struct walked *file, int fd, struct error *e)
@@ -62,10 +113,8 @@ static int clear_one(void *user, const struct walked *file, struct error *e)
 		openat(file->dirfd, file->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	int r = fd < 0 ? -errno : read_flags(fd, &flags);
 
-	if (r == 0 && flags & standing) {
-		flags &= ~standing;
-		r = ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0 ? -errno : 0;
-	}
+	if (r == 0 && flags & standing)
+		r = change_flags(fd, 0, standing);
 	return r < 0 ? error_errno(e, -r, "set the flags of %s", file->path) : 0;
 }
 
@@ -100,10 +149,8 @@ static int put_one(int rootfd, const char *folder, const char *record, struct er
 
 	if (r == -ENOENT || r == -ENOTDIR) /* what changed while it was saved may be missing */
 		return 0;
-	if (r == 0 && (flags & wanted) != wanted) {
-		flags |= wanted;
-		r = ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0 ? -errno : 0;
-	}
+	if (r == 0 && (flags & wanted) != wanted)
+		r = change_flags(fd, wanted, 0);
 	return r < 0 ? error_errno(e, -r, "set the flags of %s/%s", folder, path + 1) : 0;
 }
 

@@ -167,7 +167,10 @@ static int read_foreign(void *user, int fd, struct error *e)
 static const struct {
 	const char *method;
 	int (*read)(void *user, int fd, struct error *e);
-} readers[] = { { "dump", read_dump }, { "archive", read_archive }, { "xfsdump", read_foreign } };
+} readers[] = { { "dump", read_dump },
+		{ "archive", read_archive },
+		{ "xfsdump", read_foreign },
+		{ "send", read_foreign } };
 enum { reader_count = sizeof(readers) / sizeof(*readers) };
 
 static int check_one(struct set *s, const char *name, size_t reader, bool deep, struct report *report,

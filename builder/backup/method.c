@@ -12,7 +12,8 @@
 #include <sys/xattr.h>
 #include <time.h>
 
-static const struct method *const methods[] = { &method_dump, &method_archive, &method_xfsdump, &method_raw };
+static const struct method *const methods[] = { &method_dump, &method_archive, &method_xfsdump, &method_send,
+						&method_raw };
 
 static const struct method *find(const char *name, struct error *e)
 {
@@ -79,7 +80,7 @@ int set_save_filesystem(struct set_writer *w, const char *name, const char *meth
 		shown.exclude = NULL;
 	if (shown.exclude && !m->by_file)
 		return error_text(e, EINVAL, "%s: method %s can leave nothing out", shown.shown, method);
-	const struct stream_record *known = find_base(w, name, method);
+	const struct stream_record *known = m->no_levels ? NULL : find_base(w, name, method);
 
 	job.base_record = past_base(known, &shown, report);
 	job.base = job.base_record ? w->base : NULL;
@@ -97,7 +98,10 @@ int set_save_filesystem(struct set_writer *w, const char *name, const char *meth
 		record.exclude = strlist_join(shown.exclude, " ");
 	levels_add(&w->levels, &record);
 	if (w->levels.level && !w->levels.streams[w->levels.count - 1].since && known == job.base_record)
-		report_info(report, "%s: saved in full: the set below holds no state of it to go on from",
+		report_info(report,
+			    m->no_levels
+				    ? "%s: saved in full: its method knows no levels"
+				    : "%s: saved in full: the set below holds no state of it to go on from",
 			    shown.shown);
 	return 0;
 }
@@ -186,6 +190,18 @@ static int drop_all_inherited(struct set *s, const char *name, const char *folde
 		if (l.items[i].back < links && !S_ISLNK(l.items[i].mode))
 			r = drop_inherited(&l.items[i], fd, folder, e);
 	return r;
+}
+
+int set_receive_stream(struct set *s, const char *name, const char *method, const char *folder,
+		       struct report *report, struct error *e)
+{
+	const struct method *m = find(method, e);
+
+	if (!m)
+		return -EOPNOTSUPP;
+	if (!m->receive)
+		return error_text(e, EINVAL, "method %s receives nothing", method);
+	return m->receive(s, name, folder, report, e);
 }
 
 int set_restore_stream(struct set *s, const char *name, const char *method, const char *folder,

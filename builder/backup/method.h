@@ -22,14 +22,18 @@ struct method {
 	const char *name; /* METHOD in NAME.METHOD.zst.NNN */
 	bool by_file; /* can leave out single files */
 	const char *type; /* of the file systems that it can be chosen for; "": any; NULL: none */
+	bool no_levels; /* saves everything always */
 	bool image; /* of a device: set_save_image() and raw_restore() instead of what follows; has no listing */
 	/* Saves the file system as NAME.METHOD, and beside it its listing and whatever the method itself drops. */
 	int (*save)(const struct save_job *job, struct error *e);
+	/* Before restore(), when the method has it: makes what that goes on with. May be NULL. */
+	int (*receive)(struct set *s, const char *name, const char *folder, struct report *report,
+		       struct error *e);
 	/* Restores the one stream of `s`; below it lies what the sets below have left. `last`: no other follows. */
 	int (*restore)(struct set *s, const char *name, const char *folder, bool last, struct report *report,
 		       struct error *e);
 };
-extern const struct method method_archive, method_dump, method_raw, method_xfsdump;
+extern const struct method method_archive, method_dump, method_raw, method_send, method_xfsdump;
 
 /* Writes the image NAME.raw onto the device node, which nothing else may use. */
 int raw_restore(struct set *s, const char *name, const char *node, struct report *report, struct error *e);

@@ -89,6 +89,11 @@ int set_restore_stream(struct set *s, const char *name, const char *method, cons
 int set_compare_image(struct set *s, const char *name, const char *node, bool *ret_equal,
 		      struct report *report, struct error *e);
 
+/* Method send only, before set_restore_stream(): takes the stream in as a read-only subvolume below the folder, which is that of a btrfs
+ * mounted as a whole. Those that it shares data with come first. */
+int set_receive_stream(struct set *s, const char *name, const char *method, const char *folder,
+		       struct report *report, struct error *e);
+
 /* ---- removing ---- */
 
 struct set_prune_options {
@@ -142,6 +147,8 @@ struct set_source {
 		*exclude; /* patterns of what is left out (exclude.h), without blanks; `shown` is what they
 					* begin with. set_method_excludes() has to allow it. NULL: nothing */
 	int64_t as_of; /* of a snapshot: when it was taken, in seconds since 1970; 0: it lives */
+	const char *
+		parent; /* of a snapshot of a btrfs: the folder of another one in the same set, which it shares data with; NULL: none */
 	ino_t placeholder; /* of a snapshot: the number of folders that stand for others in it; 0: there are none */
 };
 /* The file system as the stream NAME.METHOD, with what the method drops (NAME.times). */

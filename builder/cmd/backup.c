@@ -129,7 +129,10 @@ static void choose_method(struct job *j, struct device *d)
 
 		if (streq(method, d->content.method))
 			return;
-		if (set_method_suits(method, d->content.type)) {
+		/* into the top level of a btrfs nothing can be received */
+		if (set_method_suits(method, d->content.type) &&
+		    !(streq(method, "send") &&
+		      (d->kind != DEVICE_SUBVOLUME || streq(d->subvolume.path, "/")))) {
 			free(d->content.method);
 			d->content.method = xstrdup(method);
 			return;
@@ -189,7 +192,7 @@ static int take_methods(struct job *j, struct error *e)
 
 	for (size_t i = 0; i < j->methods.count; i++)
 		if (recovery_conf_set(&scratch, "backup", "method", j->methods.items[i], NULL) < 0)
-			return error_text(e, EINVAL, "--method '%s': expected archive, dump or xfsdump",
+			return error_text(e, EINVAL, "--method '%s': expected archive, dump, xfsdump or send",
 					  j->methods.items[i]);
 	for (size_t i = 0; i < j->conf.methods.count && !j->options_method; i++)
 		strlist_add(&j->methods, j->conf.methods.items[i]);
@@ -318,6 +321,55 @@ static void take_snapshots(struct job *j)
 		report_info(&j->c->report, "read from snapshots of this moment: %s", shown);
 }
 
+static bool is_sent(const struct device *d)
+{
+	return chosen(d) && d->kind == DEVICE_SUBVOLUME && streq(d->content.method, "send");
+}
+
+static bool is_on_path(const struct device *d, const struct device *parent, const char *path)
+{
+	return d->kind == DEVICE_SUBVOLUME && d->parent == parent && streq(d->subvolume.path, path);
+}
+
+/* What it shares data with for sure: what it is a snapshot of, or else an earlier one that is a snapshot of the same. */
+static const struct device *find_send_parent(const struct job *j, const struct device *d)
+{
+	const char *of = d->subvolume.snapshot_of;
+
+	for (size_t i = 0; of && i < j->machine.count; i++)
+		if (is_sent(j->machine.devices[i]) && is_on_path(j->machine.devices[i], d->parent, of))
+			return j->machine.devices[i];
+	for (size_t i = 0; of && i < j->machine.count && j->machine.devices[i] != d; i++) {
+		const struct device *other = j->machine.devices[i];
+
+		if (is_sent(other) && other->parent == d->parent && other->subvolume.snapshot_of &&
+		    streq(other->subvolume.snapshot_of, of))
+			return other;
+	}
+	return NULL;
+}
+
+/* Nothing but what is read-only can be sent: what has no snapshot is archived after all. */
+static void settle_methods(struct job *j)
+{
+	for (size_t i = 0; i < j->machine.count; i++) {
+		struct device *d = j->machine.devices[i];
+
+		if (!is_sent(d) || d->subvolume.read_only || snapshots_find(&j->snapshots, d))
+			continue;
+		report_warn(&j->c->report, "%s: archived, as without a snapshot it cannot be sent", place(d));
+		free(d->content.method);
+		d->content.method = xstrdup("archive");
+	}
+	for (size_t i = 0; i < j->machine.count; i++) {
+		struct device *d = j->machine.devices[i];
+		const struct device *parent = is_sent(d) ? find_send_parent(j, d) : NULL;
+
+		if (parent)
+			d->subvolume.send_parent = xstrdup(parent->subvolume.path);
+	}
+}
+
 /* What is mounted for writing is read while it changes: said, not hidden. */
 static void tell_live(struct job *j)
 {
@@ -364,26 +416,55 @@ static int add_by_hand(struct job *j, struct set_writer *w, struct error *e)
 	return set_add_file(w, "RECOVER.txt", text.data, text.len, e);
 }
 
+/* The folder of the one that it is sent as a difference to; NULL: none. `*ret_fd` keeps it. The caller frees. */
+static int open_send_parent(const struct job *j, const struct device *d, int *ret_fd, char **ret,
+			    struct error *e)
+{
+	const struct device *parent = NULL;
+
+	for (size_t i = 0; d->subvolume.send_parent && i < j->machine.count; i++)
+		if (is_on_path(j->machine.devices[i], d->parent, d->subvolume.send_parent))
+			parent = j->machine.devices[i];
+	if (!parent)
+		return 0;
+	const struct snapshot *snapshot = snapshots_find(&j->snapshots, parent);
+	int r = snapshot ? 0 : btrfs_open(parent, ret_fd, e);
+
+	if (r == 0)
+		*ret = snapshot ? xstrdup(snapshot->folder) : xasprintf("/proc/self/fd/%d/.", *ret_fd);
+	return r;
+}
+
 /* What can be read at the folder. */
 static int save(struct job *j, struct set_writer *w, const struct device *d, const char *folder,
 		struct error *e)
 {
 	const struct device *holder = d->kind == DEVICE_SUBVOLUME ? d->parent : d;
 	_cleanup_(strlist) struct strlist patterns = { 0 };
+	_cleanup_(free) char *parent = NULL;
+	_cleanup_(fd) int parent_fd = -1;
+	int r = open_send_parent(j, d, &parent_fd, &parent, e);
 	const struct set_source source = { .folder = folder,
 					   .shown = place(d),
 					   .device = d->now.devno,
 					   .total = holder->content.used,
-					   .exclude = &patterns };
+					   .exclude = &patterns,
+					   .parent = parent,
+					   .placeholder = is_sent(d) ? BTRFS_EMPTY_SUBVOL_DIR_OBJECTID : 0 };
 
 	concerning(j, d, &patterns);
-	return set_save_filesystem(w, d->content.stream, d->content.method, &source, &j->c->report, e);
+	return r < 0 ? r
+		     : set_save_filesystem(w, d->content.stream, d->content.method, &source, &j->c->report,
+					   e);
 }
 
 static int save_snapshot(struct job *j, struct set_writer *w, const struct snapshot *s, struct error *e)
 {
 	const bool btrfs = s->of->kind == DEVICE_SUBVOLUME;
 	_cleanup_(strlist) struct strlist patterns = { 0 };
+	_cleanup_(free) char *parent = NULL;
+	_cleanup_(fd) int parent_fd = -1;
+	int r = open_send_parent(j, s->of, &parent_fd, &parent, e);
 	const struct set_source source = {
 		.folder = s->folder,
 		.shown = place(s->of),
@@ -391,13 +472,15 @@ static int save_snapshot(struct job *j, struct set_writer *w, const struct snaps
 		.total = (btrfs ? s->of->parent : s->of)->content.used,
 		.exclude = &patterns,
 		.as_of = j->snapshots.as_of,
+		.parent = parent,
 		.placeholder = btrfs ? BTRFS_EMPTY_SUBVOL_DIR_OBJECTID : 0,
 	};
 	struct error full;
 
 	concerning(j, s->of, &patterns);
-	int r = set_save_filesystem(w, s->of->content.stream, s->of->content.method, &source, &j->c->report,
-				    e);
+	if (r == 0)
+		r = set_save_filesystem(w, s->of->content.stream, s->of->content.method, &source,
+					&j->c->report, e);
 
 	/* what is read of one that ran full is an error of reading, or nothing that was there */
 	if (snapshots_check(&j->snapshots, &full) < 0)
@@ -435,10 +518,11 @@ static int save_header(struct job *j, struct set_writer *w, const struct device 
 
 static int write_set(struct job *j, struct set_writer *w, char **ret_name, struct error *e)
 {
+	take_snapshots(j);
+	settle_methods(j);
+	tell_live(j);
 	int r = add_machine_conf(j, w, e);
 
-	take_snapshots(j);
-	tell_live(j);
 	for (size_t i = 0; r == 0 && i < j->machine.count; i++) {
 		const struct device *d = j->machine.devices[i];
 		const struct content *c = &d->content;
@@ -558,6 +642,7 @@ static int backup(struct job *j, const char *argument)
 		return cmd_failed(j->c, &e);
 	if (j->conf.snapshots && !j->live)
 		snapshots_begin(&j->snapshots, &j->c->report);
+	j->machine.sends_snapshots = strlist_has(&j->methods, "send");
 	if (survey(&j->machine, &j->c->report, &e) < 0 || choose(j, &e) < 0 || agree(j, argument, &e) < 0 ||
 	    cmd_target_open(j->c, &j->conf, argument, j->overwrite ? TARGET_OVERWRITE : TARGET_WRITE,
 			    &j->target, &e) < 0 ||

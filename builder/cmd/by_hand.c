@@ -154,7 +154,7 @@ void by_hand_format(const struct machine *m, const char *shown, const struct str
 	page_disks(ret, m);
 	page_tables(ret, m);
 	page_layers(ret, m, files);
-	page_filesystems(ret, m);
+	page_filesystems(ret, m, &source);
 	page_files(ret, m, &source);
 	put_boot_loader(ret, m);
 	put_end(ret, m);

@@ -101,6 +101,16 @@ static void put_flags(struct strbuf *b, const struct source *s, const char *set,
 		       "chattr \"+${line%% *}\" \"./${line#* }\" || exit 1; done')\n");
 }
 
+/* What the stream does not hold. */
+static void put_beside(struct strbuf *b, const struct source *s, const char *set, const struct content *c,
+		       const char *folder)
+{
+	if (has_stream(s, set, c->stream, "times"))
+		put_times(b, s, set, c, folder);
+	if (has_stream(s, set, c->stream, "flags"))
+		put_flags(b, s, set, c, folder);
+}
+
 /* xfsrestore's part of the chain. */
 static void put_xfs_link(struct strbuf *b, const struct source *s, const char *set, const struct content *c,
 			 const char *folder, bool last)
@@ -112,10 +122,7 @@ static void put_xfs_link(struct strbuf *b, const struct source *s, const char *s
 	page_quote(b, folder);
 	strbuf_puts(b, "/xfsrestorehousekeepingdir\n");
 	put_unprotect(b, folder);
-	if (has_stream(s, set, c->stream, "times"))
-		put_times(b, s, set, c, folder);
-	if (has_stream(s, set, c->stream, "flags"))
-		put_flags(b, s, set, c, folder);
+	put_beside(b, s, set, c, folder);
 }
 
 /* One set of the chain; `last` is the one whose attributes and times count. */
@@ -124,6 +131,10 @@ static void put_link(struct strbuf *b, const struct source *s, const char *set, 
 {
 	bool archive = streq(c->method, "archive");
 
+	if (streq(c->method, "send")) { /* it is there */
+		put_beside(b, s, set, c, folder);
+		return;
+	}
 	if (streq(c->method, "xfsdump")) {
 		put_xfs_link(b, s, set, c, folder, last);
 		return;

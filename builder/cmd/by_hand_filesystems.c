@@ -1,6 +1,7 @@
 /* File systems and swap, made empty. */
 #include "cmd/by_hand_page.h"
 
+#include "machine/btrfs.h"
 #include "machine/btrfs_profile.h"
 #include "machine/fs.h"
 
@@ -125,12 +126,33 @@ static void put_spread(struct strbuf *b, const struct device *d)
 	}
 }
 
-/* The commands that make the subvolumes of the fresh btrfs on `d`, through its top level. */
-static void put_subvolumes(struct strbuf *b, const struct machine *m, const struct device *d)
+static bool is_among(struct device *const all[], size_t count, const struct device *d)
 {
+	for (size_t i = 0; i < count; i++)
+		if (all[i] == d)
+			return true;
+	return false;
+}
+
+/* The commands that make the subvolumes of the fresh btrfs on `d`, through its top level. */
+static void put_subvolumes(struct strbuf *b, const struct machine *m, const struct device *d,
+			   const struct source *source)
+{
+	_cleanup_(free) struct device **received = NULL;
+	size_t count = 0;
+	struct error ignored; /* machine.conf is of a backup that has chosen the order */
+
+	(void)btrfs_received(m, d, &received, &count, &ignored);
 	strbuf_puts(b, "mkdir -p /mnt/top && mount -o subvolid=5 ");
 	page_node(b, d);
 	strbuf_puts(b, " /mnt/top\n");
+	for (size_t i = 0; i < count; i++) {
+		const char *stream = received[i]->content.stream;
+
+		strbuf_printf(b, "mkdir -p /mnt/top/" BTRFS_RECEIVED "/%s && ", stream);
+		page_stream(b, source->files, "", stream, received[i]->content.method);
+		strbuf_printf(b, " | btrfs receive /mnt/top/" BTRFS_RECEIVED "/%s\n", stream);
+	}
 	for (size_t i = 0; i < m->count; i++) {
 		const struct device *s = m->devices[i];
 
@@ -141,7 +163,13 @@ static void put_subvolumes(struct strbuf *b, const struct machine *m, const stru
 
 		strbuf_puts(b, "mkdir -p ");
 		page_quote(b, folder);
-		strbuf_puts(b, " && btrfs subvolume create ");
+		if (is_among(received, count, s))
+			strbuf_printf(b,
+				      " && btrfs subvolume snapshot \"$(find /mnt/top/" BTRFS_RECEIVED
+				      "/%s -mindepth 1 -maxdepth 1)\" ",
+				      s->content.stream);
+		else
+			strbuf_puts(b, " && btrfs subvolume create ");
 		page_quote(b, path);
 		if (s->subvolume.is_default) {
 			strbuf_puts(b, " && btrfs subvolume set-default ");
@@ -149,6 +177,12 @@ static void put_subvolumes(struct strbuf *b, const struct machine *m, const stru
 		}
 		strbuf_puts(b, "\n");
 	}
+	if (count)
+		strbuf_puts(
+			b,
+			"for i in /mnt/top/" BTRFS_RECEIVED "/*; do "
+			"btrfs subvolume delete \"$(find \"$i\" -mindepth 1 -maxdepth 1)\" && rmdir \"$i\" "
+			"|| exit 1; done\nrmdir /mnt/top/" BTRFS_RECEIVED "\n");
 	strbuf_puts(b, "umount /mnt/top\n");
 }
 
@@ -158,7 +192,7 @@ static const struct {
 } makers[] = { { "btrfs", put_btrfs }, { "ext2", put_ext },  { "ext3", put_ext }, { "ext4", put_ext },
 	       { "swap", put_swap },   { "vfat", put_vfat }, { "xfs", put_xfs } };
 
-void page_filesystems(struct strbuf *b, const struct machine *m)
+void page_filesystems(struct strbuf *b, const struct machine *m, const struct source *s)
 {
 	strbuf_puts(b, "# 4. File systems and swap, with the identifiers that they had.\n\n");
 	for (size_t i = 0; i < m->count; i++) {
@@ -182,7 +216,7 @@ void page_filesystems(struct strbuf *b, const struct machine *m)
 				strbuf_puts(b, "\n");
 			}
 			if (streq(c->type, "btrfs"))
-				put_subvolumes(b, m, m->devices[i]);
+				put_subvolumes(b, m, m->devices[i], s);
 		}
 	}
 	strbuf_puts(b, "\n");

@@ -41,7 +41,7 @@ void page_tables(struct strbuf *b, const struct machine *m);
 void page_layers(struct strbuf *b, const struct machine *m, const struct strlist *files);
 /* What is done to volume groups in the end. */
 void page_seal(struct strbuf *b, const struct machine *m);
-void page_filesystems(struct strbuf *b, const struct machine *m);
+void page_filesystems(struct strbuf *b, const struct machine *m, const struct source *s);
 void page_files(struct strbuf *b, const struct machine *m, const struct source *s);
 /* The mounted file systems, each after those above it. The caller frees the array. */
 const struct device **page_mounted(const struct machine *m, size_t *ret_count);

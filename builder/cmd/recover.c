@@ -71,6 +71,15 @@ static int restore(void *user, const struct device *device, const char *folder, 
 	return set_restore_stream(s->r->set, content->stream, content->method, folder, report, e);
 }
 
+static int receive(void *user, const struct device *device, const char *folder, struct report *report,
+		   struct error *e)
+{
+	struct session *s = user;
+	const struct content *content = &device->content;
+
+	return set_receive_stream(s->r->set, content->stream, content->method, folder, report, e);
+}
+
 static double seconds_since(const struct timespec *begun)
 {
 	struct timespec now;
@@ -157,6 +166,7 @@ static int run(struct session *s, struct error *e)
 	const struct apply_options options = { .key_file = s->key_file,
 					       .root = RECOVERY_ROOT,
 					       .restore = restore,
+					       .receive = receive,
 					       .consent = consent,
 					       .done = note_done,
 					       .user = s,

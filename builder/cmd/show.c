@@ -211,6 +211,7 @@ static const char *const step_names[] = {
 	[STEP_GROUP] = "group",
 	[STEP_MKFS] = "mkfs",
 	[STEP_MKSWAP] = "mkswap",
+	[STEP_RECEIVE] = "receive",
 	[STEP_SUBVOLUMES] = "subvolumes",
 	[STEP_MOUNT] = "mount",
 	[STEP_RESTORE] = "restore",

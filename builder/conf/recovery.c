@@ -236,7 +236,7 @@ static int is_smb_security(const char *v)
 /* For [backup] method: of a file system the first that can save it is taken; backup/method.c has all. */
 static int is_methods(const char *v)
 {
-	static const char *const known[] = { "archive", "dump", "xfsdump" };
+	static const char *const known[] = { "archive", "dump", "xfsdump", "send" };
 	_cleanup_(strlist) struct strlist all = { 0 };
 
 	strlist_add_words(&all, v);
@@ -341,7 +341,7 @@ static const struct row rows[] = {
 	  AT(exclude),
 	  NULL },
 	{ "backup",
-	  { "method", "names of: archive dump xfsdump", is_methods },
+	  { "method", "names of: archive dump xfsdump send", is_methods },
 	  KIND_WORDS,
 	  AT(methods),
 	  NULL },

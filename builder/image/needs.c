@@ -36,6 +36,7 @@ static const struct need of_encryption = { "encryption", "can decrypt backups", 
 /* What a chosen method of backup has to be restored by. */
 static const struct need of_methods[] = {
 	{ "xfsdump", "can restore xfs dumps", NULL },
+	{ "send", "can make btrfs", NULL }, /* which has btrfs receive */
 };
 
 /* What is no need, but too good to be left out by a machine that has it: a file of its own → a promise. */

@@ -3,6 +3,7 @@
 #include "machine/apply.h"
 
 #include "base/block.h"
+#include "base/fs.h"
 #include "machine/btrfs.h"
 #include "machine/disk.h"
 #include "machine/fs.h"
@@ -257,6 +258,22 @@ static int run_subvolumes(struct run *run, const struct step *s, struct error *e
 	return r < 0 ? r : btrfs_make_subvolumes(&run->plan->machine, s->device, s->node, e);
 }
 
+static int run_receive(struct run *run, const struct step *s, struct error *e)
+{
+	const struct device *on = s->device->parent;
+	_cleanup_(free) char *folder = NULL;
+	const char *top = NULL;
+	int r = check_node(run, s, e);
+
+	if (r == 0)
+		r = recovered_mount_top(&run->root, on, s->node, &top, e);
+	if (r < 0)
+		return r;
+	folder = xasprintf("%s/" BTRFS_RECEIVED "/%s", top, s->device->content.stream);
+	r = mkdir_parents_at(AT_FDCWD, folder, 0700, e);
+	return r < 0 ? r : run->options->receive(run->options->user, s->device, folder, run->report, e);
+}
+
 static char *node_in_plan(const void *user, const struct device *d)
 {
 	return plan_node(user, d);
@@ -474,6 +491,7 @@ static const struct {
 	[STEP_GROUP] = { run_layer, true, again_layer },
 	[STEP_MKFS] = { run_make, true, again_make },
 	[STEP_MKSWAP] = { run_make, true, again_make },
+	[STEP_RECEIVE] = { run_receive, true, NULL },
 	[STEP_SUBVOLUMES] = { run_subvolumes, true, NULL },
 	[STEP_MOUNT] = { run_mount, false, run_mount },
 	[STEP_RESTORE] = { run_restore, true, NULL },

@@ -9,6 +9,9 @@ struct apply_options {
 	 * supplied by cmd/, which knows sets. */
 	int (*restore)(void *user, const struct device *device, const char *folder, struct report *report,
 		       struct error *e);
+	/* Takes the device's stream in below the folder of its mounted btrfs; NULL: no stream is of that kind. */
+	int (*receive)(void *user, const struct device *device, const char *folder, struct report *report,
+		       struct error *e);
 	void *user;
 	const char *key_file; /* for encrypted devices; NULL: the person is asked */
 	/* The one gate: called once, before the first destructive step, with the plan that was shown.

@@ -8,8 +8,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include <linux/btrfs.h>
 #include <linux/btrfs_tree.h>
 
 static int open_top(const char *node, bool writable, int *ret, struct error *e)
@@ -130,9 +132,12 @@ static const char *made_of(const struct found_list *l, const struct found *f)
 
 /* What snapshots share with what they were made of is theirs alone in the copy: whether all fits then is not
  * known until it is read, but that each is at most as large as all that is in use. */
-static bool keep_snapshots(const struct device *d, const struct found_list *l, struct content *c,
-			   struct report *report)
+static bool keep_snapshots(const struct machine *m, const struct device *d, const struct found_list *l,
+			   struct content *c, struct report *report)
 {
+	if (m->sends_snapshots)
+		return true;
+
 	unsigned __int128 most = c->used;
 	_cleanup_(strlist) struct strlist names = { 0 };
 
@@ -237,8 +242,9 @@ int btrfs_survey(struct machine *m, struct device *d, struct report *report, str
 		return r;
 	if (btrfs_util_get_default_subvolume_fd(top, &default_id) != BTRFS_UTIL_OK)
 		return failed(node, e);
-	tell_received(d, &all, report);
-	bool keep = keep_snapshots(d, &all, &d->content, report);
+	if (!m->sends_snapshots)
+		tell_received(d, &all, report);
+	bool keep = keep_snapshots(m, d, &all, &d->content, report);
 
 	for (size_t i = 0; i < all.count && r == 0; i++)
 		if (keep || !is_snapshot(&all.items[i]))
@@ -319,10 +325,143 @@ int btrfs_remove_snapshots(const char *node, struct error *e)
 	return r;
 }
 
+/* ---- what was received ---- */
+
+static bool is_received(const struct device *s)
+{
+	return s->kind == DEVICE_SUBVOLUME && s->content.stream && streq(s->content.method, "send");
+}
+
+static bool has_path(struct device *const all[], size_t count, const char *path)
+{
+	for (size_t i = 0; i < count; i++)
+		if (streq(all[i]->subvolume.path, path))
+			return true;
+	return false;
+}
+
+int btrfs_received(const struct machine *m, const struct device *d, struct device ***ret, size_t *ret_count,
+		   struct error *e)
+{
+	_cleanup_(free) struct device **all = xcalloc(m->count + 1, sizeof(struct device *));
+	size_t count = 0, before, wanted = 0;
+
+	for (size_t i = 0; i < m->count; i++)
+		wanted += is_received(m->devices[i]) && m->devices[i]->parent == d;
+	do { /* each time those whose parents are there */
+		before = count;
+		for (size_t i = 0; i < m->count; i++) {
+			struct device *s = m->devices[i];
+
+			if (is_received(s) && s->parent == d && !has_path(all, count, s->subvolume.path) &&
+			    (!s->subvolume.send_parent || has_path(all, count, s->subvolume.send_parent)))
+				all[count++] = s;
+		}
+	} while (count > before);
+	if (count < wanted)
+		return error_text(
+			e, EINVAL,
+			"the subvolumes of %s: 'send-parent' has to name another one of method send, "
+			"and must not go round in a circle",
+			d->name);
+	*ret = TAKE_PTR(all);
+	*ret_count = count;
+	return 0;
+}
+
+/* The one subvolume in the folder of the stream. */
+static int open_received(int top, const struct device *s, int *ret, struct error *e)
+{
+	_cleanup_(free) char *path = xasprintf(BTRFS_RECEIVED "/%s", s->content.stream);
+	_cleanup_(fd) int folder = openat(top, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = folder < 0 ? NULL : fdopendir(folder);
+	const struct dirent *entry;
+
+	if (!d)
+		return error_errno(e, errno, "open %s", path);
+	(void)TAKE_FD(folder); /* the DIR's */
+	int fd = -1;
+
+	while (fd < 0 && (entry = readdir(d)))
+		if (*entry->d_name != '.' || str_after(entry->d_name, ".lifeboat"))
+			fd = openat(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	(void)closedir(d); /* read side */
+	if (fd < 0)
+		return error_text(e, ENOENT, "%s: nothing was received there", path);
+	*ret = fd;
+	return 0;
+}
+
+/* A writable snapshot is nobody's copy any more; one that will be read-only is still what it was sent as. */
+static int keep_received_uuid(int received, int made, const char *path, struct error *e)
+{
+	struct btrfs_util_subvolume_info info;
+	struct btrfs_ioctl_received_subvol_args args = { 0 };
+
+	if (btrfs_util_subvolume_info_fd(received, 0, &info) != BTRFS_UTIL_OK)
+		return error_errno(e, errno, "look at what was received for %s", path);
+	memcpy(args.uuid, info.received_uuid, sizeof(args.uuid));
+	args.stransid = info.stransid;
+	return ioctl(made, BTRFS_IOC_SET_RECEIVED_SUBVOL, &args) < 0
+		       ? error_errno(e, errno, "keep the received UUID of %s", path)
+		       : 0;
+}
+
+static int place_in(int received, int parent, const char *name, const struct device *s, struct error *e)
+{
+	const struct timespec none = { .tv_nsec = UTIME_OMIT };
+	const char *path = s->subvolume.path;
+	struct stat before;
+
+	if (fstat(parent, &before) < 0)
+		return error_errno(e, errno, "look at what holds %s", path);
+	if (btrfs_util_create_snapshot_fd2(received, parent, name, 0, NULL, NULL) != BTRFS_UTIL_OK)
+		return error_errno(e, errno, "make the subvolume %s of what was received", path);
+	/* into a folder that was received itself */
+	if (futimens(parent, (const struct timespec[]) { none, before.st_mtim }) < 0)
+		return error_errno(e, errno, "put back the time of what holds %s", path);
+	if (!s->subvolume.read_only)
+		return 0;
+	_cleanup_(fd) int made = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return made < 0 ? error_errno(e, errno, "open the subvolume %s", path)
+			: keep_received_uuid(received, made, path, e);
+}
+
+/* All are in their places. */
+static int drop_received(int top, const struct machine *m, const struct device *d, struct error *e)
+{
+	int r = 0;
+	bool any = false;
+
+	for (size_t i = 0; i < m->count && r == 0; i++) {
+		const struct device *s = m->devices[i];
+
+		if (!is_received(s) || s->parent != d)
+			continue;
+		any = true;
+		_cleanup_(free) char *path = xasprintf(BTRFS_RECEIVED "/%s", s->content.stream);
+		_cleanup_(fd) int folder = openat(top, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		DIR *entries = folder < 0 ? NULL : fdopendir(folder);
+		const struct dirent *entry;
+
+		if (!entries)
+			return error_errno(e, errno, "open %s", path);
+		(void)TAKE_FD(folder); /* the DIR's */
+		while (r == 0 && (entry = readdir(entries)))
+			if (!streq(entry->d_name, ".") && !streq(entry->d_name, "..") &&
+			    btrfs_util_delete_subvolume_fd(dirfd(entries), entry->d_name, 0) != BTRFS_UTIL_OK)
+				r = error_errno(e, errno, "remove %s/%s", path, entry->d_name);
+		(void)closedir(entries); /* read side */
+	}
+	return r == 0 && any ? remove_tree_at(top, BTRFS_RECEIVED, e) : r;
+}
+
 /* ---- making ---- */
 
-static int make_one(int top, const char *path, struct error *e)
+static int make_one(int top, const struct device *s, struct error *e)
 {
+	const char *path = s->subvolume.path;
 	_cleanup_(free) char *folder = xstrdup(path + strspn(path, "/"));
 	char *slash = strrchr(folder, '/');
 	const char *name = slash ? slash + 1 : folder;
@@ -339,6 +478,12 @@ static int make_one(int top, const char *path, struct error *e)
 		return r;
 	if (parent >= 0 && is_subvolume(parent, name))
 		return 0; /* of a run that was interrupted */
+	if (parent >= 0 && is_received(s)) {
+		_cleanup_(fd) int received = -1;
+
+		r = open_received(top, s, &received, e);
+		return r < 0 ? r : place_in(received, parent, name, s, e);
+	}
 	if (parent < 0 || btrfs_util_create_subvolume_fd(parent, name, 0, NULL, NULL) != BTRFS_UTIL_OK)
 		return error_errno(e, errno, "make the subvolume %s", path);
 	return 0;
@@ -369,10 +514,12 @@ int btrfs_make_subvolumes(const struct machine *m, const struct device *d, const
 		if (s->kind != DEVICE_SUBVOLUME || s->parent != d)
 			continue;
 		if (!streq(s->subvolume.path, "/"))
-			r = make_one(top, s->subvolume.path, e);
+			r = make_one(top, s, e);
 		if (r == 0 && s->subvolume.is_default && !streq(s->subvolume.path, "/"))
 			r = make_default(top, s->subvolume.path, e);
 	}
+	if (r == 0)
+		r = drop_received(top, m, d, e);
 	if (r == 0 && syncfs(top) < 0)
 		r = error_errno(e, errno, "write %s", node);
 	return r;

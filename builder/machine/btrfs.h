@@ -46,7 +46,15 @@ int btrfs_snapshot(const struct device *subvolume, unsigned number, int *ret_fd,
 /* Removes all of them from the mounted btrfs on the node. */
 int btrfs_remove_snapshots(const char *node, struct error *e);
 
-/* Makes all subvolumes that the machine has on `d`, empty, in the fresh btrfs on the node. */
+/* Those of the btrfs on `d` that come by btrfs-receive(8), each behind the one that it shares data with. The caller frees the
+ * array. -EINVAL: `send-parent` goes round in a circle, or leads to none of them. */
+int btrfs_received(const struct machine *m, const struct device *d, struct device ***ret, size_t *ret_count,
+		   struct error *e);
+/* Where they are received, below the top level: a folder for each, by the name of its stream. */
+#define BTRFS_RECEIVED ".lifeboat-received"
+
+/* Makes all subvolumes that the machine has on `d` in the fresh btrfs on the node: out of those that were received there, else
+ * empty. */
 int btrfs_make_subvolumes(const struct machine *m, const struct device *d, const char *node, struct error *e);
 
 /* Marks the one that is mounted at the folder as read-only, if it is one that was. */

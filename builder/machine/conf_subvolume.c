@@ -19,6 +19,7 @@ const struct ini_key conf_subvolume_keys[] = {
 	{ "default", "yes or no", conf_check_yes_no },
 	{ "read-only", "yes or no", conf_check_yes_no },
 	{ "snapshot-of", PATH_FORM, check_path },
+	{ "send-parent", PATH_FORM, check_path },
 	{ "mountpoint", "an absolute path without . and ..", conf_check_path },
 	{ "options", "a text (\\xHH for special bytes)", conf_check_text },
 	{ "stream", "letters, digits, _ and -", conf_check_stream },
@@ -85,6 +86,7 @@ int conf_parse_subvolume(const struct conf_parse *p)
 	d->subvolume = (struct subvolume) {
 		.path = TAKE_PTR(path),
 		.snapshot_of = conf_text(s, "snapshot-of"),
+		.send_parent = conf_text(s, "send-parent"),
 		.read_only = conf_yes(s, "read-only"),
 		.is_default = conf_yes(s, "default"),
 	};
@@ -109,6 +111,7 @@ void conf_put_subvolume(struct ini *ini, const struct device *d)
 	if (d->subvolume.read_only)
 		ini_set(s, "read-only", "yes");
 	conf_put(s, "snapshot-of", d->subvolume.snapshot_of);
+	conf_put(s, "send-parent", d->subvolume.send_parent);
 	conf_put(s, "mountpoint", d->content.mountpoint);
 	conf_put(s, "options", d->content.mount_options);
 	conf_put(s, "stream", d->content.stream);

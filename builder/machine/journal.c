@@ -179,7 +179,13 @@ static int check_table(const struct plan *p, const struct device *holder, struct
 
 static bool fills(const struct step *s)
 {
-	return s->kind == STEP_MKFS || s->kind == STEP_SUBVOLUMES || s->kind == STEP_RESTORE;
+	return s->kind == STEP_MKFS || s->kind == STEP_RECEIVE || s->kind == STEP_SUBVOLUMES ||
+	       s->kind == STEP_RESTORE;
+}
+
+static bool may_be_half(const struct step *s)
+{
+	return s->kind == STEP_RECEIVE || s->kind == STEP_RESTORE;
 }
 
 static const struct device *filesystem_of(const struct step *s)
@@ -207,7 +213,7 @@ int journal_continue(const struct journal *j, const char *source, struct plan *p
 
 	/* Half a restore cannot be told from a whole one: that file system is made again, with all its subvolumes, and
 	 * restored from its beginning. Every other step can be repeated as it is. */
-	const struct device *half = next && next->kind == STEP_RESTORE ? filesystem_of(next) : NULL;
+	const struct device *half = next && may_be_half(next) ? filesystem_of(next) : NULL;
 
 	for (size_t i = 0; p->steps && i < j->done; i++) {
 		struct step *s = &p->steps[i];

@@ -79,6 +79,7 @@ static void layer_free(struct device *d)
 	free(d->below);
 	free(d->subvolume.path);
 	free(d->subvolume.snapshot_of);
+	free(d->subvolume.send_parent);
 }
 
 static void device_free(struct device *d)

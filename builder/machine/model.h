@@ -156,6 +156,7 @@ struct volume {
 struct subvolume {
 	char *path; /* from the top level: /@home */
 	char *snapshot_of; /* path of what it was made of, for people; NULL: nothing that is there */
+	char *send_parent; /* path of the one that has to be received before its stream (method send); NULL: none */
 	bool read_only, is_default; /* is_default: mounted where nothing else is said */
 };
 
@@ -205,6 +206,7 @@ struct boot_entry {
 
 struct machine {
 	unsigned hostname_line; /* in the machine.conf that it was read from; 0: none */
+	bool sends_snapshots; /* asked of a survey: a backup makes no full copies of the snapshots of a btrfs */
 	char *hostname, *arch, *kernel, *created; /* created: ISO 8601 UTC */
 	char *os; /* PRETTY_NAME */
 	enum firmware firmware;

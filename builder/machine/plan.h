@@ -14,7 +14,8 @@ enum step_kind {
 	STEP_GROUP, /* a volume group with all its volumes */
 	STEP_MKFS,
 	STEP_MKSWAP,
-	STEP_SUBVOLUMES, /* of a btrfs, empty */
+	STEP_RECEIVE, /* a subvolume out of its stream, to be put in its place by the next */
+	STEP_SUBVOLUMES, /* of a btrfs, empty or received */
 	STEP_MOUNT,
 	STEP_RESTORE, /* one stream into a mounted file system */
 	STEP_MEND, /* device names in fstab and the boot configuration that are no longer right */

@@ -78,6 +78,29 @@ int recovered_mount(struct recovered *r, const struct device *d, const char *nod
 	return 0;
 }
 
+int recovered_mount_top(struct recovered *r, const struct device *d, const char *node,
+			const char **ret_folder, struct error *e)
+{
+	_cleanup_(free) char *path = xasprintf("%s.top-%s", r->path, d->name);
+	int code = 0;
+
+	for (char *p = path + strlen(r->path); *p; p++)
+		*p = *p == '/' ? '-' : *p; /* of a volume */
+	if (!strlist_has(&r->mounts, path)) {
+		code = mkdir_parents_at(AT_FDCWD, path, 0755, e);
+		if (code == 0 && mount(node, path, "btrfs", 0, "subvolid=5") < 0)
+			code = error_errno(e, errno, "mount %s (btrfs) at %s", node, path);
+		if (code < 0)
+			return code;
+		strlist_add(&r->mounts, path);
+		strlist_addf(&r->names, "top of %s", d->name);
+	}
+	for (size_t i = 0; i < r->mounts.count; i++)
+		if (streq(r->mounts.items[i], path))
+			*ret_folder = r->mounts.items[i];
+	return 0;
+}
+
 const char *recovered_folder(const struct recovered *r, const struct device *d)
 {
 	for (size_t i = 0; i < r->names.count; i++)

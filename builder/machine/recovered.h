@@ -13,6 +13,9 @@ struct recovered {
 /* Mounts the file system of `d` from `node` at its mount point below the folder (links on the way
  * are followed inside it); one without a mount point gets the folder's name with ".NAME" behind. */
 int recovered_mount(struct recovered *r, const struct device *d, const char *node, struct error *e);
+/* The top level of the btrfs on `d`, beside the root; once. The path is `r`'s. */
+int recovered_mount_top(struct recovered *r, const struct device *d, const char *node,
+			const char **ret_folder, struct error *e);
 
 /* The real path of a folder inside, made if it is missing: where a mount that recovered_add() then remembers belongs.
  * The caller frees. */

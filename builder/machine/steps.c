@@ -1,6 +1,7 @@
 #include "machine/steps.h"
 
 #include "machine/boot_loader.h"
+#include "machine/btrfs.h"
 #include "machine/layer.h"
 #include "machine/text.h"
 #include "machine/uefi.h"
@@ -118,9 +119,15 @@ static char *shown_content(const struct device *d)
 	return b.data;
 }
 
-static void add_subvolumes_step(struct plan *p, struct device *d, const char *node)
+static int add_subvolumes_step(struct plan *p, struct device *d, const char *node, struct error *e)
 {
 	_cleanup_(strlist) struct strlist paths = { 0 };
+	_cleanup_(free) struct device **received = NULL;
+	size_t count = 0;
+	int r = btrfs_received(&p->machine, d, &received, &count, e);
+
+	if (r < 0)
+		return r;
 
 	for (size_t i = 0; i < p->machine.count; i++) {
 		const struct device *s = p->machine.devices[i];
@@ -130,8 +137,13 @@ static void add_subvolumes_step(struct plan *p, struct device *d, const char *no
 	}
 	_cleanup_(free) char *all = strlist_join(&paths, ", ");
 
+	for (size_t i = 0; i < count; i++)
+		(void)add(p, STEP_RECEIVE, received[i], "receive %s.%s, for %s of %s",
+			  received[i]->content.stream, received[i]->content.method,
+			  received[i]->subvolume.path, node);
 	if (paths.count)
 		(void)add(p, STEP_SUBVOLUMES, d, "make the subvolumes of %s: %s", node, all);
+	return 0;
 }
 
 /* "/dev/sda2, /dev/sdb2, missing" */
@@ -210,11 +222,13 @@ static void add_layer_steps(struct plan *p, struct device *d)
 		add_table_step(p, d);
 }
 
-static void add_make_steps(struct plan *p)
+static int add_make_steps(struct plan *p, struct error *e)
 {
+	int r = 0;
+
 	for (size_t i = 0; i < p->machine.count; i++)
 		add_layer_steps(p, p->machine.devices[i]);
-	for (size_t i = 0; i < p->machine.count; i++) {
+	for (size_t i = 0; i < p->machine.count && r == 0; i++) {
 		struct device *d = p->machine.devices[i];
 		enum content_kind kind = d->content.kind;
 
@@ -227,8 +241,9 @@ static void add_make_steps(struct plan *p)
 		else
 			(void)add(p, kind == CONTENT_SWAP ? STEP_MKSWAP : STEP_MKFS, d, "make %s on %s%s",
 				  d->content.type, node, shown);
-		add_subvolumes_step(p, d, node);
+		r = add_subvolumes_step(p, d, node, e);
 	}
+	return r;
 }
 
 /* Parents before what is mounted below them; what is not mounted anywhere comes last. */
@@ -265,7 +280,10 @@ static void add_restore_steps(struct plan *p)
 				  folder);
 		else
 			(void)add(p, STEP_MOUNT, all[i], "mount %s as %s", node, folder);
-		if (c->stream)
+		if (c->stream && streq(c->method, "send"))
+			(void)add(p, STEP_RESTORE, all[i], "put back what %s.%s does not hold into %s",
+				  c->stream, c->method, folder);
+		else if (c->stream)
 			(void)add(p, STEP_RESTORE, all[i], "restore %s.%s into %s", c->stream, c->method,
 				  folder);
 	}
@@ -409,7 +427,9 @@ int steps_make(struct plan *p, struct error *e)
 		return r;
 	for (size_t i = 0; i < p->mapping_count; i++)
 		add_disk_steps(p, &p->mappings[i]);
-	add_make_steps(p);
+	r = add_make_steps(p, e);
+	if (r < 0)
+		return r;
 	add_restore_steps(p);
 	if (has_root(&p->machine))
 		add_mend_steps(p);

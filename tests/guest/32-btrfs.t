@@ -11,7 +11,8 @@
 . "$TOP/tests/guest/lib/uml.sh"
 
 truncate -s 1200M old.img new.img
-mkdir -p target facts
+mkdir -p target sent facts
+printf '[backup]\ntarget = file://%s\nmethod = send\n' "$PWD/sent" >sent.conf
 printf '[backup]\ntarget = file://%s\n' "$PWD/target" >recovery.conf
 
 cat >inside <<'EOS'
@@ -63,7 +64,9 @@ touch /mnt/top/@home/plain/disk && chattr +C /mnt/top/@home/plain/disk && head -
 touch /mnt/top/@home/swapfile && chmod 600 /mnt/top/@home/swapfile && chattr +C /mnt/top/@home/swapfile
 fallocate -l 2M /mnt/top/@home/swapfile && mkswap -q /mnt/top/@home/swapfile
 mkdir /mnt/top/@home/packed && btrfs property set /mnt/top/@home/packed compression zstd
+echo fixed >/mnt/top/@home/packed/fixed && chattr +i /mnt/top/@home/packed/fixed
 touch -d '2011-12-13 14:15:16.171819202 UTC' /mnt/top/@home/special /mnt/top/@home
+head -c 20M /dev/urandom >/mnt/top/@/shared
 echo before >/mnt/top/@/file && mkdir -p /mnt/top/@/home
 echo nested >/mnt/top/@/var/lib/nested/file && chmod 700 /mnt/top/@/var/lib/nested && chown 7:8 /mnt/top/@/var/lib/nested
 btrfs subvolume snapshot -r /mnt/top/@ /mnt/top/snapshots/one
@@ -75,6 +78,7 @@ mount /dev/ubda1 /mnt/sys && mount -o subvol=@home,compress=zstd /dev/ubda1 /mnt
 step survey sh -c '"$LIFEBOAT" survey >facts/machine.conf'
 step in-use sh -c 'cd facts && "$LIFEBOAT" plan --machine machine.conf --map ubda=ubda'
 step backup "$LIFEBOAT" backup -c recovery.conf
+step sent "$LIFEBOAT" backup -c sent.conf
 umount /mnt/sys/home /mnt/sys
 facts /dev/ubda1 before
 trees /dev/ubda1 before
@@ -91,6 +95,26 @@ facts /dev/ubdb1 large
 trees /dev/ubdb1 large
 mount /dev/ubdb1 /mnt/sys && cat /mnt/sys/file >facts/default-file
 umount /mnt/sys
+
+# The same out of what btrfs send makes, in the place of what was just recovered.
+dd if=/dev/zero of=/dev/ubdb1 bs=64k count=2 conv=notrunc 2>/dev/null
+dd if=/dev/zero of=/dev/ubdb1 bs=1M seek=64 count=1 conv=notrunc 2>/dev/null
+btrfs device scan --forget
+step recover-sent "$LIFEBOAT" recover -c sent.conf --yes --map ubda=ubdb
+facts /dev/ubdb1 sent
+trees /dev/ubdb1 sent
+mount -o subvolid=5 /dev/ubdb1 /mnt/look
+ls -A /mnt/look >facts/sent.top
+btrfs filesystem du -s --raw /mnt/look/@ /mnt/look/snapshots/one | awk 'NR > 1 { print ($2 < 1000000 && $1 > 20000000) ? "shared" : $0 }' >facts/sent.shared
+btrfs subvolume show /mnt/look/snapshots/one | grep -c "Received UUID:.*[0-9a-f]-" >facts/sent.received
+btrfs subvolume show /mnt/look/@ | grep "Received UUID:" >>facts/sent.received
+umount /mnt/look
+
+dd if=/dev/zero of=/dev/ubdb1 bs=64k count=2 conv=notrunc 2>/dev/null
+dd if=/dev/zero of=/dev/ubdb1 bs=1M seek=64 count=1 conv=notrunc 2>/dev/null
+btrfs device scan --forget
+step by-hand bash -c 'cd sent/*/*-0 && ubda=/dev/ubdb bash -e ./RECOVER.txt'
+trees /dev/ubdb1 hand
 EOS
 uml_run inside ubda=old.img ubdb=new.img
 result $? "the guest came to its end" || diag "$(tail -n 20 uml.log)"
@@ -125,4 +149,28 @@ same "what must not be copied on write is not" facts/before.nocow facts/large.no
 same "every path in every subvolume" facts/before.files facts/large.files
 is "a swap file can be swapped to" "$(cat facts/large.swap)" swapped
 tree_same "every path of a tree with all that backups lose" "$(cat facts/large.home)" "$(cat facts/before.home)"
+# copied FILE: without what becomes an ordinary file.
+copied() { grep -av '^C\? \./\(plain/disk\|vm/disk\|swapfile\)$\|^\./swapfile$' "$1"; }
+done_well sent "it is saved by btrfs send"
+is "each subvolume but the top level is sent" "$(cd sent/*/*-0 && ls ./*.zst.000 | grep -c 'send')$(cd sent/*/*-0 && ls ./*archive.zst.000 | wc -l)" 41
+like "the snapshot as a difference" "$(cat sent/*/*-0/machine.conf)" '^send-parent = /@$'
+is "what they share is in the set once" "$(($(cat sent/*/*-0/*.send.zst.* | wc -c) < 45000000))" 1
+like "files that lose their flag are named" "$(cat facts/sent.words)" '3 files that are not copied on write .*vm/disk'
+done_well recover-sent "it is recovered out of that"
+same "its superblock says the same" facts/before.super facts/sent.super
+is "btrfs check finds nothing" "$(cat facts/sent.clean)" 0
+same "every subvolume is there" facts/before.list facts/sent.list
+same "what was read-only is" facts/before.read-only facts/sent.read-only
+same "the default is the same" facts/before.default facts/sent.default
+same "every path in every subvolume" facts/before.files facts/sent.files
+tree_same "every path of a tree with all that backups lose, but what may be copied on write" "$(copied facts/sent.home)" "$(copied facts/before.home)"
+is "data that was shared is" "$(cat facts/sent.shared)" $'shared\nshared'
+is "the snapshot is known as what it was received from, the rest is its own" "$(sed 's/[[:space:]]//g' facts/sent.received)" $'1\nReceivedUUID:-'
+done_well by-hand "its RECOVER.txt runs as it stands"
+same "by hand every subvolume is there" facts/before.list facts/hand.list
+same "by hand what was read-only is" facts/before.read-only facts/hand.read-only
+same "by hand the default is the same" facts/before.default facts/hand.default
+same "by hand every path in every subvolume" facts/before.files facts/hand.files
+tree_same "by hand every path of the tree" "$(copied facts/hand.home)" "$(copied facts/before.home)"
+is "nothing is left of the recovery" "$(grep lifeboat facts/sent.top)" ""
 finish_plan

@@ -201,7 +201,7 @@ TEST(recovery_conf_points_at_mistakes)
 	CHECK_ERROR(
 		load("[backup]\nmethod = xfsdump tape\n", &c),
 		"/tmp/lifeboat-test-recovery.conf:2: bad value 'xfsdump tape' for 'method'; expected names "
-		"of: archive dump xfsdump");
+		"of: archive dump xfsdump send");
 	CHECK_ERROR(load("[bakcup]\ntarget = x\n", &c),
 		    "/tmp/lifeboat-test-recovery.conf:1: unknown section "
 		    "[bakcup]; expected one of: [image], [network], "

@@ -440,6 +440,7 @@ static void carry_out(struct world *w, const struct step *s)
 		/* fallthrough */
 	case STEP_IMAGE:
 	case STEP_SUBVOLUMES:
+	case STEP_RECEIVE:
 	case STEP_MKSWAP:
 	case STEP_MOUNT:
 	case STEP_RESTORE:
