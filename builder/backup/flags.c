@@ -56,7 +56,7 @@ static int set_rest(int fd, int set)
 {
 	char compression[16];
 	ssize_t n = fgetxattr(fd, "btrfs.compression", compression, sizeof(compression));
-	int flags, r = read_flags(fd, &flags);
+	int flags = 0, r = read_flags(fd, &flags);
 
 	if (r < 0 || (flags & set) == set)
 		return r;
@@ -86,7 +86,7 @@ int flags_record(struct strbuf *records, const struct walked *file, int fd, stru
 {
 	char text[letter_count + 1] = "";
 	size_t n = 0;
-	int flags, r = fd < 0 ? 1 : read_flags(fd, &flags);
+	int flags = 0, r = fd < 0 ? 1 : read_flags(fd, &flags);
 
 	if (r > 0)
 		return 0;
@@ -104,7 +104,7 @@ int flags_record(struct strbuf *records, const struct walked *file, int fd, stru
 
 static int clear_one(void *user, const struct walked *file, struct error *e)
 {
-	int flags;
+	int flags = 0;
 
 	(void)user;
 	if (!S_ISREG(file->st.st_mode) && !S_ISDIR(file->st.st_mode))
@@ -133,7 +133,7 @@ int flags_clear(const char *folder, struct error *e)
 static int put_one(int rootfd, const char *folder, const char *record, struct error *e)
 {
 	const char *path = strchr(record, ' ');
-	int wanted = 0, flags;
+	int wanted = 0, flags = 0;
 
 	for (const char *p = record; path && p < path; p++) {
 		size_t i = 0;

@@ -323,7 +323,7 @@ static void take_snapshots(struct job *j)
 
 static bool is_sent(const struct device *d)
 {
-	return chosen(d) && d->kind == DEVICE_SUBVOLUME && streq(d->content.method, "send");
+	return d->kind == DEVICE_SUBVOLUME && chosen(d) && streq(d->content.method, "send");
 }
 
 static bool is_on_path(const struct device *d, const struct device *parent, const char *path)
@@ -642,8 +642,8 @@ static int backup(struct job *j, const char *argument)
 		return cmd_failed(j->c, &e);
 	if (j->conf.snapshots && !j->live)
 		snapshots_begin(&j->snapshots, &j->c->report);
-	j->machine.sends_snapshots = strlist_has(&j->methods, "send");
-	if (survey(&j->machine, &j->c->report, &e) < 0 || choose(j, &e) < 0 || agree(j, argument, &e) < 0 ||
+	if (survey(&j->machine, strlist_has(&j->methods, "send"), &j->c->report, &e) < 0 ||
+	    choose(j, &e) < 0 || agree(j, argument, &e) < 0 ||
 	    cmd_target_open(j->c, &j->conf, argument, j->overwrite ? TARGET_OVERWRITE : TARGET_WRITE,
 			    &j->target, &e) < 0 ||
 	    check_targets(j, &e) < 0)

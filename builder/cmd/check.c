@@ -61,7 +61,7 @@ static int check_machine(struct cmd *c, const struct record *r, struct strlist *
 			    "the disks are not compared: they were not recorded when the medium was made");
 		return 0;
 	}
-	int code = survey(&m, &c->report, e);
+	int code = survey(&m, false, &c->report, e);
 
 	if (code == 0)
 		code = machine_conf_format(&m, &now, e);

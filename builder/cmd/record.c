@@ -56,7 +56,7 @@ static void describe_machine(struct cmd *c, struct strbuf *ret)
 	struct error e;
 
 	strbuf_puts(ret, "");
-	if (survey(&m, &c->report, &e) < 0 || machine_conf_format(&m, ret, &e) < 0)
+	if (survey(&m, false, &c->report, &e) < 0 || machine_conf_format(&m, ret, &e) < 0)
 		report_info(&c->report, "lifeboat check will not compare the disks: %s", e.text);
 }
 

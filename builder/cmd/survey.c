@@ -22,7 +22,7 @@ int cmd_survey(int argc, char *argv[])
 			return exit_code;
 	if (optind < argc)
 		return cmd_usage(&c, "unexpected argument '%s'", argv[optind]);
-	if (survey(&m, &c.report, &e) < 0)
+	if (survey(&m, false, &c.report, &e) < 0)
 		return cmd_failed(&c, &e);
 	if (c.json)
 		return show_machine_json(&c, &m);

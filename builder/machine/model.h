@@ -206,7 +206,7 @@ struct boot_entry {
 
 struct machine {
 	unsigned hostname_line; /* in the machine.conf that it was read from; 0: none */
-	bool sends_snapshots; /* asked of a survey: a backup makes no full copies of the snapshots of a btrfs */
+	bool sends_snapshots; /* as survey() was told */
 	char *hostname, *arch, *kernel, *created; /* created: ISO 8601 UTC */
 	char *os; /* PRETTY_NAME */
 	enum firmware firmware;

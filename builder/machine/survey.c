@@ -533,9 +533,9 @@ static int scan_all(struct machine *m, struct mounts **ret_mounts, struct report
 	return r == 0 ? survey_layers(m, report, e) : r;
 }
 
-int survey(struct machine *ret, struct report *report, struct error *e)
+int survey(struct machine *ret, bool sends_snapshots, struct report *report, struct error *e)
 {
-	_cleanup_(machine) struct machine m = { 0 };
+	_cleanup_(machine) struct machine m = { .sends_snapshots = sends_snapshots };
 	_cleanup_(mounts) struct mounts *mounts = NULL;
 	int r = scan_all(&m, &mounts, report, e);
 

@@ -4,8 +4,9 @@
 #include "machine/model.h"
 
 /* Surveys the running system. What it cannot rebuild is an error that says so, while the machine
- * still lives; `report` gets the warnings. Needs root: superblocks are read. */
-int survey(struct machine *ret, struct report *report, struct error *e);
+ * still lives; `report` gets the warnings. Needs root: superblocks are read. `sends_snapshots`: a backup makes no full copies of the
+ * snapshots of a btrfs, so there is room for all of them. */
+int survey(struct machine *ret, bool sends_snapshots, struct report *report, struct error *e);
 
 /* Only the disks of this machine and what is on them (rescue system: possible targets). */
 int survey_disks(struct machine *ret, struct report *report, struct error *e);

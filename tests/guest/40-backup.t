@@ -44,7 +44,7 @@ list=$(with_disk from.img tree_list disk)
 
 mkdir share readonly
 mkdir full
-truncate -s 8M full.img
+truncate -s 5M full.img
 mke2fs -q -t ext4 full.img || bail "no ext4"
 mount -o loop full.img full || bail "no mount"
 smb=$(servers_free_port)
