@@ -142,6 +142,51 @@ static int find_pair(struct comparing *c, size_t index, struct error *e)
 	return 0;
 }
 
+/* LVM has the devices of a group in the order in which it met them: here, as they stand in the other machine. */
+static void order_group(const struct comparing *c, const struct device *d, struct device *f)
+{
+	for (size_t i = 0; i < d->below_count && i < f->below_count; i++)
+		for (size_t k = i + 1; k < f->below_count && f->below[i] != pair_of(c, d->below[i]); k++) {
+			struct device *below = f->below[k];
+			struct physical_volume physical = f->group.physical[k];
+
+			if (below != pair_of(c, d->below[i]))
+				continue;
+			f->below[k] = f->below[i];
+			f->below[i] = below;
+			f->group.physical[k] = f->group.physical[i];
+			f->group.physical[i] = physical;
+		}
+}
+
+/* Where a volume lies is told by names, which are now the other machine's. Before any is changed. */
+static void rename_places(const struct comparing *c, struct volume *v)
+{
+	for (size_t i = 0; i < v->segment_count; i++)
+		for (size_t k = 0; k < v->segments[i].on.count; k++)
+			for (size_t n = 0; n < c->expected->count; n++) {
+				char **name = &v->segments[i].on.items[k];
+
+				if (!c->pairs[n] || !streq(c->pairs[n]->name, *name))
+					continue;
+				free(*name);
+				*name = xstrdup(c->expected->devices[n]->name);
+				break;
+			}
+}
+
+static void settle_layers(const struct comparing *c)
+{
+	for (size_t i = 0; i < c->expected->count; i++) {
+		struct device *f = c->pairs[i];
+
+		if (f && f->kind == DEVICE_GROUP)
+			order_group(c, c->expected->devices[i], f);
+		else if (f && f->kind == DEVICE_VOLUME)
+			rename_places(c, &f->volume);
+	}
+}
+
 /* The found devices that have a pair come first, in the order and by the names of the others. `*ret_count`: so many. */
 static void put_in_order(struct comparing *c, size_t *ret_count)
 {
@@ -367,6 +412,7 @@ int machine_compare(const struct machine *expected, struct machine *found,
 	if (r < 0)
 		return r;
 	settle_boot(&c);
+	settle_layers(&c);
 	put_in_order(&c, &paired);
 	struct machine part = *found; /* lent: only what has a pair */
 

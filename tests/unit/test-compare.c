@@ -124,4 +124,35 @@ TEST(what_cannot_be_left_out)
 	}
 }
 
+#define MEMBER(name, digit)                                                                        \
+	"[disk " name "]\nserial = OLD-" name "\nsize = 8589934592\nsector-size = 512\n"           \
+	"table = gpt\ntable-id = 01234567-89AB-4DEF-8123-456789ABCDE" digit "\n"                   \
+	"[partition " name "1]\ndisk = " name "\nnumber = 1\nstart = 1048576\nsize = 4294967296\n" \
+	"type = E6D6D379-F507-44C2-A23C-238F2A3DF928\nuuid = A1B2C3D4-E5F6-4788-99AA-BBCCDDEEFF0" digit "\n"
+#define GROUP(members, uuids, place)                                                        \
+	"[group vg]\ndevices = " members "\ndevice-uuids = " uuids "\n"                     \
+	"device-starts = 1048576, 1048576\nuuid = ghijkl-0123-4567-89ab-cdef-0123-456789\n" \
+	"extent-size = 4194304\n[volume vg/root]\ntype = linear\n"                          \
+	"uuid = mnopqr-0123-4567-89ab-cdef-0123-456789\nsize = 419430400\non = " place "\n" \
+	"[filesystem vg/root]\ntype = ext4\nmountpoint = /\nstream = root\nmethod = dump\n"
+#define FIRST "aaaaaa-0123-4567-89ab-cdef-0123-456789"
+#define SECOND "bbbbbb-0123-4567-89ab-cdef-0123-456789"
+#define BIOS "[machine]\nfirmware = bios\narch = x86_64\n"
+
+TEST(a_group_on_disks_in_another_order)
+{
+	static const char was[] =
+		BIOS MEMBER("sda", "1") MEMBER("sdb", "2") GROUP("sda1, sdb1", FIRST ", " SECOND, "sdb1");
+	static const char same[] =
+		BIOS MEMBER("sda", "2") MEMBER("sdb", "1") GROUP("sda1, sdb1", SECOND ", " FIRST, "sda1");
+	static const char other[] =
+		BIOS MEMBER("sda", "2") MEMBER("sdb", "1") GROUP("sda1, sdb1", SECOND ", " FIRST, "sdb1");
+	_cleanup_(strbuf) struct strbuf none = { 0 }, one = { 0 };
+
+	compare(was, same, NULL, &none);
+	CHECK_STR(none.data, "");
+	compare(was, other, NULL, &one);
+	CHECK_STR(one.data, "volume vg/root: on was sdb1, is sda1\n");
+}
+
 TAP_MAIN()
