@@ -321,7 +321,7 @@ TEST(what_does_not_fit_on_the_others_is_refused)
 {
 	static const char full[] = DISKS BTRFS "[filesystem pool]\ntype = btrfs\nuuid = " UUID
 					       "\nused = 8589934592\nfs.data = single\nfs.metadata = raid1\n";
-	_cleanup_(machine) struct machine m = { 0 };
+	_cleanup_(machine) struct machine m = { 0 }, roomy = { 0 };
 	_cleanup_(plan) struct plan p = { 0 };
 
 	CHECK(plan_on(full, 10 * GIB, 0, NULL, &p) < 0);
@@ -330,8 +330,8 @@ TEST(what_does_not_fit_on_the_others_is_refused)
 		  "device, and its data and a margin need 9.0 GiB");
 	read_conf(full, &m);
 	CHECK(!machine_can_lack(&m, find(&m, "sdb")));
-	read_conf(server, &m);
-	CHECK(machine_can_lack(&m, find(&m, "sdb")));
+	read_conf(server, &roomy);
+	CHECK(machine_can_lack(&roomy, find(&roomy, "sdb")));
 }
 
 TEST(a_degraded_one_is_made_on_what_is_there)
