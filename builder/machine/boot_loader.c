@@ -67,22 +67,34 @@ static int look_at(struct device *d, const char *path, struct error *e)
 	return 0;
 }
 
+/* The node whose first sector firmware or a loader before it may start, of a disk, an array with a table or a disk's
+   partition. The caller frees; NULL: none of these, or nothing that can be read. */
+static char *find_started(const struct device *d)
+{
+	switch (d->kind) {
+	case DEVICE_DISK:
+		return d->now.broken ? NULL : xstrdup(d->identity.path);
+	case DEVICE_RAID:
+		return d->table == TABLE_NONE ? NULL : device_node(d);
+	case DEVICE_PARTITION:
+		if (d->parent->kind != DEVICE_DISK || d->parent->now.broken ||
+		    d->content.kind == CONTENT_EXTENDED)
+			return NULL;
+		return device_node(d);
+	default:
+		return NULL;
+	}
+}
+
 int boot_loader_look(struct machine *m, struct error *e)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < m->count && r == 0; i++) {
-		struct device *d = m->devices[i];
-		bool array = d->kind == DEVICE_RAID && d->table != TABLE_NONE;
-		_cleanup_(free) char *node = d->kind == DEVICE_PARTITION || array ? device_node(d) : NULL;
+		_cleanup_(free) char *node = find_started(m->devices[i]);
 
-		if (d->kind == DEVICE_DISK && !d->now.broken)
-			r = look_at(d, d->identity.path, e);
-		else if (array)
-			r = look_at(d, node, e);
-		else if (node && d->parent->kind == DEVICE_DISK && !d->parent->now.broken &&
-			 d->content.kind != CONTENT_EXTENDED)
-			r = look_at(d, node, e);
+		if (node)
+			r = look_at(m->devices[i], node, e);
 	}
 	return r;
 }
