@@ -4,10 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-enum { key_max = 1 << 20, said_max = 4096, pipe_size = 1 << 20 }; /* bytes */
+enum { key_max = 1 << 20, said_max = 4096 }; /* bytes */
 
 /* ---- the key ---- */
 
@@ -17,13 +16,6 @@ void age_key_free(struct age_key *k)
 		(void)close(k->fd); /* in memory */
 	free(k->shown);
 	*k = (struct age_key)AGE_KEY_NONE;
-}
-
-static int memory_file(struct error *e)
-{
-	int fd = memfd_create("identity", MFD_CLOEXEC);
-
-	return fd < 0 ? error_errno(e, errno, "keep a key in memory") : fd;
 }
 
 /* As other processes of this user open it. The caller frees. */
@@ -100,14 +92,6 @@ int age_key_typed(const char *text, struct age_key *ret, struct error *e)
 }
 
 /* ---- the process ---- */
-
-static int make_pipe(int fds[2], struct error *e)
-{
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_errno(e, errno, "make a pipe");
-	(void)fcntl(fds[0], F_SETPIPE_SZ, pipe_size); /* a smaller one is only slower */
-	return 0;
-}
 
 static int start(const char *const argv[], struct age *ret, struct error *e)
 {

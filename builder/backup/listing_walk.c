@@ -73,17 +73,27 @@ static int look(struct walking *w, const struct walked *file, struct error *e)
 	return w->w->each(w->w->user, file, fd, e);
 }
 
+struct listed listed_of(const struct walked *file)
+{
+	const struct stat *st = &file->st;
+
+	return (struct listed) {
+		.path = streq(file->path, ".") ? xstrdup(".") : xasprintf("./%s", file->path),
+		.size = (uint64_t)st->st_size,
+		.ino = st->st_ino,
+		.mtime = st->st_mtim,
+		.device = st->st_rdev,
+		.mode = st->st_mode,
+		.uid = st->st_uid,
+		.gid = st->st_gid,
+		.nlink = (uint32_t)st->st_nlink,
+	};
+}
+
 static int list_file(void *user, const struct walked *file, struct error *e)
 {
 	struct walking *w = user;
-	_cleanup_(listed) struct listed f = { .size = (uint64_t)file->st.st_size,
-					      .ino = file->st.st_ino,
-					      .mtime = file->st.st_mtim,
-					      .device = file->st.st_rdev,
-					      .mode = file->st.st_mode,
-					      .uid = file->st.st_uid,
-					      .gid = file->st.st_gid,
-					      .nlink = (uint32_t)file->st.st_nlink };
+	_cleanup_(listed) struct listed f = listed_of(file);
 	int r = look(w, file, e);
 
 	if (r == 0)
@@ -92,7 +102,6 @@ static int list_file(void *user, const struct walked *file, struct error *e)
 		r = read_target(file, &f, e);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	f.path = streq(file->path, ".") ? xstrdup(".") : xasprintf("./%s", file->path);
 	const struct listed *was = S_ISREG(f.mode) ? unchanged(w->w, &f, file->st.st_ctim.tv_sec) : NULL;
 
 	if (was) {

@@ -6,6 +6,9 @@
 
 #include <time.h>
 
+/* What a listing says of a file, but for its content, its attributes, and where a link leads. */
+struct listed listed_of(const struct walked *file);
+
 struct listing_walk {
 	const struct set_source *source;
 	/* What the set below knows, and its date: of a file that is still what it was the SHA-256 is taken from there. */

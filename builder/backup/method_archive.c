@@ -6,6 +6,7 @@
 
 #include "backup/exclude.h"
 #include "backup/listing_stream.h"
+#include "backup/listing_walk.h"
 #include "backup/set_private.h"
 #include "backup/stream_thread.h"
 #include "backup/times.h"
@@ -192,21 +193,13 @@ static int list_entry(struct saving *s, const struct walked *file, uint64_t star
 		      struct error *e)
 {
 	const char *target = archive_entry_symlink(s->header);
-	struct listed f = { .size = file->st.st_size,
-			    .ino = file->st.st_ino,
-			    .mtime = file->st.st_mtim,
-			    .device = file->st.st_rdev,
-			    .mode = file->st.st_mode,
-			    .uid = file->st.st_uid,
-			    .gid = file->st.st_gid,
-			    .nlink = (uint32_t)file->st.st_nlink,
-			    .start = start,
-			    .end = stream_at(s) };
+	_cleanup_(listed) struct listed f = listed_of(file);
 	int r = xattrs_digest(file->dirfd, file->name, path, &f.has_xattrs, f.xattrs, e);
 
 	if (r < 0)
 		return r;
-	f.path = streq(file->path, ".") ? xstrdup(".") : xasprintf("./%s", file->path);
+	f.start = start;
+	f.end = stream_at(s);
 	f.target = target ? xstrdup(target) : NULL;
 	if (S_ISREG(f.mode) && !archive_entry_hardlink(s->header)) {
 		digest_bytes(s->digest, f.sha);

@@ -60,20 +60,6 @@ static int dump_failed(const char *said, const char *device, struct error *e)
 	return -EIO;
 }
 
-/* A stream that ends too early: dump knows why. */
-static int broken_off(struct proc *dump, int said_fd, const char *device, struct error *e)
-{
-	struct error stream = *e;
-	int r = proc_wait(dump, NULL, e);
-	_cleanup_(free) char *said = said_read(said_fd);
-
-	if (r < 0)
-		return dump_failed(said, device, e);
-	*e = stream;
-	error_prefix(e, "dump %s", device);
-	return -EBADMSG;
-}
-
 /* What is known of a file system while it is saved. */
 struct saving {
 	struct dump_tree *tree;
@@ -166,25 +152,14 @@ static int dump_device(const struct save_job *job, const char *device, struct sa
 	char level[] = { '-', (char)('0' + (job->record->since ? job->w->levels.level : 0)), '\0' };
 	char date[64];
 	const struct stream_watch watch = { .read = watch_dump, .edit = date_dump, .user = s };
-	_cleanup_(proc) struct proc dump = PROC_NONE;
-	_cleanup_(fd) int said_fd = said_open(e);
-	int fds[2];
-
-	if (said_fd < 0)
-		return said_fd;
-	int r = make_pipe(fds, e);
-
-	if (r < 0)
-		return r;
-	_cleanup_(fd) int out = fds[0];
-	_cleanup_(fd) int in = fds[1];
+	_cleanup_(free) char *said = NULL;
 	/* -b 1024: eight times as fast as the default. -I 1: of read errors, it gives up at the second
 	 * (0 would mean that it ignores all of them); check_said() sees the first. -h 10: above any level, as
 	 * what chattr +d marks would be left out, by its own default of level 1 and above. */
 	const char *argv[] = { "dump", level, "-b", "1024", "-I", "1",  "-h",
 			       "10",   "-f",  "-",  device, NULL, NULL, NULL };
 	enum { at_device = 10 };
-	const struct proc_options o = { .stdout_fd = in, .stderr_fd = said_fd };
+	int r = 0;
 
 	if (job->record->since) {
 		r = format_date(job->record->since, date, sizeof(date), e);
@@ -193,29 +168,17 @@ static int dump_device(const struct save_job *job, const char *device, struct sa
 		argv[at_device + 2] = device;
 	}
 	if (r == 0)
-		r = proc_spawn(argv, &o, &dump, e);
-	if (r < 0)
-		return r;
-	(void)close(TAKE_FD(in)); /* the child's now: its end is the stream's */
-	r = stream_add(job->w, job->name, method_dump.name, out, job->source->total, &watch, &s->frames,
-		       job->report, e);
-	if (r < 0)
-		return r == -EBADMSG ? broken_off(&dump, said_fd, device, e)
-				     : r; /* or dump is killed with `dump` */
-	r = proc_wait(&dump, NULL, e);
-	_cleanup_(free) char *said = said_read(said_fd);
-
-	return r < 0 ? dump_failed(said, device, e) : check_said(said, device, e);
-}
-
-static int64_t nanoseconds(const struct timespec *t)
-{
-	return t->tv_sec * INT64_C(1000000000) + t->tv_nsec;
+		r = stream_run(job->w, job->name, method_dump.name, argv, job->source->total, &watch,
+			       &s->frames, &said, job->report, e);
+	if (r == -EBADMSG)
+		error_prefix(e, "dump %s", device);
+	else if (r < 0 && said)
+		return dump_failed(said, device, e);
+	return r < 0 ? r : check_said(said, device, e);
 }
 
 static void note_file(void *user, const struct walked *file, const unsigned char *xattrs)
 {
-	enum { clock_grain = 20000000 }; /* nanoseconds: the kernel's stamps of files lag by a tick */
 	struct saving *s = user;
 	bool missed = s->since && dump_tree_missed(s->tree, &file->st, s->since);
 	bool same = dump_tree_note(s->tree, &file->st, xattrs);
@@ -223,8 +186,7 @@ static void note_file(void *user, const struct walked *file, const unsigned char
 	if (missed)
 		strlist_add(&s->missed, file->path);
 
-	if (S_ISREG(file->st.st_mode) &&
-	    (!same || nanoseconds(&file->st.st_ctim) >= nanoseconds(&s->begun) - clock_grain))
+	if (S_ISREG(file->st.st_mode) && (!same || walked_changed_since(file, &s->begun)))
 		strlist_add(&s->changed, file->path);
 }
 

@@ -5,16 +5,10 @@
  * What chattr(1) sets is not in it (NAME.flags), and the folders that subvolumes are put into lose their times (NAME.times). There are
  * no levels: the difference to an earlier state would need that state as a snapshot that stays on the machine, where it
  * keeps all that is deleted. */
-#include "backup/method.h"
-
-#include "backup/flags.h"
-#include "backup/listing_stream.h"
-#include "backup/listing_walk.h"
+#include "backup/beside.h"
 #include "backup/program.h"
-#include "backup/restored.h"
 #include "backup/set_private.h"
 #include "backup/stream_thread.h"
-#include "backup/times.h"
 
 #include <btrfsutil.h>
 #include <errno.h>
@@ -29,7 +23,7 @@ struct sending {
 	const struct set_source *source;
 	int fd; /* the snapshot */
 	uint64_t parent; /* number of the one that it is sent as a difference to; 0: none */
-	struct strbuf times, flags;
+	struct beside beside;
 	struct strlist nocow; /* files that are not copied on write: a stream does not keep that */
 };
 
@@ -37,8 +31,7 @@ static void sending_end(struct sending *s)
 {
 	if (s->fd >= 0)
 		(void)close(s->fd); /* read side */
-	strbuf_free(&s->times);
-	strbuf_free(&s->flags);
+	beside_free(&s->beside);
 	strlist_free(&s->nocow);
 }
 DEFINE_CLEANUP(sending, struct sending, sending_end)
@@ -95,11 +88,9 @@ static int note_file(void *user, const struct walked *file, int fd, struct error
 	struct sending *s = user;
 	int flags = 0;
 
-	if (S_ISDIR(file->st.st_mode))
-		times_record(&s->times, file);
 	if (S_ISREG(file->st.st_mode) && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && flags & FS_NOCOW_FL)
 		strlist_add(&s->nocow, file->path);
-	return flags_record(&s->flags, file, fd, e);
+	return beside_note(&s->beside, file, fd, S_ISDIR(file->st.st_mode), e);
 }
 
 static void tell_nocow(const struct save_job *job, const struct sending *s)
@@ -123,16 +114,8 @@ static int save_beside(const struct save_job *job, struct sending *s, const stru
 		       struct error *e)
 {
 	const struct listing_walk walk = { .source = job->source, .each = note_file, .user = s };
-	_cleanup_(listing) struct listing listing = { 0 };
-	int r = listing_walk(&walk, &listing, job->report, e);
-	const struct listing_source source = listing_source(&listing);
+	int r = beside_save(&s->beside, job, &walk, frames, e);
 
-	if (r == 0)
-		r = listing_save(job->w, job->name, frames, &source, e);
-	if (r == 0)
-		r = stream_add_text(job->w, job->name, TIMES_METHOD, &s->times, e);
-	if (r == 0)
-		r = stream_add_text(job->w, job->name, FLAGS_METHOD, &s->flags, e);
 	if (r == 0)
 		tell_nocow(job, s);
 	return r;
@@ -170,12 +153,8 @@ static int receive(struct set *s, const char *name, const char *folder, struct r
 static int restore(struct set *s, const char *name, const char *folder, bool last, struct report *report,
 		   struct error *e)
 {
-	int r = times_restore(s, name, folder, true, e);
-
 	(void)last; /* there are no levels */
-	if (r == 0)
-		r = flags_restore(s, name, folder, e);
-	return r < 0 ? r : restored_check(s, name, folder, report, e);
+	return beside_restore(s, name, folder, report, e);
 }
 
 const struct method method_send = { .name = "send",

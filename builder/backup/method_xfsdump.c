@@ -4,18 +4,13 @@
  *
  * xfsdump wants a mount point, and an inventory in /var/lib: it runs in a mount namespace of its own, where it finds both, the file
  * system read-only, so that it leaves nothing on the machine. */
-#include "backup/method.h"
-
+#include "backup/beside.h"
 #include "backup/flags.h"
 #include "backup/listing_stream.h"
-#include "backup/listing_walk.h"
 #include "backup/program.h"
-#include "backup/restored.h"
 #include "backup/set_private.h"
 #include "backup/stream_thread.h"
 #include "backup/swap_file.h"
-#include "backup/times.h"
-#include "backup/xattrs.h"
 #include "backup/xfs_inventory.h"
 #include "base/fs.h"
 #include "base/proc.h"
@@ -41,7 +36,7 @@ struct saving {
 	char *said;
 	/* of the walk */
 	struct timespec begun; /* what is newer may have changed while it was read */
-	struct strbuf times, flags, xattrs;
+	struct beside beside;
 	struct strlist changed; /* paths */
 };
 
@@ -50,9 +45,7 @@ static void saving_free(struct saving *s)
 	free(s->node);
 	free(s->said);
 	strbuf_free(&s->inventory);
-	strbuf_free(&s->times);
-	strbuf_free(&s->flags);
-	strbuf_free(&s->xattrs);
+	beside_free(&s->beside);
 	strlist_free(&s->changed);
 }
 DEFINE_CLEANUP(saving, struct saving, saving_free)
@@ -116,7 +109,7 @@ static int run_xfsdump(void *user, int fd, struct error *e)
 	char level[] = { (char)('0' + (job->record->since ? job->w->levels.level : 0)), '\0' };
 	_cleanup_(proc) struct proc xfsdump = PROC_NONE;
 	_cleanup_(fd) int out = fd;
-	_cleanup_(fd) int said_fd = said_open(e);
+	_cleanup_(fd) int said_fd = memory_file(e);
 	const struct proc_options o = { .stdout_fd = out, .stderr_fd = said_fd };
 	/* labels, so that it does not ask; -F: nor for anything else */
 	const char *argv[16] = { "xfsdump", "-F", "-l", level, "-L", "lifeboat", "-M", "lifeboat" };
@@ -200,11 +193,6 @@ static int dump_device(struct saving *s, struct frames *frames, struct error *e)
 
 /* ---- beside the stream ---- */
 
-static int64_t nanoseconds(const struct timespec *t)
-{
-	return t->tv_sec * INT64_C(1000000000) + t->tv_nsec;
-}
-
 /* xfsrestore sets whole seconds of 32 bits, and none of links; the root's own has changed when the rest is back. */
 static bool keeps_time(const struct walked *file)
 {
@@ -216,14 +204,11 @@ static bool keeps_time(const struct walked *file)
 
 static int note_file(void *user, const struct walked *file, int fd, struct error *e)
 {
-	enum { clock_grain = 20000000 }; /* nanoseconds: the kernel's stamps of files lag by a tick */
 	struct saving *s = user;
 
-	if (!keeps_time(file))
-		times_record(&s->times, file);
-	if (nanoseconds(&file->st.st_ctim) >= nanoseconds(&s->begun) - clock_grain)
+	if (walked_changed_since(file, &s->begun))
 		strlist_add(&s->changed, file->path);
-	return flags_record(&s->flags, file, fd, e);
+	return beside_note(&s->beside, file, fd, !keeps_time(file), e);
 }
 
 static int save_beside(struct saving *s, const struct frames *frames, const struct listing *base,
@@ -233,16 +218,8 @@ static int save_beside(struct saving *s, const struct frames *frames, const stru
 	const struct listing_walk walk = {
 		.source = job->source, .base = base, .since = job->record->since, .each = note_file, .user = s
 	};
-	_cleanup_(listing) struct listing listing = { 0 };
-	int r = listing_walk(&walk, &listing, job->report, e);
-	const struct listing_source source = listing_source(&listing);
+	int r = beside_save(&s->beside, job, &walk, frames, e);
 
-	if (r == 0)
-		r = listing_save(job->w, job->name, frames, &source, e);
-	if (r == 0)
-		r = stream_add_text(job->w, job->name, TIMES_METHOD, &s->times, e);
-	if (r == 0)
-		r = stream_add_text(job->w, job->name, FLAGS_METHOD, &s->flags, e);
 	if (r == 0)
 		r = stream_add_text(job->w, job->name, INVENTORY_METHOD, &s->inventory, e);
 	return r < 0 ? r : changed_save(job->w, job->name, job->source->shown, &s->changed, job->report, e);
@@ -362,11 +339,7 @@ static int restore(struct set *s, const char *name, const char *folder, bool las
 	r = remove_tree_at(fd, tables, e);
 	if (r == 0)
 		r = fill_swap_files(s, name, folder, e);
-	if (r == 0)
-		r = times_restore(s, name, folder, true, e);
-	if (r == 0)
-		r = flags_restore(s, name, folder, e);
-	return r < 0 ? r : restored_check(s, name, folder, report, e);
+	return r < 0 ? r : beside_restore(s, name, folder, report, e);
 }
 
 const struct method method_xfsdump = { .name = "xfsdump", .type = "xfs", .save = save, .restore = restore };

@@ -5,18 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-
-enum { pipe_size = 1 << 20 };
-
-int said_open(struct error *e)
-{
-	int fd = memfd_create("said", MFD_CLOEXEC);
-
-	return fd < 0 ? error_errno(e, errno, "make a file in memory") : fd;
-}
 
 char *said_read(int fd)
 {
@@ -35,14 +25,6 @@ const char *said_last_line(char *said)
 	char *newline = strrchr(text, '\n');
 
 	return newline ? newline + 1 : text;
-}
-
-int make_pipe(int fds[2], struct error *e)
-{
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_errno(e, errno, "make a pipe");
-	(void)fcntl(fds[0], F_SETPIPE_SZ, pipe_size); /* a smaller one is only slower */
-	return 0;
 }
 
 int source_device(int fd, const struct set_source *source, const char *program, char **ret, struct error *e)
@@ -80,7 +62,7 @@ int stream_feed(struct set *s, const char *name, const char *method, const char 
 		const char *folder, char **ret_said, struct report *report, struct error *e)
 {
 	_cleanup_(proc) struct proc program = PROC_NONE;
-	_cleanup_(fd) int said_fd = said_open(e);
+	_cleanup_(fd) int said_fd = memory_file(e);
 	struct error stream = { 0 };
 	int fds[2];
 
@@ -121,4 +103,40 @@ int stream_feed(struct set *s, const char *name, const char *method, const char 
 		return error_text(e, EIO, "%s %s: it ended before its stream did", argv[0], name);
 	*ret_said = TAKE_PTR(said);
 	return 0;
+}
+
+int stream_run(struct set_writer *w, const char *name, const char *method, const char *const argv[],
+	       uint64_t total, const struct stream_watch *watch, struct frames *ret_frames, char **ret_said,
+	       struct report *report, struct error *e)
+{
+	_cleanup_(proc) struct proc program = PROC_NONE;
+	_cleanup_(fd) int said_fd = memory_file(e);
+	struct error stream;
+	int fds[2];
+
+	if (said_fd < 0)
+		return said_fd;
+	int r = make_pipe(fds, e);
+
+	if (r < 0)
+		return r;
+	_cleanup_(fd) int out = fds[0];
+	_cleanup_(fd) int in = fds[1];
+	const struct proc_options o = { .stdout_fd = in, .stderr_fd = said_fd };
+
+	r = proc_spawn(argv, &o, &program, e);
+	if (r < 0)
+		return r;
+	(void)close(TAKE_FD(in)); /* the child's now: its end is the stream's */
+	int stream_r = stream_add(w, name, method, out, total, watch, ret_frames, report, &stream);
+
+	if (stream_r < 0 && stream_r != -EBADMSG) {
+		*e = stream; /* it is killed with `program` */
+		return stream_r;
+	}
+	r = proc_wait(&program, NULL, e); /* of a stream that ends too early, it knows why */
+	*ret_said = said_read(said_fd);
+	if (r == 0 && stream_r < 0)
+		*e = stream;
+	return r < 0 ? r : stream_r;
 }

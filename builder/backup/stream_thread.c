@@ -5,10 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
-enum { pipe_size = 1 << 20, text_max = 1 << 30 };
+enum { text_max = 1 << 30 };
 
 struct end {
 	int (*work)(void *user, int fd, struct error *e);
@@ -30,10 +29,10 @@ static void *run(void *user)
 static int start(struct end *end, bool writes, pthread_t *ret_thread, int *ret_fd, struct error *e)
 {
 	int fds[2];
+	int r = make_pipe(fds, e);
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return error_errno(e, errno, "make a pipe");
-	(void)fcntl(fds[0], F_SETPIPE_SZ, pipe_size); /* a smaller one is only slower */
+	if (r < 0)
+		return r;
 	end->fd = fds[writes];
 	int code = pthread_create(ret_thread, NULL, run, end);
 
@@ -68,13 +67,6 @@ int stream_produce(struct set_writer *w, const char *name, const char *method, u
 	(void)close(fd); /* read side: who still writes gets EPIPE */
 	(void)pthread_join(thread, NULL); /* ours, joinable, once */
 	return r < 0 ? r : take_error(&end, e);
-}
-
-static int memory_file(struct error *e)
-{
-	int fd = memfd_create("stream", MFD_CLOEXEC);
-
-	return fd < 0 ? error_errno(e, errno, "make a file in memory") : fd;
 }
 
 int stream_add_text(struct set_writer *w, const char *name, const char *method, const struct strbuf *text,

@@ -130,3 +130,15 @@ int walk_filesystem(const struct set_source *source,
 	strbuf_free(&w.path);
 	return r < 0 ? r : 0;
 }
+
+static int64_t nanoseconds(const struct timespec *t)
+{
+	return t->tv_sec * INT64_C(1000000000) + t->tv_nsec;
+}
+
+bool walked_changed_since(const struct walked *file, const struct timespec *moment)
+{
+	enum { clock_grain = 20000000 }; /* nanoseconds */
+
+	return nanoseconds(&file->st.st_ctim) >= nanoseconds(moment) - clock_grain;
+}

@@ -11,6 +11,9 @@ struct walked {
 	struct stat st; /* of itself: links are not followed */
 };
 
+/* Has it changed since that moment, or maybe so: the kernel's stamps of files lag by a tick. */
+bool walked_changed_since(const struct walked *file, const struct timespec *moment);
+
 /* Calls `each` for the root of the file system at its folder, then for everything in it, each folder before
  * what it holds, until one returns a negative errno; a positive value of a folder: nothing of what is in it. What goes away meanwhile is left out. Another file
  * system that is mounted there is -ESTALE. `source` has its `shown`. Needs root to see what lies below other mount

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 int read_file_fd(int fd, const char *shown, size_t max, char **ret, size_t *ret_len, struct error *e)
@@ -47,6 +48,23 @@ int fill_standard_fds(void)
 	if (fd < 0)
 		return negative_errno();
 	(void)close(fd); /* nothing was written to it */
+	return 0;
+}
+
+int memory_file(struct error *e)
+{
+	int fd = memfd_create("lifeboat", MFD_CLOEXEC);
+
+	return fd < 0 ? error_errno(e, errno, "make a file in memory") : fd;
+}
+
+int make_pipe(int fds[2], struct error *e)
+{
+	enum { size = 1 << 20 };
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return error_errno(e, errno, "make a pipe");
+	(void)fcntl(fds[0], F_SETPIPE_SZ, size); /* a smaller one is only slower */
 	return 0;
 }
 

@@ -25,6 +25,10 @@ ssize_t read_full(int fd, void *data, size_t len);
 /* The same at an offset. */
 ssize_t pread_full(int fd, void *data, size_t len, off_t offset);
 int pwrite_all(int fd, const void *data, size_t len, off_t offset);
+/* A file without a name, in memory. */
+int memory_file(struct error *e);
+/* A pipe of a size that does not hold its two ends back. */
+int make_pipe(int fds[2], struct error *e);
 /* The disk begins with what was written so far while we go on, so that a later fsync() is short. */
 void flush_begin(int fd);
 

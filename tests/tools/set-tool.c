@@ -5,9 +5,8 @@
  *     set-tool walk MOUNTPOINT                 prints the file system's listing, from the disk itself
  *
  * CREDENTIALS is a file, or - for none. $RETRY: for how many seconds a server that went away is tried again. */
-#include "backup/listing.h"
+#include "backup/listing_walk.h"
 #include "backup/set.h"
-#include "backup/walk.h"
 #include "backup/xattrs.h"
 
 #include <errno.h>
@@ -84,15 +83,7 @@ static int hash(const struct walked *file, unsigned char *ret, struct error *e)
 
 static int list_file(void *user, const struct walked *file, struct error *e)
 {
-	const struct stat *st = &file->st;
-	struct listed f = { .size = (uint64_t)st->st_size,
-			    .ino = st->st_ino,
-			    .mtime = st->st_mtim,
-			    .device = st->st_rdev,
-			    .mode = st->st_mode,
-			    .uid = st->st_uid,
-			    .gid = st->st_gid,
-			    .nlink = (uint32_t)st->st_nlink };
+	_cleanup_(listed) struct listed f = listed_of(file);
 	char target[4097] = "";
 	int r = xattrs_digest(file->dirfd, file->name, file->path, &f.has_xattrs, f.xattrs, e);
 
@@ -102,7 +93,6 @@ static int list_file(void *user, const struct walked *file, struct error *e)
 	}
 	if (S_ISLNK(f.mode) && readlinkat(file->dirfd, file->name, target, sizeof(target) - 1) > 0)
 		f.target = xstrdup(target);
-	f.path = streq(file->path, ".") ? xstrdup(".") : xasprintf("./%s", file->path);
 	listing_take(user, &f);
 	return r;
 }
