@@ -1,48 +1,9 @@
 /* A folder through a set and back by the method archive, without root: what needs it is in the guest tests. */
-#include "tap.h"
-
-#include "backup/set.h"
-#include "base/fs.h"
-#include "base/proc.h"
+#include "set-lab.h"
 
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/stat.h>
 
-static struct error e;
-static struct report quiet;
-
-/* A place with from/, to/ and a target. */
-struct place {
-	struct tempdir dir;
-	struct target target;
-	char *from, *to;
-};
-
-static void place_remove(struct place *p)
-{
-	target_close(&p->target);
-	tempdir_remove(&p->dir);
-	free(p->from);
-	free(p->to);
-}
-DEFINE_CLEANUP(place, struct place, place_remove)
-
-static void place_make(struct place *p)
-{
-	*p = (struct place) { .dir = TEMPDIR_NONE, .target = { .dirfd = -1 } };
-	(void)signal(SIGPIPE, SIG_IGN); /* as the program does */
-	report_init(&quiet, VERBOSITY_QUIET, false);
-	CHECK_OK(tempdir_make(&p->dir, &e));
-	CHECK_OK(mkdir_parents_at(p->dir.fd, "from/folder", 0755, &e));
-	CHECK_OK(mkdir_parents_at(p->dir.fd, "to", 0700, &e));
-	CHECK_OK(mkdir_parents_at(p->dir.fd, "sets", 0755, &e));
-	_cleanup_(free) char *url = xasprintf("file://%s/sets", p->dir.path);
-
-	p->from = xasprintf("%s/from", p->dir.path);
-	p->to = xasprintf("%s/to", p->dir.path);
-	CHECK_OK(target_open(url, NULL, &p->target, &quiet, &e));
-}
+static const char folders[] = "mkdir -p from/folder sets; mkdir -m 700 to";
 
 static int save_without(struct place *p, dev_t device, unsigned level, const struct strlist *exclude)
 {
@@ -101,7 +62,7 @@ TEST(what_is_saved_comes_back)
 	_cleanup_(place) struct place p;
 	char odd[256] = "from/folder/new\nline \xe4";
 
-	place_make(&p);
+	place_make(&p, "sets", folders);
 	CHECK_OK(write_file_at(p.dir.fd, odd, 0640, "x", 1, &e));
 	CHECK_OK(write_file_at(p.dir.fd, "from/hole", 0604, "end", 3, &e));
 	CHECK_INT(linkat(p.dir.fd, "from/hole", p.dir.fd, "from/folder/link", 0), 0);
@@ -153,7 +114,7 @@ TEST(what_is_excluded_is_left_out)
 	_cleanup_(place) struct place p;
 	_cleanup_(strlist) struct strlist exclude = { 0 };
 
-	place_make(&p);
+	place_make(&p, "sets", folders);
 	CHECK_OK(mkdir_parents_at(p.dir.fd, "from/cache/deep", 0700, &e));
 	CHECK_OK(write_file_at(p.dir.fd, "from/cache/deep/x", 0600, "x", 1, &e));
 	CHECK_OK(write_file_at(p.dir.fd, "from/folder/a.o", 0600, "linked", 6, &e));
@@ -180,7 +141,7 @@ TEST(exclusions_change_between_levels)
 	_cleanup_(place) struct place p;
 	_cleanup_(strlist) struct strlist first = { 0 }, second = { 0 };
 
-	place_make(&p);
+	place_make(&p, "sets", folders);
 	CHECK_OK(write_file_at(p.dir.fd, "from/folder/first", 0600, "1", 1, &e));
 	CHECK_OK(mkdir_parents_at(p.dir.fd, "from/second/x", 0700, &e));
 	CHECK_OK(write_file_at(p.dir.fd, "from/second/x/y", 0600, "22", 2, &e));
@@ -201,7 +162,7 @@ TEST(zeros_stay_data)
 	_cleanup_(place) struct place p;
 	_cleanup_(free) char *zeros = xcalloc(1, 1 << 20);
 
-	place_make(&p);
+	place_make(&p, "sets", folders);
 	CHECK_OK(write_file_at(p.dir.fd, "from/zeros", 0604, zeros, 1 << 20, &e));
 	CHECK_OK(save(&p, stat_of(&p, "from").st_dev));
 	CHECK_OK(restore(&p));
@@ -213,7 +174,7 @@ TEST(another_file_system_is_not_saved)
 {
 	_cleanup_(place) struct place p;
 
-	place_make(&p);
+	place_make(&p, "sets", folders);
 	_cleanup_(free) char *want =
 		xasprintf("%s: it is not the file system that the survey found there", p.from);
 
@@ -227,7 +188,7 @@ TEST(what_stands_behind_the_end_is_read)
 	_cleanup_(set_writer) struct set_writer *w = NULL;
 	_cleanup_(free) char *name = NULL;
 
-	place_make(&p);
+	place_make(&p, "sets", folders);
 	CHECK_OK(write_file_at(p.dir.fd, "from/file", 0644, "x", 1, &e));
 	CHECK_OK(proc_run((const char *const[]) { "tar", "-cf", "a.tar", "-C", "from", ".", NULL },
 			  &(struct proc_options) { .cwd = p.dir.path }, &e));
@@ -247,7 +208,7 @@ TEST(what_leads_out_of_the_folder_is_refused)
 	_cleanup_(set_writer) struct set_writer *w = NULL;
 	_cleanup_(free) char *name = NULL;
 
-	place_make(&p);
+	place_make(&p, "sets", folders);
 	CHECK_OK(write_file_at(p.dir.fd, "victim", 0644, "x", 1, &e));
 	CHECK_OK(proc_run(
 		(const char *const[]) { "tar", "-cPf", "a.tar", "--transform=s|^|../|", "victim", NULL },

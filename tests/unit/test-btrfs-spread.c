@@ -1,17 +1,12 @@
 /* A btrfs on several devices: how much fits on them, its description read, written and refused with the line, and what is
  * planned of it on the same disks, smaller ones, larger ones and fewer. */
 #include "cmd/by_hand.h"
+#include "machine-lab.h"
 #include "machine/btrfs_profile.h"
 #include "machine/compare.h"
-#include "machine/machine_conf.h"
 #include "machine/plan.h"
 #include "machine/without.h"
-#include "tap.h"
 
-static struct error e;
-
-#define MIB UINT64_C(1048576)
-#define GIB (1024 * MIB)
 #define UUID "01234567-89ab-cdef-0123-456789abcdef"
 
 /* two disks: a whole one, and one with /boot and the other device; both hold all files */
@@ -35,19 +30,6 @@ static struct error e;
 	"[subvolume pool.2]\nfilesystem = pool\npath = /@\ndefault = yes\nmountpoint = /\nstream = root\n" \
 	"method = archive\n"
 static const char server[] = DISKS BTRFS FILESYSTEM SUBVOLUMES;
-
-static void read_conf(const char *text, struct machine *ret)
-{
-	CHECK_OK(machine_conf_parse("machine.conf", text, ret, &e));
-}
-
-static struct device *find(const struct machine *m, const char *name)
-{
-	struct device *d = machine_find(m, name);
-
-	CHECK(d != NULL);
-	return d;
-}
 
 TEST(how_much_fits)
 {
@@ -81,7 +63,7 @@ TEST(how_much_fits)
 TEST(what_is_read_is_written_again)
 {
 	_cleanup_(machine) struct machine m = { 0 }, again = { 0 };
-	_cleanup_(strbuf) struct strbuf first = { 0 }, second = { 0 };
+	_cleanup_(strbuf) struct strbuf first = { 0 };
 
 	read_conf(server, &m);
 	const struct device *pool = find(&m, "pool");
@@ -97,11 +79,8 @@ TEST(what_is_read_is_written_again)
 	/* no disk of it is forgotten */
 	CHECK(device_lies_on(find(&m, "pool.2"), find(&m, "sda")));
 	CHECK(device_lies_on(find(&m, "pool.2"), find(&m, "sdb")));
-	CHECK_OK(machine_conf_format(&m, &first, &e));
+	write_twice(&m, &first, &again);
 	CHECK(strstr(first.data, BTRFS "\n") != NULL);
-	read_conf(first.data, &again);
-	CHECK_OK(machine_conf_format(&again, &second, &e));
-	CHECK_STR(second.data, first.data);
 }
 
 TEST(what_is_not_said_is_the_whole_of_it)
@@ -177,18 +156,6 @@ TEST(bad_descriptions_are_refused_with_the_line)
 
 /* ---- plans ---- */
 
-static struct device *add_present(struct machine *m, const char *name, uint64_t size)
-{
-	struct device *d = machine_add(m, DEVICE_DISK, name);
-
-	d->size = size;
-	d->sector_size = 512;
-	d->identity.path = xasprintf("/dev/%s", name);
-	d->identity.bus = xstrdup("sata");
-	d->now.devno = (dev_t)(m->count + 100);
-	return d;
-}
-
 /* On vda in place of sda, and vdb in place of sdb; 0: on none. */
 static int plan_on(const char *text, uint64_t first, uint64_t second, const char *grow, struct plan *ret)
 {
@@ -218,16 +185,6 @@ static const struct step *step_of(const struct plan *p, enum step_kind kind)
 static char *all_changes(const struct step *s)
 {
 	return strlist_join(&s->changes, "\n");
-}
-
-/* Whatever was planned is a machine that makes sense: its description is read again. */
-static void check_again(const struct machine *m)
-{
-	_cleanup_(machine) struct machine again = { 0 };
-	_cleanup_(strbuf) struct strbuf text = { 0 };
-
-	CHECK_OK(machine_conf_format(m, &text, &e));
-	read_conf(text.data, &again);
 }
 
 TEST(it_is_made_on_all_devices_at_once)

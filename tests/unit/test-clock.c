@@ -1,69 +1,17 @@
 /* Clocks that jump: the newest set stays the newest, a level misses nothing that changed since the set below, and dump's own dates
  * are those that its levels are told by. */
-#include "tap.h"
+#include "set-lab.h"
 
 #include "backup/dump_reader.h"
 #include "backup/dump_tree.h"
-#include "backup/set_private.h"
-#include "base/fs.h"
-#include "base/proc.h"
 
 #include <endian.h>
-#include <signal.h>
-#include <sys/stat.h>
 
-static struct error e;
-static struct report quiet;
+static const char one_file[] = "mkdir from sets; echo 1 >from/file";
 
-struct place {
-	struct tempdir dir;
-	struct target target;
-	char *from;
-};
-
-static void place_remove(struct place *p)
+static char *save_level(struct place *p, unsigned level)
 {
-	target_close(&p->target);
-	tempdir_remove(&p->dir);
-	free(p->from);
-}
-DEFINE_CLEANUP(place, struct place, place_remove)
-
-static void run(const struct place *p, const char *script)
-{
-	const char *argv[] = { "sh", "-euc", script, NULL };
-	const struct proc_options o = { .cwd = p->dir.path };
-
-	CHECK_OK(proc_run(argv, &o, &e));
-}
-
-static void place_make(struct place *p)
-{
-	*p = (struct place) { .dir = TEMPDIR_NONE, .target = { .dirfd = -1 } };
-	(void)signal(SIGPIPE, SIG_IGN); /* as the program does */
-	report_init(&quiet, VERBOSITY_QUIET, false);
-	CHECK_OK(tempdir_make(&p->dir, &e));
-	run(p, "mkdir from sets; echo 1 >from/file");
-	_cleanup_(free) char *url = xasprintf("file://%s/sets", p->dir.path);
-
-	p->from = xasprintf("%s/from", p->dir.path);
-	CHECK_OK(target_open(url, NULL, &p->target, &quiet, &e));
-}
-
-static char *save(struct place *p, unsigned level)
-{
-	_cleanup_(set_writer) struct set_writer *w = NULL;
-	struct stat st;
-	char *name = NULL;
-
-	CHECK_INT(stat(p->from, &st), 0);
-	const struct set_source source = { .folder = p->from, .device = st.st_dev };
-
-	CHECK_OK(set_begin(&p->target, "box", level, 1 << 20, &w, &quiet, &e));
-	CHECK_OK(set_add_file(w, "machine.conf", "x", 1, &e));
-	CHECK_OK(set_save_filesystem(w, "root", "archive", &source, &quiet, &e));
-	CHECK_OK(set_commit(w, &name, &e));
-	return name;
+	return save_from(p, level, 1 << 20);
 }
 
 TEST(the_set_that_is_made_last_is_the_newest)
@@ -71,16 +19,16 @@ TEST(the_set_that_is_made_last_is_the_newest)
 	_cleanup_(place) struct place p;
 	_cleanup_(set) struct set *s = NULL, *level = NULL;
 
-	place_make(&p);
-	free(save(&p, 0));
+	place_make(&p, "sets", one_file);
+	free(save_level(&p, 0));
 	run(&p, "mv sets/box/2* sets/box/20991231T235959Z-0");
-	_cleanup_(free) char *name = save(&p, 0);
+	_cleanup_(free) char *name = save_level(&p, 0);
 
 	CHECK_STR(name, "21000101T000000Z-0");
 	CHECK_OK(set_open(&p.target, NULL, NULL, &s, &quiet, &e));
 	CHECK_STR(set_shown(s), "box/21000101T000000Z-0");
 	/* a level that sorted before the set that it goes on from could not be opened */
-	_cleanup_(free) char *above = save(&p, 1);
+	_cleanup_(free) char *above = save_level(&p, 1);
 
 	CHECK_STR(above, "21000101T000001Z-1");
 	CHECK_OK(set_open(&p.target, NULL, NULL, &level, &quiet, &e));
@@ -91,9 +39,9 @@ TEST(sets_of_one_second_are_in_their_order)
 {
 	_cleanup_(place) struct place p;
 
-	place_make(&p);
-	free(save(&p, 0));
-	_cleanup_(free) char *one = save(&p, 1), *full = save(&p, 0);
+	place_make(&p, "sets", one_file);
+	free(save_level(&p, 0));
+	_cleanup_(free) char *one = save_level(&p, 1), *full = save_level(&p, 0);
 
 	CHECK(strcmp(one, full) < 0);
 }
@@ -110,15 +58,15 @@ TEST(what_changed_since_a_time_to_come_cannot_be_told)
 {
 	_cleanup_(place) struct place p;
 
-	place_make(&p);
-	free(save(&p, 0));
-	_cleanup_(free) char *level = save(&p, 1);
+	place_make(&p, "sets", one_file);
+	free(save_level(&p, 0));
+	_cleanup_(free) char *level = save_level(&p, 1);
 
 	CHECK(has_since(&p, level));
 	/* the full set was made while the clock was ahead */
 	run(&p, "rm -r sets/box/*-1; cd sets/box/*-0; sed -i 's/^date = .*/date = 4102444800/' set.conf;"
 		"sha256sum $(sed 's/.*  //' SHA256SUMS) >new; mv new SHA256SUMS");
-	_cleanup_(free) char *full = save(&p, 1);
+	_cleanup_(free) char *full = save_level(&p, 1);
 
 	CHECK(!has_since(&p, full));
 }

@@ -1,59 +1,17 @@
 /* A backup that is killed at random moments, in two places at a time, as a full set or a level, removing old ones at its end: each place has the
  * old state or a whole new set besides, and the next backup clears away what it left. SEED=N tries the same moments again, as far
  * as moments can be the same; MATRIX=all tries 200. */
-#include "tap.h"
+#include "set-lab.h"
 
-#include "backup/set_private.h"
-#include "base/fs.h"
-#include "base/proc.h"
-
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/stat.h>
 #include <time.h>
 
-static struct error e;
-static struct report quiet;
-
-struct place {
-	struct tempdir dir;
-	struct target target; /* two of them */
-	char *from;
-};
-
-static void place_remove(struct place *p)
+/* Two targets. */
+static void make(struct place *p)
 {
-	target_close(&p->target);
-	tempdir_remove(&p->dir);
-	free(p->from);
-}
-DEFINE_CLEANUP(place, struct place, place_remove)
-
-static void run(const struct place *p, const char *script)
-{
-	const char *argv[] = { "sh", "-euc", script, NULL };
-	const struct proc_options o = { .cwd = p->dir.path };
-
-	CHECK_OK(proc_run(argv, &o, &e));
-}
-
-static void open_target(const struct place *p, const char *name, struct target *ret)
-{
-	_cleanup_(free) char *url = xasprintf("file://%s/%s", p->dir.path, name);
-
-	CHECK_OK(target_open(url, NULL, ret, &quiet, &e));
-}
-
-static void place_make(struct place *p)
-{
-	*p = (struct place) { .dir = TEMPDIR_NONE, .target = { .dirfd = -1 } };
-	(void)signal(SIGPIPE, SIG_IGN); /* as the program does */
-	report_init(&quiet, VERBOSITY_QUIET, false);
-	CHECK_OK(tempdir_make(&p->dir, &e));
-	run(p, "mkdir from a b to; for i in 1 2 3 4 5 6 7 8; do head -c 60000 /dev/urandom >from/$i; done");
-	p->from = xasprintf("%s/from", p->dir.path);
-	open_target(p, "a", &p->target);
+	place_make(
+		p, "a",
+		"mkdir from a b to; for i in 1 2 3 4 5 6 7 8; do head -c 60000 /dev/urandom >from/$i; done");
 	p->target.replica = xmalloc(sizeof(*p->target.replica));
 	open_target(p, "b", p->target.replica);
 }
@@ -69,18 +27,7 @@ static void say_now(const struct place *p, unsigned now)
 static void back_up(struct place *p, unsigned level)
 {
 	const struct set_prune_options keep = { .full = 2, .incremental = 1, .locked = true };
-	_cleanup_(set_writer) struct set_writer *w = NULL;
-	_cleanup_(free) char *name = NULL;
-	struct stat st;
-
-	CHECK_INT(stat(p->from, &st), 0);
-	const struct set_source source = { .folder = p->from, .device = st.st_dev };
-
-	CHECK_OK(set_begin(&p->target, "box", level, 32 << 10, &w, &quiet, &e));
-	CHECK_OK(set_add_file(w, "machine.conf", "[machine]\n", 10, &e));
-	CHECK_OK(set_save_filesystem(w, "root", "archive", &source, &quiet, &e));
-	CHECK_OK(set_add_file(w, "RECOVER.txt", "by hand\n", 8, &e));
-	CHECK_OK(set_commit(w, &name, &e));
+	free(save_from(p, level, 32 << 10));
 	for (struct target *t = &p->target; t; t = t->replica) {
 		_cleanup_(set_list) struct set_list gone = { 0 };
 
@@ -141,10 +88,10 @@ static void look(struct target *t, unsigned *ret_whole, unsigned *ret_partial)
 static unsigned restored(struct place *p)
 {
 	_cleanup_(set) struct set *s = NULL;
-	_cleanup_(free) char *to = xasprintf("%s/to", p->dir.path), *text = NULL;
+	_cleanup_(free) char *text = NULL;
 
 	CHECK_OK(set_open(&p->target, "box", NULL, &s, &quiet, &e));
-	CHECK_OK(set_restore_stream(s, "root", "archive", to, &quiet, &e));
+	CHECK_OK(set_restore_stream(s, "root", "archive", p->to, &quiet, &e));
 	CHECK_OK(read_file_at(p->dir.fd, "to/now", 100, &text, NULL, &e));
 	run(p, "for i in 1 2 3 4 5 6 7 8; do cmp from/$i to/$i; done; rm to/*");
 	return (unsigned)atoi(text);
@@ -159,7 +106,7 @@ TEST(killed_at_any_moment)
 	_cleanup_(place) struct place p;
 
 	printf("# SEED=%u\n", seed);
-	place_make(&p);
+	make(&p);
 	say_now(&p, now);
 	back_up(&p, 0);
 	for (unsigned i = 1; killed < count && i < 4 * count; i++) {

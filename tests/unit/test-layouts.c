@@ -1,28 +1,11 @@
 /* Hundreds of generated machines with layers in any order (partitions, arrays, LUKS, volume groups on each other, btrfs on several of
- * them): what was
- * surveyed, planned and carried out step by step gives the same machine again; nothing is made before what it lies on,
+ * them): what was surveyed, planned and carried out step by step gives the same machine again; nothing is made before what it lies on,
  * nothing twice, and nothing on a disk that is no target. */
+#include "machine-lab.h"
 #include "machine/layer.h"
-#include "machine/machine_conf.h"
 #include "machine/plan.h"
-#include "tap.h"
 
 #include <inttypes.h>
-
-static struct error e;
-
-#define MIB UINT64_C(1048576)
-#define GIB (1024 * MIB)
-
-static uint64_t random_state;
-
-static uint64_t random_below(uint64_t n)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state % n;
-}
 
 /* ---- a machine.conf, as a survey would write it ---- */
 
@@ -356,24 +339,6 @@ static void generator_free(struct generator *g)
 }
 DEFINE_CLEANUP(generator, struct generator, generator_free)
 
-static void parse(const char *text, struct machine *ret)
-{
-	if (machine_conf_parse("generated", text, ret, &e) < 0)
-		TAP_FAIL("%s in\n%s", e.text, text);
-}
-
-static void add_present(struct machine *m, const char *name, uint64_t size, const char *serial)
-{
-	struct device *d = machine_add(m, DEVICE_DISK, name);
-
-	d->size = size;
-	d->sector_size = 512;
-	d->identity.path = xasprintf("/dev/%s", name);
-	d->identity.bus = xstrdup("sata");
-	d->identity.serial = serial ? xstrdup(serial) : NULL;
-	d->now.devno = (dev_t)(m->count + 100);
-}
-
 /* ---- carrying it out, on paper ---- */
 
 struct world {
@@ -510,17 +475,17 @@ TEST(a_machine_carried_out_on_its_own_disks_is_the_same_machine)
 
 		generate(&g, seed);
 		printf("# seed %" PRIu64 "\n", seed);
-		parse(g.text.data, &old);
+		read_conf(g.text.data, &old);
 		format(&old, &before);
 		layers += g.arrays + g.crypts + g.groups;
 		tables += g.tables;
 		spreads += g.spreads;
-		add_present(&present, "sda", 1024 * GIB, NULL); /* the backup's */
+		add_present(&present, "sda", 1024 * GIB); /* the backup's */
 		for (unsigned i = g.disks; i-- > 0;) {
 			char name[] = { 's', 'd', (char)('b' + (char)(g.disks - i)), '\0' },
 			     serial[] = { 'S', (char)('a' + (char)i), '\0' };
 
-			add_present(&present, name, g.sizes[i], serial);
+			add_present(&present, name, g.sizes[i])->identity.serial = xstrdup(serial);
 		}
 		if (plan_make(&old, &present, &o, &p, &e) < 0)
 			TAP_FAIL("%s for\n%s", e.text, before.data);
@@ -551,13 +516,12 @@ TEST(a_machine_fitted_to_smaller_disks_is_a_good_machine)
 
 		generate(&g, seed);
 		printf("# seed %" PRIu64 "\n", seed);
-		parse(g.text.data, &old);
+		read_conf(g.text.data, &old);
 		for (unsigned i = 0; i < g.disks; i++) {
 			char letter = (char)('a' + (char)i);
 			_cleanup_(free) char *name = xasprintf("vd%c", letter);
 
-			add_present(&present, name, g.sizes[i] / 100 * (60 + random_below(45)) / 512 * 512,
-				    NULL);
+			add_present(&present, name, g.sizes[i] / 100 * (60 + random_below(45)) / 512 * 512);
 			strlist_addf(&maps, "sd%c=vd%c", letter, letter);
 		}
 		if (plan_make(&old, &present, &o, &p, &e) < 0) {
@@ -568,7 +532,7 @@ TEST(a_machine_fitted_to_smaller_disks_is_a_good_machine)
 		carry_out_all(&p);
 		check_contents(&p);
 		format(&p.machine, &after);
-		parse(after.data, &again);
+		read_conf(after.data, &again);
 		for (size_t i = 0; i < p.machine.count; i++)
 			CHECK(p.machine.devices[i]->content.used <= p.machine.devices[i]->size);
 	}
@@ -591,7 +555,7 @@ TEST(a_machine_grown_on_larger_disks_is_a_good_machine)
 
 		generate(&g, seed);
 		printf("# seed %" PRIu64 "\n", seed);
-		parse(g.text.data, &old);
+		read_conf(g.text.data, &old);
 		const struct device *chosen = old.devices[random_below(old.count)];
 
 		strlist_add(&names, chosen->name);
@@ -599,7 +563,7 @@ TEST(a_machine_grown_on_larger_disks_is_a_good_machine)
 			char letter = (char)('a' + (char)i);
 			_cleanup_(free) char *name = xasprintf("vd%c", letter);
 
-			add_present(&present, name, g.sizes[i] + random_below(20) * GIB, NULL);
+			add_present(&present, name, g.sizes[i] + random_below(20) * GIB);
 			strlist_addf(&maps, "sd%c=vd%c", letter, letter);
 		}
 		if (plan_make(&old, &present, &o, &p, &e) < 0) {
@@ -610,7 +574,7 @@ TEST(a_machine_grown_on_larger_disks_is_a_good_machine)
 		carry_out_all(&p);
 		check_contents(&p);
 		format(&p.machine, &after);
-		parse(after.data, &again);
+		read_conf(after.data, &again);
 		for (size_t i = 0; i < p.machine.count; i++) {
 			const struct device *d = p.machine.devices[i];
 
@@ -640,8 +604,8 @@ TEST(a_machine_without_a_disk_lacks_no_data)
 
 		generate(&g, seed);
 		printf("# seed %" PRIu64 "\n", seed);
-		parse(g.text.data, &old);
-		parse(g.text.data, &whole);
+		read_conf(g.text.data, &old);
+		read_conf(g.text.data, &whole);
 		unsigned gone = (unsigned)random_below(g.disks);
 
 		strlist_addf(&maps, "sd%c=none", 'a' + (int)gone);
@@ -649,7 +613,7 @@ TEST(a_machine_without_a_disk_lacks_no_data)
 			char name[] = { 's', 'd', (char)('b' + (char)(g.disks - i)), '\0' },
 			     serial[] = { 'S', (char)('a' + (char)i), '\0' };
 
-			add_present(&present, name, g.sizes[i], serial);
+			add_present(&present, name, g.sizes[i])->identity.serial = xstrdup(serial);
 		}
 		if (plan_make(&old, &present, &o, &p, &e) < 0) {
 			CHECK(*e.text && !strchr(e.text, '\n'));
@@ -668,7 +632,7 @@ TEST(a_machine_without_a_disk_lacks_no_data)
 		for (size_t i = 0; i < p.machine.count; i++)
 			CHECK(p.machine.devices[i]->content.used <= p.machine.devices[i]->size);
 		format(&p.machine, &after);
-		parse(after.data, &again);
+		read_conf(after.data, &again);
 	}
 	printf("# %u of 2000 could do without\n", made);
 	CHECK(made > 50);

@@ -1,19 +1,14 @@
 /* Arrays with a partition table: read, written, refused with the line, planned, fitted to other disks, gone on with. */
 #include "cmd/by_hand.h"
+#include "machine-lab.h"
 #include "machine/compare.h"
 #include "machine/layer.h"
-#include "machine/machine_conf.h"
 #include "machine/minimum.h"
 #include "machine/plan.h"
 #include "machine/table.h"
-#include "tap.h"
 
 #include <sys/stat.h>
 
-static struct error e;
-
-#define MIB UINT64_C(1048576)
-#define GIB (1024 * MIB)
 #define LINUX "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
 
 #define MEMBER(disk)                                                                                 \
@@ -43,31 +38,10 @@ static const char box[] = "[machine]\nfirmware = bios\n" MEMBER("sda") MEMBER(
 	       "[filesystem vg/home]\ntype = ext4\nmountpoint = /home\nused = 104857600\nstream = home\n"
 	       "method = dump\nfs.block-size = 4096\nfs.blocks = 262144\nfs.inodes = 65536\n";
 
-static void read_conf(const char *text, struct machine *ret)
-{
-	CHECK_OK(machine_conf_parse("machine.conf", text, ret, &e));
-}
-
-static struct device *find(const struct machine *m, const char *name)
-{
-	struct device *d = machine_find(m, name);
-
-	CHECK(d != NULL);
-	return d;
-}
-
-static char *replace(const char *text, const char *from, const char *to)
-{
-	const char *at = strstr(text, from);
-
-	CHECK(at != NULL);
-	return xasprintf("%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-}
-
 TEST(what_is_read_is_written_again)
 {
 	_cleanup_(machine) struct machine m = { 0 }, again = { 0 };
-	_cleanup_(strbuf) struct strbuf first = { 0 }, second = { 0 };
+	_cleanup_(strbuf) struct strbuf first = { 0 };
 
 	read_conf(box, &m);
 	const struct device *root = find(&m, "md0p1"), *home = find(&m, "vg/home");
@@ -78,10 +52,7 @@ TEST(what_is_read_is_written_again)
 	CHECK(device_lies_on(root, find(&m, "sda")) && device_lies_on(home, find(&m, "sdb")));
 	CHECK_INT(find(&m, "md0")->sector_size, 512);
 	CHECK(find(&m, "md0")->table == TABLE_GPT);
-	CHECK_OK(machine_conf_format(&m, &first, &e));
-	read_conf(first.data, &again);
-	CHECK_OK(machine_conf_format(&again, &second, &e));
-	CHECK_STR(second.data, first.data);
+	write_twice(&m, &first, &again);
 	CHECK(strstr(first.data, "table-id = 11111111-2222-3333-4444-555555555555\n") != NULL);
 	CHECK(strstr(first.data, "[partition md0p1]\ndisk = md0\nnumber = 1\n") != NULL);
 }
@@ -147,16 +118,6 @@ TEST(nothing_boots_from_within)
 		     "sdc is a member of md0 as a whole, and its first sector is that of md0's table"));
 }
 
-static void add_present(struct machine *m, const char *name, uint64_t size, uint32_t sector)
-{
-	struct device *d = machine_add(m, DEVICE_DISK, name);
-
-	d->size = size;
-	d->sector_size = sector;
-	d->identity.path = xasprintf("/dev/%s", name);
-	d->now.devno = (dev_t)(m->count + 100);
-}
-
 static int plan_on(uint64_t size, uint32_t sector, const char *grow, struct plan *ret)
 {
 	_cleanup_(machine) struct machine old = { 0 }, present = { 0 };
@@ -166,20 +127,10 @@ static int plan_on(uint64_t size, uint32_t sector, const char *grow, struct plan
 	if (grow)
 		strlist_add_words(&names, grow);
 	read_conf(box, &old);
-	add_present(&present, "vda", size, sector);
-	add_present(&present, "vdb", size, sector);
+	add_present(&present, "vda", size)->sector_size = sector;
+	add_present(&present, "vdb", size)->sector_size = sector;
 	strlist_add_words(&map, "sda=vda sdb=vdb");
 	return plan_make(&old, &present, &options, ret, &e);
-}
-
-/* Whatever was scaled is a machine that makes sense: its description is read again. */
-static void check_again(const struct machine *m)
-{
-	_cleanup_(machine) struct machine again = { 0 };
-	_cleanup_(strbuf) struct strbuf text = { 0 };
-
-	CHECK_OK(machine_conf_format(m, &text, &e));
-	read_conf(text.data, &again);
 }
 
 /* The first step with this text, behind `from`; its index. */
@@ -273,7 +224,7 @@ TEST(a_mirror_lacks_a_disk)
 	_cleanup_(plan) struct plan p = { 0 };
 
 	read_conf(box, &old);
-	add_present(&present, "vda", 10737418240, 512);
+	add_present(&present, "vda", 10737418240);
 	strlist_add_words(&map, "sda=vda sdb=none");
 	CHECK_OK(plan_make(&old, &present, &options, &p, &e));
 	CHECK(find(&p.machine, "md0")->below[1] == NULL);

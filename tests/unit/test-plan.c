@@ -1,15 +1,8 @@
-/* Planning on described machines: who takes whose place, what is refused, how layouts shrink; and on
- * hundreds of generated ones, that no forbidden disk is ever touched. */
-#include "machine/machine_conf.h"
-#include "machine/plan.h"
+/* Planning on described machines: who takes whose place, what is refused, how layouts shrink and grow. */
+#include "machine-lab.h"
 #include "machine/minimum.h"
+#include "machine/plan.h"
 #include "machine/scale.h"
-#include "tap.h"
-
-static struct error e;
-
-#define MIB UINT64_C(1048576)
-#define GIB (1024 * MIB)
 
 static const char old_machine[] =
 	"[machine]\nfirmware = bios\n"
@@ -26,24 +19,14 @@ static const char old_machine[] =
 	"[swap sda2]\ntype = swap\n"
 	"[boot]\nloader = grub\ntarget = i386-pc\ndisk = sda\n";
 
-static struct device *add_present(struct machine *m, const char *name, uint64_t size, const char *serial,
-				  const char *holds)
+static struct device *add_known(struct machine *m, const char *name, uint64_t size, const char *serial,
+				const char *holds)
 {
-	struct device *d = machine_add(m, DEVICE_DISK, name);
+	struct device *d = add_present(m, name, size);
 
-	d->size = size;
-	d->sector_size = 512;
-	d->identity.path = xasprintf("/dev/%s", name);
-	d->identity.bus = xstrdup("virtio");
 	d->identity.serial = serial ? xstrdup(serial) : NULL;
-	d->now.devno = (dev_t)(m->count + 100);
 	d->now.holds = holds ? xstrdup(holds) : NULL;
 	return d;
-}
-
-static void read_old(const char *text, struct machine *ret)
-{
-	CHECK_OK(machine_conf_parse("old", text, ret, &e));
 }
 
 /* Plans the old machine on what is present; takes both. */
@@ -55,7 +38,7 @@ static int make(struct machine *present, bool unattended, const char *map, struc
 
 	if (map)
 		strlist_add(&maps, map);
-	read_old(old_machine, &old);
+	read_conf(old_machine, &old);
 	int r = plan_make(&old, present, &options, ret, &e);
 
 	CHECK(old.count == 0 && present->count == 0); /* taken over in any case */
@@ -74,8 +57,8 @@ TEST(the_same_disk_by_serial_number_whatever_it_holds)
 	_cleanup_(machine) struct machine present = { 0 };
 	_cleanup_(plan) struct plan p = { 0 };
 
-	add_present(&present, "vda", 10 * GIB, NULL, NULL);
-	add_present(&present, "vdb", 10 * GIB, "OLD", "gpt table, ext4");
+	add_present(&present, "vda", 10 * GIB);
+	add_known(&present, "vdb", 10 * GIB, "OLD", "gpt table, ext4");
 	CHECK_OK(make(&present, true, NULL, &p));
 	check_mapping(&p, "vdb", "the same disk, by serial number");
 	CHECK_STR(p.steps[0].text, "wipe vdb (serial OLD, 10.0 GiB)");
@@ -87,7 +70,7 @@ TEST(a_serial_number_with_another_size_is_another_disk)
 	_cleanup_(machine) struct machine present = { 0 };
 	_cleanup_(plan) struct plan p = { 0 };
 
-	add_present(&present, "vda", 11 * GIB, "OLD", "gpt table");
+	add_known(&present, "vda", 11 * GIB, "OLD", "gpt table");
 	CHECK_ERROR(make(&present, true, NULL, &p),
 		    "no disk can take the place of sda (M, serial OLD, 10.0 GiB): vda (serial OLD, 11.0 GiB) "
 		    "is not "
@@ -99,8 +82,8 @@ TEST(the_same_disk_in_use_is_not_replaced_by_another)
 	_cleanup_(machine) struct machine present = { 0 };
 	_cleanup_(plan) struct plan p = { 0 };
 
-	add_present(&present, "vda", 10 * GIB, NULL, NULL);
-	add_present(&present, "vdb", 10 * GIB, "OLD", "x")->now.in_use = xstrdup("vdb1 is mounted at /x");
+	add_present(&present, "vda", 10 * GIB);
+	add_known(&present, "vdb", 10 * GIB, "OLD", "x")->now.in_use = xstrdup("vdb1 is mounted at /x");
 	CHECK_ERROR(make(&present, false, NULL, &p), "vdb (serial OLD, 10.0 GiB) cannot take the place of "
 						     "sda (M, serial OLD, 10.0 GiB): it is in use: "
 						     "vdb1 is mounted at /x");
@@ -111,11 +94,11 @@ TEST(a_disk_that_cannot_be_read_is_no_target_and_no_obstacle)
 	_cleanup_(machine) struct machine present = { 0 }, alone = { 0 };
 	_cleanup_(plan) struct plan p = { 0 };
 
-	add_present(&present, "vda", 10 * GIB, NULL, NULL)->now.broken = xstrdup("read /dev/vda: it is dead");
-	add_present(&present, "vdb", 10 * GIB, NULL, NULL);
+	add_present(&present, "vda", 10 * GIB)->now.broken = xstrdup("read /dev/vda: it is dead");
+	add_present(&present, "vdb", 10 * GIB);
 	CHECK_OK(make(&present, true, NULL, &p));
 	check_mapping(&p, "vdb", "the only blank disk that fits");
-	add_present(&alone, "vda", 10 * GIB, "OLD", NULL)->now.broken = xstrdup("read /dev/vda: it is dead");
+	add_known(&alone, "vda", 10 * GIB, "OLD", NULL)->now.broken = xstrdup("read /dev/vda: it is dead");
 	CHECK_ERROR(make(&alone, false, "sda=vda", &p), "vda (serial OLD, 10.0 GiB) cannot take the place of "
 							"sda (M, serial OLD, 10.0 GiB): it cannot "
 							"be used: read /dev/vda: it is dead");
@@ -127,8 +110,8 @@ TEST(the_best_fit)
 		_cleanup_(machine) struct machine present = { 0 };
 		_cleanup_(plan) struct plan p = { 0 };
 
-		add_present(&present, "vda", 10 * GIB, NULL, "ext4");
-		add_present(&present, "vdb", 1 * GIB, NULL, NULL);
+		add_known(&present, "vda", 10 * GIB, NULL, "ext4");
+		add_present(&present, "vdb", 1 * GIB);
 		CHECK_OK(make(&present, false, NULL, &p));
 		check_mapping(&p, "vda", "the only disk that fits");
 	}
@@ -136,8 +119,8 @@ TEST(the_best_fit)
 		_cleanup_(machine) struct machine present = { 0 };
 		_cleanup_(plan) struct plan p = { 0 };
 
-		add_present(&present, "vda", 10 * GIB, NULL, "ext4");
-		add_present(&present, "vdb", 50 * GIB, NULL, NULL);
+		add_known(&present, "vda", 10 * GIB, NULL, "ext4");
+		add_present(&present, "vdb", 50 * GIB);
 		CHECK_OK(make(&present, false, NULL, &p));
 		check_mapping(&p, "vdb", "the only blank disk that fits");
 	}
@@ -145,8 +128,8 @@ TEST(the_best_fit)
 		_cleanup_(machine) struct machine present = { 0 };
 		_cleanup_(plan) struct plan p = { 0 };
 
-		add_present(&present, "vda", 50 * GIB, NULL, NULL);
-		add_present(&present, "vdb", 10 * GIB, NULL, NULL);
+		add_present(&present, "vda", 50 * GIB);
+		add_present(&present, "vdb", 10 * GIB);
 		CHECK_OK(make(&present, true, NULL, &p));
 		check_mapping(&p, "vdb", "the only blank disk of the same size");
 	}
@@ -157,8 +140,8 @@ TEST(no_guess_between_several)
 	_cleanup_(machine) struct machine present = { 0 };
 	_cleanup_(plan) struct plan p = { 0 };
 
-	add_present(&present, "vda", 50 * GIB, "A", NULL);
-	add_present(&present, "vdb", 60 * GIB, "B", NULL);
+	add_known(&present, "vda", 50 * GIB, "A", NULL);
+	add_known(&present, "vdb", 60 * GIB, "B", NULL);
 	CHECK_ERROR(make(&present, false, NULL, &p),
 		    "more than one disk could take the place of sda (M, serial OLD, 10.0 GiB): vda (serial "
 		    "A, 50.0 "
@@ -185,10 +168,10 @@ TEST(a_person_is_asked_between_several)
 						      .choose = choose_last,
 						      .user = &shown };
 
-		read_old(old_machine, &old);
-		add_present(&present, "vda", 50 * GIB, "A", NULL);
-		add_present(&present, "vdb", 1 * GIB, NULL, NULL);
-		add_present(&present, "vdc", 60 * GIB, "B", NULL);
+		read_conf(old_machine, &old);
+		add_known(&present, "vda", 50 * GIB, "A", NULL);
+		add_present(&present, "vdb", 1 * GIB);
+		add_known(&present, "vdc", 60 * GIB, "B", NULL);
 		int r = plan_make(&old, &present, &options, &p, &e);
 
 		CHECK_INT(shown, unattended ? 0 : 2); /* the one that is too small is not offered */
@@ -204,12 +187,12 @@ TEST(two_disks_of_one_size_are_told_apart_by_their_serial_numbers)
 	_cleanup_(plan) struct plan p = { 0 };
 	const struct plan_options options = { .unattended = true };
 
-	read_old(old_machine, &old);
-	struct device *second = add_present(&old, "sdb", 10 * GIB, "OTHER", NULL);
+	read_conf(old_machine, &old);
+	struct device *second = add_known(&old, "sdb", 10 * GIB, "OTHER", NULL);
 
 	second->table = TABLE_GPT;
-	add_present(&present, "vda", 10 * GIB, "OTHER", "ext4");
-	add_present(&present, "vdb", 10 * GIB, "OLD", "ext4");
+	add_known(&present, "vda", 10 * GIB, "OTHER", "ext4");
+	add_known(&present, "vdb", 10 * GIB, "OLD", "ext4");
 	CHECK_OK(plan_make(&old, &present, &options, &p, &e));
 	CHECK_INT(p.mapping_count, 2);
 	CHECK_STR(p.mappings[0].to->name, "vdb");
@@ -241,11 +224,11 @@ TEST(map_chooses_and_is_checked)
 		_cleanup_(machine) struct machine present = { 0 };
 		_cleanup_(plan) struct plan p = { 0 };
 
-		add_present(&present, "vda", 50 * GIB, "A", NULL);
-		add_present(&present, "vdb", 60 * GIB, "B", "xfs")->identity.removable = true;
-		add_present(&present, "vdc", 1 * GIB, NULL, NULL);
-		add_present(&present, "vdd", 20 * GIB, NULL, NULL)->identity.read_only = true;
-		add_present(&present, "vde", 20 * GIB, NULL, "vfat")->content.label = xstrdup("LIFEBOAT");
+		add_known(&present, "vda", 50 * GIB, "A", NULL);
+		add_known(&present, "vdb", 60 * GIB, "B", "xfs")->identity.removable = true;
+		add_present(&present, "vdc", 1 * GIB);
+		add_present(&present, "vdd", 20 * GIB)->identity.read_only = true;
+		add_known(&present, "vde", 20 * GIB, NULL, "vfat")->content.label = xstrdup("LIFEBOAT");
 		if (cases[i].error) {
 			CHECK_ERROR(make(&present, false, cases[i].map, &p), cases[i].error);
 			continue;
@@ -260,7 +243,7 @@ TEST(unattended_takes_no_disk_with_content_even_when_named)
 	_cleanup_(machine) struct machine present = { 0 };
 	_cleanup_(plan) struct plan p = { 0 };
 
-	add_present(&present, "vdb", 60 * GIB, "B", "xfs");
+	add_known(&present, "vdb", 60 * GIB, "B", "xfs");
 	CHECK_ERROR(make(&present, true, "sda=vdb", &p),
 		    "vdb (serial B, 60.0 GiB) cannot take the place of sda (M, serial OLD, 10.0 GiB): it is "
 		    "not blank "
@@ -274,8 +257,10 @@ TEST(steps_in_order)
 						 STEP_BOOT_LOADER, STEP_UNMOUNT };
 	_cleanup_(machine) struct machine present = { 0 };
 	_cleanup_(plan) struct plan p = { 0 };
+	struct disk_identity *vda = &add_present(&present, "vda", 10 * GIB)->identity;
 
-	add_present(&present, "vda", 10 * GIB, NULL, NULL);
+	free(vda->bus); /* on another one the initramfs is made anew */
+	vda->bus = xstrdup("virtio");
 	CHECK_OK(make(&present, true, NULL, &p));
 	CHECK_INT(p.step_count, sizeof(wanted) / sizeof(*wanted));
 	for (size_t i = 0; i < p.step_count; i++)
@@ -293,9 +278,9 @@ TEST(a_label_does_not_command_the_terminal)
 	_cleanup_(plan) struct plan p = { 0 };
 	const struct plan_options options = { 0 };
 
-	read_old(old_machine, &old);
+	read_conf(old_machine, &old);
 	machine_find(&old, "sda1")->content.label = xstrdup("\033[1A\n");
-	add_present(&present, "vda", 10 * GIB, NULL, NULL);
+	add_present(&present, "vda", 10 * GIB);
 	CHECK_OK(plan_make(&old, &present, &options, &p, &e));
 	for (size_t i = 0; i < p.step_count; i++)
 		CHECK(!strpbrk(p.steps[i].text, "\033\n"));
@@ -306,7 +291,7 @@ TEST(a_larger_disk_keeps_the_layout)
 	_cleanup_(machine) struct machine present = { 0 };
 	_cleanup_(plan) struct plan p = { 0 };
 
-	add_present(&present, "vda", 50 * GIB, NULL, NULL);
+	add_present(&present, "vda", 50 * GIB);
 	CHECK_OK(make(&present, false, NULL, &p));
 	CHECK_INT(p.machine.devices[0]->size, 50 * GIB);
 	CHECK_INT(p.machine.devices[1]->size, 8 * GIB);
@@ -319,7 +304,7 @@ TEST(a_slightly_smaller_disk_loses_only_the_free_space)
 	_cleanup_(machine) struct machine present = { 0 };
 	_cleanup_(plan) struct plan p = { 0 };
 
-	add_present(&present, "vda", 9 * GIB + 2 * MIB, NULL, NULL);
+	add_present(&present, "vda", 9 * GIB + 2 * MIB);
 	CHECK_OK(make(&present, false, NULL, &p));
 	CHECK_INT(p.machine.devices[1]->size, 8 * GIB);
 }
@@ -329,7 +314,7 @@ TEST(a_smaller_disk_shrinks_what_can_shrink)
 	_cleanup_(machine) struct machine present = { 0 };
 	_cleanup_(plan) struct plan p = { 0 };
 
-	add_present(&present, "vda", 4 * GIB, NULL, NULL);
+	add_present(&present, "vda", 4 * GIB);
 	CHECK_OK(make(&present, false, NULL, &p));
 	const struct device *root = p.machine.devices[1], *swap = p.machine.devices[2];
 
@@ -349,14 +334,14 @@ TEST(the_smallest_disk_that_fits)
 {
 	_cleanup_(machine) struct machine old = { 0 };
 
-	read_old(old_machine, &old);
+	read_conf(old_machine, &old);
 	uint64_t least = device_minimum(&old, old.devices[0]);
 
 	CHECK(least > 2 * GIB && least < 9 * GIB / 4);
 	CHECK_OK(scale_disk(&old, old.devices[0], least, 512, &e));
 	CHECK(old.devices[1]->size >= GIB + GIB / 10 + 64 * MIB);
 	machine_free(&old);
-	read_old(old_machine, &old);
+	read_conf(old_machine, &old);
 	CHECK(scale_disk(&old, old.devices[0], least - MIB, 512, &e) < 0);
 	CHECK_STR(e.text,
 		  "too small: 2.2 GiB; sda had 10.0 GiB, and its data and a margin need at least 2.2 GiB");
@@ -367,11 +352,11 @@ TEST(sectors_of_another_size)
 {
 	_cleanup_(machine) struct machine old = { 0 };
 
-	read_old(old_machine, &old);
+	read_conf(old_machine, &old);
 	CHECK_OK(scale_disk(&old, old.devices[0], 10 * GIB, 4096, &e));
 	CHECK_INT(old.devices[0]->sector_size, 4096);
 	machine_free(&old);
-	read_old(old_machine, &old);
+	read_conf(old_machine, &old);
 	old.devices[1]->start += 512;
 	CHECK_ERROR(scale_disk(&old, old.devices[0], 10 * GIB, 4096, &e),
 		    "it has sectors of 4096 bytes, on whose boundaries sda1 does not lie");
@@ -386,8 +371,8 @@ static int make_grown(uint64_t size, const char *grow, struct plan *ret)
 	const struct plan_options options = { .grow = &names };
 
 	strlist_add_words(&names, grow);
-	read_old(old_machine, &old);
-	add_present(&present, "vda", size, NULL, NULL);
+	read_conf(old_machine, &old);
+	add_present(&present, "vda", size);
 	return plan_make(&old, &present, &options, ret, &e);
 }
 
@@ -416,7 +401,7 @@ TEST(xfs_grows_by_groups)
 {
 	_cleanup_(machine) struct machine old = { 0 };
 
-	read_old(old_machine, &old);
+	read_conf(old_machine, &old);
 	struct device *root = old.devices[1];
 
 	free(root->content.type);
@@ -458,200 +443,6 @@ TEST(what_cannot_grow_is_refused)
 	CHECK_ERROR(make_grown(40 * GIB, "sda", &p), "--grow sda: which of its partitions?");
 	CHECK_ERROR(make_grown(40 * GIB, "/ sda2", &p),
 		    "--grow sda2: sda1 takes what is free on sda already");
-}
-
-/* ---- generated machines ---- */
-
-static uint64_t random_state;
-
-static uint64_t random_below(uint64_t n)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state % n;
-}
-
-static struct device *generate_partition(struct machine *m, struct device *disk, unsigned number,
-					 uint64_t *at, uint64_t grain)
-{
-	_cleanup_(free) char *name = partition_node(disk->name, number);
-	struct device *d = machine_add(m, DEVICE_PARTITION, name);
-
-	d->parent = disk;
-	d->number = number;
-	d->start = *at + random_below(3) * grain;
-	d->size = (1 + random_below(4 * GIB / grain)) * grain;
-	d->part_type = xstrdup(disk->table == TABLE_GPT ? "0FC63DAF-8483-4772-8E79-3D69D8477DE4" : "0x83");
-	if (random_below(3)) {
-		d->content.kind = CONTENT_FILESYSTEM;
-		d->content.type = xstrdup("ext4");
-		d->content.used = random_below(d->size);
-		d->content.mountpoint = xasprintf("/%s", name);
-		key_values_set(&d->content.parameters, "block-size", "1024");
-	}
-	*at = d->start + d->size;
-	return d;
-}
-
-static void generate_disk(struct machine *m, unsigned index)
-{
-	_cleanup_(free) char *name = xasprintf("sd%c", 'a' + (char)index);
-	struct device *disk = machine_add(m, DEVICE_DISK, name);
-	uint64_t grain = random_below(2) ? MIB : 512 * (1 + random_below(200)),
-		 at = grain < MIB ? MIB : grain;
-	unsigned count = 1 + (unsigned)random_below(4);
-
-	disk->sector_size = 512;
-	disk->table = random_below(2) ? TABLE_GPT : TABLE_MBR;
-	disk->identity.path = xasprintf("/dev/%s", name);
-	if (random_below(2))
-		disk->identity.serial = xasprintf("S%u", index);
-	for (unsigned n = 1; n <= count; n++) {
-		if (disk->table == TABLE_MBR && n == 3) {
-			struct device *extended = generate_partition(m, disk, n, &at, grain);
-			uint64_t inside = extended->start + grain;
-
-			free(extended->content.type);
-			free(extended->content.mountpoint);
-			key_values_free(&extended->content.parameters);
-			extended->content = (struct content) { .kind = CONTENT_EXTENDED };
-			(void)generate_partition(m, disk, 5, &inside, grain);
-			inside += grain; /* for the next one's description */
-			(void)generate_partition(m, disk, 6, &inside, grain);
-			extended->size = inside + random_below(5) * grain - extended->start;
-			at = extended->start + extended->size;
-			continue;
-		}
-		(void)generate_partition(m, disk, n, &at, grain);
-	}
-	disk->size = (at + random_below(GIB) + MIB) / 512 * 512;
-}
-
-static void generate_present(struct machine *m, const struct machine *old, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		_cleanup_(free) char *name = xasprintf("vd%c", 'a' + (char)i);
-		const struct device *like = old->devices[0];
-		uint64_t size = random_below(3) ? 1 + random_below(20 * GIB / 512) : like->size / 512;
-		struct device *d = add_present(m, name, size * 512, NULL, random_below(2) ? "ext4" : NULL);
-
-		if (!random_below(3) && like->identity.serial)
-			d->identity.serial = xstrdup(like->identity.serial);
-		d->identity.removable = !random_below(6);
-		d->identity.read_only = !random_below(6);
-		if (!random_below(6))
-			d->now.in_use = xstrdup("in use");
-		if (!random_below(8))
-			d->content.label = xstrdup("LIFEBOAT");
-	}
-}
-
-/* What no plan may ever do. */
-static void check_plan(const struct plan *p, const struct plan_options *o)
-{
-	for (size_t i = 0; i < p->mapping_count; i++) {
-		const struct device *to = p->mappings[i].to, *from = p->mappings[i].from;
-		bool same = str_after(p->mappings[i].reason, "the same disk") != NULL;
-
-		CHECK(to->now.devno != o->forbidden[0]);
-		CHECK(!to->now.in_use && !to->identity.read_only);
-		CHECK(!to->content.label);
-		CHECK(!to->identity.removable || same);
-		CHECK(!o->unattended || !to->now.holds || same);
-		CHECK(!same || (streq(to->identity.serial, from->identity.serial)));
-		for (size_t k = 0; k < i; k++)
-			CHECK(p->mappings[k].to != to);
-	}
-	for (size_t i = 0; i < p->step_count; i++)
-		if (p->steps[i].node) {
-			bool mapped = false;
-
-			for (size_t k = 0; k < p->mapping_count; k++)
-				mapped |=
-					str_after(p->steps[i].node, p->mappings[k].to->identity.path) != NULL;
-			CHECK(mapped);
-		}
-}
-
-/* A scaled machine is a good machine: what is written of it is accepted again. */
-static void check_machine(const struct machine *m)
-{
-	_cleanup_(machine) struct machine again = { 0 };
-	_cleanup_(strbuf) struct strbuf text = { 0 };
-
-	CHECK_OK(machine_conf_format(m, &text, &e));
-	if (machine_conf_parse("scaled", text.data, &again, &e) < 0)
-		TAP_FAIL("%s in\n%s", e.text, text.data);
-	for (size_t i = 0; i < m->count; i++) {
-		const struct content *c = &m->devices[i]->content;
-
-		CHECK(!c->used || m->devices[i]->size > c->used);
-	}
-}
-
-/* Every partition once on a larger disk: it takes the rest, the others keep their sizes and order. */
-TEST(generated_growth)
-{
-	for (uint64_t seed = 1; seed <= 500; seed++) {
-		_cleanup_(machine) struct machine first = { 0 };
-
-		random_state = seed * UINT64_C(0x9E3779B97F4A7C15);
-		generate_disk(&first, 0);
-		for (size_t g = 1; g < first.count; g++) {
-			_cleanup_(machine) struct machine m = { 0 };
-			_cleanup_(free) uint64_t *sizes = xcalloc(first.count, sizeof(*sizes));
-
-			random_state = seed * UINT64_C(0x9E3779B97F4A7C15);
-			generate_disk(&m, 0);
-			if (m.devices[g]->content.kind == CONTENT_EXTENDED)
-				continue;
-			for (size_t i = 0; i < m.count; i++)
-				sizes[i] = m.devices[i]->size;
-			CHECK_OK(scale_disk(&m, m.devices[0], m.devices[0]->size + 5 * GIB, 512, &e));
-			scale_grow(&m, m.devices[g], sizes[g]);
-			CHECK(m.devices[g]->size >= sizes[g] + 5 * GIB - 2 * MIB);
-			for (size_t i = 1; i < m.count; i++) {
-				const struct device *d = m.devices[i];
-				bool around = d->content.kind == CONTENT_EXTENDED &&
-					      device_is_logical(m.devices[g]);
-
-				CHECK_INT(d->size,
-					  sizes[i] + (i == g || around ? m.devices[g]->size - sizes[g] : 0));
-			}
-			check_machine(&m);
-		}
-	}
-}
-
-TEST(generated_machines)
-{
-	unsigned made = 0;
-
-	for (uint64_t seed = 1; seed <= 2000; seed++) {
-		_cleanup_(machine) struct machine old = { 0 }, present = { 0 };
-		_cleanup_(plan) struct plan p = { 0 };
-		dev_t forbidden = 101 + seed % 3;
-		const struct plan_options options = { .forbidden = &forbidden,
-						      .forbidden_count = 1,
-						      .unattended = seed % 2 };
-
-		random_state = seed * UINT64_C(0x9E3779B97F4A7C15);
-		unsigned count = 1 + (unsigned)random_below(2);
-
-		for (unsigned i = 0; i < count; i++)
-			generate_disk(&old, i);
-		check_machine(&old);
-		generate_present(&present, &old, 1 + (unsigned)random_below(5));
-		printf("# seed %llu\n", (unsigned long long)seed);
-		if (plan_make(&old, &present, &options, &p, &e) < 0)
-			continue;
-		made++;
-		check_plan(&p, &options);
-		check_machine(&p.machine);
-	}
-	printf("# %u of 2000 could be planned\n", made);
-	CHECK(made > 200);
 }
 
 TAP_MAIN()

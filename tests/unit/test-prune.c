@@ -1,59 +1,24 @@
 /* Retention: which sets go, and that nothing goes which is still needed. */
-#include "tap.h"
-
-#include "backup/set_private.h"
-#include "base/fs.h"
-#include "base/proc.h"
+#include "set-lab.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 
-static struct report quiet;
-
-struct place {
-	struct tempdir dir;
-	struct target target;
-};
-
-static void place_remove(struct place *p)
-{
-	target_close(&p->target);
-	tempdir_remove(&p->dir);
-}
-DEFINE_CLEANUP(place, struct place, place_remove)
-
-static void run_in(const char *folder, const char *script)
-{
-	struct error e = { 0 };
-	const char *argv[] = { "sh", "-euc", script, NULL };
-	struct proc_options o = { .cwd = folder };
-
-	CHECK_OK(proc_run(argv, &o, &e));
-}
-
 /* Sets of "box" at noon of the days of January 2026, as DAY-LEVEL words, each with two files. */
-static void place_make(struct place *p, const char *sets)
+static void make(struct place *p, const char *sets)
 {
-	struct error e = { 0 };
 	_cleanup_(free) char *script = xasprintf(
 		"for s in %s; do d=box/202601${s%%-*}T120000Z-${s#*-}; mkdir -p $d; cd $d;"
 		"echo $s >machine.conf; echo $s >root.dump.zst.000; sha256sum * >SHA256SUMS; cd ../..; done",
 		sets);
 
-	*p = (struct place) { .dir = TEMPDIR_NONE, .target = { .dirfd = -1 } };
-	report_init(&quiet, VERBOSITY_QUIET, false);
-	CHECK_OK(tempdir_make(&p->dir, &e));
-	run_in(p->dir.path, script);
-	_cleanup_(free) char *url = xasprintf("file://%s", p->dir.path);
-
-	CHECK_OK(target_open(url, NULL, &p->target, &quiet, &e));
+	place_make(p, "", script);
 }
 
 /* What is left, as DAY-LEVEL words. The caller frees. */
 static char *left(struct place *p)
 {
-	struct error e = { 0 };
 	_cleanup_(set_list) struct set_list l = { 0 };
 	_cleanup_(strlist) struct strlist words = { 0 };
 
@@ -67,12 +32,11 @@ static char *left(struct place *p)
 
 static void check(const char *sets, unsigned full, unsigned incremental, const char *wanted)
 {
-	struct error e = { 0 };
 	_cleanup_(place) struct place p;
 	_cleanup_(set_list) struct set_list would = { 0 }, gone = { 0 };
 	struct set_prune_options o = { .full = full, .incremental = incremental, .dry_run = true };
 
-	place_make(&p, sets);
+	make(&p, sets);
 	CHECK_OK(set_prune(&p.target, "box", &o, &would, &quiet, &e));
 	_cleanup_(free) char *before = left(&p);
 
@@ -113,12 +77,11 @@ TEST(a_base_stays_with_what_goes_on_from_it)
 
 TEST(what_a_set_names_as_its_base_counts)
 {
-	struct error e = { 0 };
 	_cleanup_(place) struct place p;
 	_cleanup_(set_list) struct set_list gone = { 0 };
 	struct set_prune_options o = { .full = 1, .incremental = 1 };
 
-	place_make(&p, "01-0 02-0 03-0 04-1");
+	make(&p, "01-0 02-0 03-0 04-1");
 	run_in(p.dir.path,
 	       "printf '[set]\\nlevel = 1\\nbase = 20260101T120000Z-0\\n' >box/20260104T120000Z-1/set.conf");
 	CHECK_OK(set_prune(&p.target, "box", &o, &gone, &quiet, &e));
@@ -129,12 +92,11 @@ TEST(what_a_set_names_as_its_base_counts)
 
 static void refuses(const char *sets, const char *harm, const char *why)
 {
-	struct error e = { 0 };
 	_cleanup_(place) struct place p;
 	_cleanup_(set_list) struct set_list gone = { 0 };
 	struct set_prune_options o = { .full = 1, .incremental = 1 };
 
-	place_make(&p, sets);
+	make(&p, sets);
 	run_in(p.dir.path, harm);
 	_cleanup_(free) char *before = left(&p);
 
@@ -160,12 +122,11 @@ TEST(nothing_goes_when_what_stays_is_not_whole)
 
 TEST(remains_of_killed_backups_go_after_a_day)
 {
-	struct error e = { 0 };
 	_cleanup_(place) struct place p;
 	_cleanup_(set_list) struct set_list gone = { 0 };
 	struct set_prune_options o = { .full = UINT_MAX, .incremental = UINT_MAX };
 
-	place_make(&p, "01-0 02-0 03-0");
+	make(&p, "01-0 02-0 03-0");
 	run_in(p.dir.path,
 	       "cd box; mv 20260101T120000Z-0 20260101T120000Z-0.partial;"
 	       "mv 20260102T120000Z-0 20260102T120000Z-0.partial;"
@@ -179,13 +140,12 @@ TEST(remains_of_killed_backups_go_after_a_day)
 
 TEST(nothing_goes_while_a_backup_is_written)
 {
-	struct error e = { 0 };
 	_cleanup_(place) struct place p;
 	_cleanup_(set_writer) struct set_writer *w = NULL;
 	_cleanup_(set_list) struct set_list gone = { 0 };
 	struct set_prune_options o = { .full = 1, .incremental = 1 };
 
-	place_make(&p, "01-0 02-0");
+	make(&p, "01-0 02-0");
 	CHECK_OK(set_begin(&p.target, "box", 0, 1 << 20, &w, &quiet, &e));
 	CHECK_INT(set_prune(&p.target, "box", &o, &gone, &quiet, &e), -EBUSY);
 	o.locked = true; /* by that one */
@@ -195,12 +155,11 @@ TEST(nothing_goes_while_a_backup_is_written)
 
 TEST(other_hosts_and_foreign_files_are_left_alone)
 {
-	struct error e = { 0 };
 	_cleanup_(place) struct place p;
 	_cleanup_(set_list) struct set_list gone = { 0 }, all = { 0 };
 	struct set_prune_options o = { .full = 1, .incremental = 1 };
 
-	place_make(&p, "01-0 02-0");
+	make(&p, "01-0 02-0");
 	run_in(p.dir.path, "cp -a box raft; mkdir box/2026-notes box/x.partial; touch box/list");
 	CHECK_OK(set_prune(&p.target, "box", &o, &gone, &quiet, &e));
 	CHECK_OK(set_list(&p.target, &all, &e));
