@@ -70,7 +70,8 @@ __attribute__((format(printf, 4, 0))) static void say(struct report *r, const ch
 
 void report_warn(struct report *r, const char *fmt, ...)
 {
-	SAY("warning", "warning: ");
+	if (r->verbosity >= VERBOSITY_QUIET)
+		SAY("warning", "warning: ");
 }
 
 void report_info(struct report *r, const char *fmt, ...)

@@ -8,7 +8,8 @@
 #include <stdint.h>
 #include <time.h>
 
-enum verbosity { VERBOSITY_QUIET, VERBOSITY_NORMAL, VERBOSITY_VERBOSE };
+/* What is said: SILENT: errors alone, for what is none of the person's business; QUIET: warnings as well. */
+enum verbosity { VERBOSITY_SILENT = -1, VERBOSITY_QUIET, VERBOSITY_NORMAL, VERBOSITY_VERBOSE };
 
 struct report {
 	enum verbosity verbosity;

@@ -58,8 +58,9 @@ static int make_rescue(struct drills *d, const char *kernel, struct error *e)
 	free(d->rescue_kernel);
 	d->rescue_kernel = NULL;
 	tempdir_remove(&d->rescue);
-	if (quiet.verbosity == VERBOSITY_NORMAL)
-		quiet.verbosity = VERBOSITY_QUIET;
+	/* it is thrown away: what it would lack on a stick is not for who practises */
+	if (quiet.verbosity < VERBOSITY_VERBOSE)
+		quiet.verbosity = VERBOSITY_SILENT;
 	for (size_t i = 0; !kernel && i < own->count; i++)
 		strlist_add(&profiles, own->items[i]);
 	strlist_add_once(&profiles, "drill");

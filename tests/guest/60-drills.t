@@ -1,16 +1,17 @@
 #!/bin/bash
 # `lifeboat drill`: the machine breaks as the drill says, the cure cures it, and the clean machine stays as it was. A drill
 # that breaks nothing, breaks something else or does not cure fails, and says where.
-# needs: root uml uml_moo mmdebstrap sfdisk mke2fs jq script
+# needs: root uml uml_moo kernel mmdebstrap sfdisk mke2fs jq script
 # limit: 1800
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
+need_kernel
 
 # Quick ones of each kind in every run, all of them in MATRIX=all.
 drills="fstab-typo lost-lvm hanging-service"
 [ "${MATRIX:-}" != all ] || drills=$(LIFEBOAT_DATADIR=$TOP "$LIFEBOAT" drill --list --json |
 	jq -r '.[] | select(.machine == "debian").drill')
-plan $((20 + $(wc -w <<<"$drills")))
+plan $((22 + $(wc -w <<<"$drills")))
 
 # The machine is made once a fortnight for all runs on this host, as other tests' machines are.
 export XDG_CACHE_HOME=${LIFEBOAT_CACHE:-/var/cache/lifeboat} LIFEBOAT_DATADIR=$TOP
@@ -89,5 +90,11 @@ refuses "an error in a drill: file and line" 1 "typo.conf:6: bad value 'recsue' 
 	"$LIFEBOAT" drill ./typo.conf
 variant this 's/^title/machine = this\ntitle/'
 refuses "this machine needs a backup of it" 1 "no target is named" "$LIFEBOAT" drill -c /dev/null ./this.conf
+# The rescue image of drills is thrown away: which firmware it would lack on real hardware is no exercise.
+mkdir nothing
+printf '[image]\nkernel = %s\n[backup]\ntarget = file://%s\n' "$KERNEL_DEB" "$PWD/nothing" >nothing.conf
+is "what only a stick would lack is not said" "$("$LIFEBOAT" drill -c nothing.conf ./this.conf 2>&1)" \
+	"lifeboat: file://$PWD/nothing: no complete set"
+like "but with -v" "$("$LIFEBOAT" drill -v -c nothing.conf ./this.conf 2>&1)" '^lifeboat: warning: firmware'
 refuses "--practise without a terminal" 2 "needs a terminal" "$LIFEBOAT" drill --practise no-shell
 is "nothing remains" "$(find "$TMPDIR" -maxdepth 1 -name 'lifeboat*')" ""

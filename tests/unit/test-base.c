@@ -1,6 +1,7 @@
 #include "base/digest.h"
 #include "base/fs.h"
 #include "base/proc.h"
+#include "base/report.h"
 #include "base/str.h"
 #include "tap.h"
 
@@ -30,6 +31,38 @@ TEST(error_prefix_of_a_full_text_is_cut_not_overrun)
 	(void)error_text(&e, EIO, "%s", long_name);
 	error_prefix(&e, "%s", long_name);
 	CHECK(strlen(e.text) < sizeof(e.text));
+}
+
+/* Which of warnings, what is done, and details are said. */
+TEST(how_much_is_said)
+{
+	static const struct {
+		enum verbosity verbosity;
+		const char *said;
+	} cases[] = {
+		{ VERBOSITY_SILENT, "lifeboat: wrong\n" },
+		{ VERBOSITY_QUIET, "lifeboat: warning: careful\nlifeboat: wrong\n" },
+		{ VERBOSITY_NORMAL, "lifeboat: warning: careful\nlifeboat: done\nlifeboat: wrong\n" },
+		{ VERBOSITY_VERBOSE,
+		  "lifeboat: warning: careful\nlifeboat: done\nlifeboat: how\nlifeboat: wrong\n" },
+	};
+
+	(void)error_text(&e, EIO, "wrong");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_(fd) int fd = memory_file(&e), screen = dup(STDERR_FILENO);
+		struct report report;
+		char said[200] = "";
+
+		CHECK(fd >= 0 && screen >= 0 && dup2(fd, STDERR_FILENO) >= 0);
+		report_init(&report, cases[i].verbosity, false);
+		report_warn(&report, "careful");
+		report_info(&report, "done");
+		report_debug(&report, "how");
+		report_error(&report, &e);
+		CHECK(dup2(screen, STDERR_FILENO) >= 0);
+		CHECK(pread_full(fd, said, sizeof(said) - 1, 0) > 0);
+		CHECK_STR(said, cases[i].said);
+	}
 }
 
 TEST(sizes)
