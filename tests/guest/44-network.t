@@ -72,6 +72,7 @@ away=1 all=''
 [ "${MATRIX:-}" != all ] || away=30 all=yes
 
 cat >guest.sh <<-EOF
+	export TIMEOUT=6
 	lifeboat=\$BUILD/lifeboat tool=\$BUILD/tests/tools/set-tool
 	order() {
 		rm -f done/\$1
@@ -84,16 +85,27 @@ cat >guest.sh <<-EOF
 			ls -l /proc/\$1/fd 2>/dev/null | grep -q 'zst\.' && return
 			kill -CONT \$1
 		done
-		echo "process \$1 was not seen reading"
+		return 1
+	}
+	# start NAME COMMAND…: halted in the middle of the stream, as \$pid. How soon it is noticed that a server is gone hangs on the
+	# same short limit as how long the first mount may take, which is too short for a busy machine: that is tried again.
+	start() {
+		local name=\$1 tries
+		shift
+		for tries in 1 2 3 4 5 6 7 8 9 10; do
+			"\$@" >results/\$name.out 2>results/\$name.err &
+			pid=\$!
+			reading \$pid && return
+			grep -q 'does not answer within' results/\$name.err || break
+		done
+		echo "\$name was not seen reading"
 	}
 	# interrupted NAME KIND COMMAND…: the server goes away in the middle, and comes back when that was noticed, or
 	# after the end when NAME says that it is for good.
 	interrupted() {
 		local name=\$1 kind=\$2 pid
 		shift 2
-		"\$@" >results/\$name.out 2>results/\$name.err &
-		pid=\$!
-		reading \$pid
+		start \$name "\$@"
 		away \$kind
 		kill -CONT \$pid
 		if [ "\$name" = "\${name%-for-good}" ]; then

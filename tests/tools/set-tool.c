@@ -4,7 +4,8 @@
  *     set-tool restore URL CREDENTIALS HOST NAME METHOD FOLDER                 of the newest set of HOST
  *     set-tool walk MOUNTPOINT                 prints the file system's listing, from the disk itself
  *
- * CREDENTIALS is a file, or - for none. $RETRY: for how many seconds a server that went away is tried again. */
+ * CREDENTIALS is a file, or - for none. $RETRY: for how many seconds a server that went away is tried again,
+ * $TIMEOUT: how long it may take to answer; without it as long as lifeboat's own default. */
 #include "backup/listing_walk.h"
 #include "backup/set.h"
 #include "backup/xattrs.h"
@@ -126,10 +127,11 @@ static int run(int argc, char *argv[], struct report *report, struct error *e)
 
 	if (!saves && !(argc == 8 && streq(argv[1], "restore")))
 		return error_text(e, 22, "see the head of set-tool.c");
+	const char *retry = getenv("RETRY"), *timeout = getenv("TIMEOUT");
 	struct target_options options = { .credentials = streq(argv[3], "-") ? NULL : argv[3],
 					  .write = saves,
-					  .timeout = 6,
-					  .retry = getenv("RETRY") ? (unsigned)atoi(getenv("RETRY")) : 120 };
+					  .timeout = timeout ? (unsigned)atoi(timeout) : 0,
+					  .retry = retry ? (unsigned)atoi(retry) : 120 };
 	int r = target_open(argv[2], &options, &target, report, e);
 
 	if (r < 0)
