@@ -7,7 +7,7 @@
 # shellcheck source=tests/guest/lib/prove.sh
 . "$TOP/tests/guest/lib/prove.sh"
 
-prove_needs
+prove_needs bios
 
 # refused NAME PATTERN [ENVIRONMENT…] -- OPTION…: it fails at once, says so, and neither a guest was started nor a proof written.
 refused() {
@@ -49,7 +49,7 @@ killed_when() {
 	left
 	return 1
 }
-for moment in "reading the medium" copying "starting the medium" ${MATRIX:+recovering}; do
+for moment in "reading the medium" copying "starting the medium" ${MATRIX:+recovering "starting the recovered machine"}; do
 	ok "killed at '$moment', nothing of it remains" killed_when "$moment"
 done
 finish_plan

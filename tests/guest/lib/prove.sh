@@ -4,13 +4,18 @@
 # shellcheck source=tests/guest/lib/uml.sh
 . "$TOP/tests/guest/lib/uml.sh"
 
-# prove_needs: sets IMAGE, STICK and SET (a folder).
+# prove_needs bios|uefi|age: sets IMAGE, STICK and SET (a folder).
 prove_needs() {
-	need_image image
+	local kind=$1
+	case $kind in
+	bios) need_image image ;;
+	uefi) need_image image-uefi -p any-machine -p uefi ;;
+	age) need_image image-age -p any-machine -p age ;;
+	esac
 	export LIFEBOAT_STATE=$SCRATCH/state
-	once proof-stick prove_stick || bail "no stick"
-	once proof-set prove_set || bail "no set"
-	export STICK=$SHARED/proof-stick/stick.img SET=$SHARED/proof-set/share
+	once "proof-stick-$kind" prove_stick || bail "no stick"
+	once "proof-set-$kind" prove_set "$kind" || bail "no set"
+	export STICK=$SHARED/proof-stick-$kind/stick.img SET=$SHARED/proof-set-$kind/share
 }
 prove_stick() {
 	mkdir "$1" && "$LIFEBOAT" usb -q --image "$IMAGE" "$1/stick.img"
@@ -31,39 +36,82 @@ prove_machine() {
 	printf '%s\n' "$cache/$key/disk0.img"
 }
 
-# prove_set FOLDER: FOLDER/share, two backups of that machine, the newer one of level 1. User-Mode Linux reads its disk, so what only
-# the running machine knows of itself is put into machine.conf afterwards: its mount points and its boot loader.
+# prove_set bios|uefi|age FOLDER: FOLDER/share, a backup of that machine. User-Mode Linux reads its disk, so what only the running
+# machine knows of itself is put into machine.conf afterwards: its mount points and how it is started. The one that a BIOS starts is a
+# set of level 1; the other has a network, services that start with it, and its loader where only the firmware's entry finds it. The third is encrypted, by the key in FOLDER/key.
 prove_set() {
-	local disk
-	disk=$(prove_machine) && mkdir -p "$1" "$SCRATCH/made" && cp --sparse=always "$disk" "$1/machine.img" || return 1
+	local kind=$1 folder=$2 disk encrypt=:
+	disk=$(prove_machine) && mkdir -p "$folder" "$SCRATCH/made" && cp --sparse=always "$disk" "$folder/machine.img" || return 1
+	echo $((20000 + RANDOM % 10000)) >"$folder/port"
+	if [ "$kind" = age ]; then
+		age-keygen -o "$folder/key" && encrypt="printf '[backup]\nencrypt-to = %s\n' $(age-keygen -y "$folder/key")" || return 1
+	fi
 	cat >"$SCRATCH/make-set" <<-EOF
 		export TMPDIR=/run
 		. '$TOP/tests/guest/lib/prove.sh'
 		modprobe -q -a vfat nls_cp437 nls_ascii
-		mkdir -p /run/old && mount /dev/ubda3 /run/old || exit 1
+		mkdir -p /run/old && mount /dev/ubda3 /run/old && mount /dev/ubda2 /run/old/boot/efi || exit 1
 		# what is not there need not be recovered by an emulated processor
-		find /run/old/usr/lib/modules -name '*.ko' | grep -v -e /fs/ -e /block/ -e /virtio -e /crypto/ -e crc | xargs rm
+		find /run/old/usr/lib/modules -name '*.ko' |
+			grep -v -e /fs/ -e /block/ -e /virtio -e /crypto/ -e crc -e failover | xargs rm
 		rm -r /run/old/usr/share/zoneinfo
 		# on a busy computer its device may take longer than the minute and a half that systemd gives it
 		sed -i 's|umask=0077|&,x-systemd.device-timeout=900|' /run/old/etc/fstab
-		mount -o remount,ro /run/old && mount -o ro /dev/ubda2 /run/old/boot/efi || exit 1
-		: >/run/recovery.conf
+		prove_machine_$kind /run/old '$(<"$folder/port")' || exit 1
+		mount -o remount,ro /run/old && mount -o remount,ro /run/old/boot/efi || exit 1
+		$encrypt >/run/recovery.conf
 		'$LIFEBOAT' backup -q -c /run/recovery.conf "file://$SCRATCH/made" || exit 1
+		[ $kind = bios ] || exit 0
 		mount -o remount,rw /run/old && prove_change /run/old && mount -o remount,ro /run/old || exit 1
 		'$LIFEBOAT' backup -q -c /run/recovery.conf --level 1 "file://$SCRATCH/made"
 	EOF
-	uml_run "$SCRATCH/make-set" ubda="$1/machine.img" || { tail -n 20 "$SCRATCH/uml.log"; return 1; }
-	rm "$1/machine.img" && mv "$SCRATCH/made" "$1/share" || return 1
+	uml_run "$SCRATCH/make-set" ubda="$folder/machine.img" || { tail -n 20 "$SCRATCH/uml.log"; return 1; }
+	rm "$folder/machine.img" && mv "$SCRATCH/made" "$folder/share" || return 1
 	# shellcheck disable=SC2016 # sed's own $
-	spoil_conf "$1/share" 's|^mountpoint = /run/old$|mountpoint = /|; s|^mountpoint = /run/old/boot|mountpoint = /boot|
-		s|^path = /dev/ubda|&\nbus = virtio|; $a\\n[boot]\nloader = grub\ntarget = i386-pc\ndisk = ubda'
+	case $kind in
+	bios | age) spoil_conf "$folder/share" "$prove_as_root"'; $a\\n[boot]\nloader = grub\ntarget = i386-pc\ndisk = ubda' ;;
+	uefi) spoil_conf "$folder/share" "$prove_as_root"'; s|^firmware = .*|firmware = uefi|
+		$a\\n[boot-entry 1]\nlabel = debian\npartition = ubda2\npath = /EFI/debian/grubx64.efi' ;;
+	esac
 }
+prove_as_root='s|^mountpoint = /run/old$|mountpoint = /|; s|^mountpoint = /run/old/boot|mountpoint = /boot|
+	s|^path = /dev/ubda|&\nbus = virtio|'
 
 # prove_change ROOT: what happened between the two backups.
 prove_change() {
 	sleep 1 # dump knows what is new by the second
 	echo changed >"$1/etc/motd" && rm "$1/etc/issue.net" && echo "of level 1" >"$1/srv/new"
 }
+prove_machine_bios() {
+	:
+}
+prove_machine_age() {
+	:
+}
+
+# prove_machine_uefi ROOT PORT: a service at port 2222; one that calls this machine's port PORT, and says so on its console when it came
+# through; one that fails.
+prove_machine_uefi() {
+	local units=$1/etc/systemd/system
+	mkdir -p "$1/boot/efi/EFI/debian" "$1/etc/systemd/network" "$units/multi-user.target.wants" "$units/sockets.target.wants" &&
+		mv "$1/boot/efi/EFI/BOOT/BOOTX64.EFI" "$1/boot/efi/EFI/debian/grubx64.efi" && rmdir "$1/boot/efi/EFI/BOOT" || return 1
+	printf '[Match]\nName=en* eth*\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\n' >"$1/etc/systemd/network/all.network"
+	printf '[Socket]\nListenStream=2222\nAccept=yes\n' >"$units/answers.socket"
+	printf '[Service]\nExecStart=/bin/echo hello\nStandardOutput=socket\n' >"$units/answers@.service"
+	printf '[Service]\nType=oneshot\nExecStart=/bin/false\n' >"$units/broken.service"
+	printf '[Service]\nExecStart=/bin/bash /etc/calls\n' >"$units/calls.service"
+	cat >"$1/etc/calls" <<-EOF
+		until grep -q '10[.]0[.]2[.]15' /proc/net/fib_trie; do sleep 1; done
+		for try in 1 2 3; do
+			! (echo "a recovered machine" >/dev/tcp/10.0.2.2/$2) 2>/dev/null || echo "CALLED THE WORLD" >/dev/ttyS0
+			sleep 1
+		done
+		echo "SITE IS UP" >/dev/ttyS0
+	EOF
+	ln -s /lib/systemd/system/systemd-networkd.service ../broken.service ../calls.service "$units/multi-user.target.wants/" &&
+		ln -s ../answers.socket "$units/sockets.target.wants/"
+}
+
 # sum_again SHARE FILE: its sum in SHA256SUMS.
 sum_again() (
 	cd "$(prove_newest "$1")" && sum=$(sha256sum "$2") && sed -i "s|^.*  $2\$|$sum|" SHA256SUMS && sha256sum -c --quiet SHA256SUMS
