@@ -32,6 +32,7 @@ enum {
 	OPTION_TIMEOUT,
 	OPTION_MEMORY,
 	OPTION_ACCEL,
+	OPTION_IN_TURN,
 };
 
 static const double quick_share = 0.1;
@@ -304,6 +305,7 @@ static int try(struct prove *p, struct error *e)
 
 	if (r == 0)
 		r = proof_boot(&p->run, e);
+	proof_check_frozen(&p->run);
 	p->wanted.host = NULL;
 	return r;
 }
@@ -464,6 +466,9 @@ static bool own_option(struct prove *p, int option, int *ret_exit)
 	case OPTION_ACCEL:
 		p->wanted.accel = optarg;
 		return true;
+	case OPTION_IN_TURN:
+		p->wanted.in_turn = true;
+		return true;
 	default:
 		return false;
 	}
@@ -483,6 +488,7 @@ int cmd_prove(int argc, char *argv[])
 						 { "timeout", required_argument, NULL, OPTION_TIMEOUT },
 						 { "memory", required_argument, NULL, OPTION_MEMORY },
 						 { "accel", required_argument, NULL, OPTION_ACCEL },
+						 { "in-turn", no_argument, NULL, OPTION_IN_TURN },
 						 CMD_OPTIONS_LONG };
 	_cleanup_(prove) struct prove p = PROVE_NONE;
 	int option, exit_code;

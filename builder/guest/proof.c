@@ -116,25 +116,48 @@ void proof_add_event(struct proof *p, const char *fmt, ...)
 	va_end(ap);
 }
 
-double proof_phase(struct proof *p, const char *name)
+static struct proof_phase *add_phase(struct proof *p, const char *name)
 {
-	proof_phase_end(p, false);
 	p->phases = xgrow(p->phases, p->phase_count + 1, &p->phase_capacity, sizeof(*p->phases));
 
 	struct proof_phase *phase = &p->phases[p->phase_count++];
 
 	*phase = (struct proof_phase) { .name = xstrdup(name), .begun = proof_now(p), .seconds = -1 };
-	return phase->begun;
+	return phase;
+}
+
+static void end_phase(const struct proof *p, struct proof_phase *phase, bool failed)
+{
+	if (phase->seconds >= 0)
+		return;
+	phase->seconds = proof_now(p) - phase->begun;
+	phase->failed = failed;
+}
+
+double proof_phase(struct proof *p, const char *name)
+{
+	proof_phase_end(p, false);
+	return add_phase(p, name)->begun;
 }
 
 void proof_phase_end(struct proof *p, bool failed)
 {
-	struct proof_phase *last = p->phase_count ? &p->phases[p->phase_count - 1] : NULL;
+	for (size_t i = p->phase_count; i > 0; i--)
+		if (!p->phases[i - 1].beside) {
+			end_phase(p, &p->phases[i - 1], failed);
+			return;
+		}
+}
 
-	if (!last || last->seconds >= 0)
-		return;
-	last->seconds = proof_now(p) - last->begun;
-	last->failed = failed;
+size_t proof_phase_beside(struct proof *p, const char *name)
+{
+	add_phase(p, name)->beside = true;
+	return p->phase_count - 1;
+}
+
+void proof_phase_close(struct proof *p, size_t number, bool failed)
+{
+	end_phase(p, &p->phases[number], failed);
 }
 
 /* ---- what was found ---- */
@@ -366,7 +389,8 @@ void proof_conclude(struct proof *p)
 
 	for (size_t i = 0; i < p->phase_count; i++)
 		stopped |= p->phases[i].failed;
-	proof_phase_end(p, stopped);
+	for (size_t i = 0; i < p->phase_count; i++)
+		end_phase(p, &p->phases[i], stopped);
 	proof_judge(p, !stopped, &p->reasons);
 	p->seconds = proof_now(p);
 	p->verdict = p->reasons.count ? PROOF_FAILED : p->sampled ? PROOF_SAMPLE : PROOF_PROVEN;

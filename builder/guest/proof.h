@@ -60,6 +60,7 @@ struct proof_phase {
 	char *name;
 	double begun, seconds; /* `seconds` < 0: it has not ended */
 	bool failed;
+	bool beside; /* it goes on while others begin and end; not in the file */
 };
 
 struct proof_event {
@@ -155,6 +156,9 @@ void proof_add_check(struct proof *p, const char *name, bool passed, const char 
 double proof_phase(struct proof *p, const char *name);
 /* Ends the phase that is going on. */
 void proof_phase_end(struct proof *p, bool failed);
+/* Begins one that goes on beside the others, until it is closed. Returns its number. */
+size_t proof_phase_beside(struct proof *p, const char *name);
+void proof_phase_close(struct proof *p, size_t number, bool failed);
 /* Happened now. */
 void proof_add_event(struct proof *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A PNG file, which may go away afterwards. Taken `at`. -EFBIG above 4 MiB, -EBADMSG for what is no PNG. */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 static const unsigned default_seconds = 600;
+static const unsigned default_mib = 1024;
 static const unsigned look_seconds = 1; /* between two looks */
 
 struct boot {
@@ -281,18 +282,23 @@ static int make_forwards(struct boot *b, struct strlist *ret, struct error *e)
 	return r;
 }
 
+unsigned proof_machine_mib(const struct proof_wanted *wanted)
+{
+	return wanted->memory_mib ? wanted->memory_mib : default_mib;
+}
+
 int proof_boot(struct proof_run *run, struct error *e)
 {
 	const struct proof_wanted *w = run->wanted;
 	_cleanup_(free) char *log = xasprintf("%s/machine.log", w->logs);
-	_cleanup_(free) char *variables = xasprintf("%s/variables", run->temp.path);
+	_cleanup_(free) char *variables = proof_variables(run, true);
 	_cleanup_(free) unsigned char *seen_ready = xcalloc(w->ready->count + 1, 1);
 	_cleanup_(free) unsigned char *seen_port = xcalloc(w->ports->count + 1, 1);
 	struct boot b = { .run = run, .seen_ready = seen_ready, .seen_port = seen_port };
 	struct guest_request request = { .uefi = w->uefi,
 					 .variables = w->uefi ? variables : NULL,
 					 .accel = w->accel,
-					 .memory_mib = w->memory_mib ? w->memory_mib : 1024,
+					 .memory_mib = proof_machine_mib(w),
 					 .log = log,
 					 .show_fd = w->show_fd,
 					 .network = true,
@@ -302,8 +308,9 @@ int proof_boot(struct proof_run *run, struct error *e)
 					 .user = &b };
 	struct error why;
 
-	if (!run->recovered)
+	if (!run->recovered || run->booted)
 		return 0;
+	run->booted = true;
 	proof_phase(run->proof, "boot the recovered disks");
 	report_info(run->report, "starting the recovered machine from its disks alone");
 	/* what it writes is thrown away: the disks stay what was compared */

@@ -34,6 +34,7 @@ void proof_run_end(struct proof_run *run)
 	keeper_dismiss(&run->keeper);
 	strlist_free(&run->serials);
 	strlist_free(&run->failed);
+	free(run->frozen);
 }
 
 /* ---- resources ---- */
@@ -56,19 +57,28 @@ int proof_check_resources(struct proof_run *run, const struct proof_disk_wanted 
 {
 	const struct guest_request request = { .medium = run->wanted->medium,
 					       .memory_mib = run->wanted->memory_mib };
-	uint64_t memory = (uint64_t)guest_memory_mib(&request) << 20, need = set_bytes + medium_bytes / 16;
+	uint64_t first = (uint64_t)guest_memory_mib(&request) << 20, need = set_bytes + medium_bytes / 16;
+	uint64_t second = (uint64_t)proof_machine_mib(run->wanted) << 20,
+		 memory = first > second ? first : second;
 	char want[SIZE_TEXT_MAX], have[SIZE_TEXT_MAX];
+	uint64_t available = available_memory();
 	struct statvfs fs;
 
 	for (size_t i = 0; i < disk_count; i++)
 		need += disks[i].used + disks[i].used / 8 +
 			(64 << 20); /* with the second guest's own writing */
+	run->beside = !run->wanted->in_turn && available >= first + second;
+	if (run->beside)
+		memory = first + second;
+	else if (!run->wanted->in_turn)
+		report_info(run->report,
+			    "there is no memory for two guests at once: one comes after the other");
 	run->proof->planned.memory = memory;
 	run->proof->planned.disk = need;
 	run->proof->planned.processors = 2;
 	if (statvfs(run->temp.path, &fs) < 0)
 		return error_errno(e, errno, "look at the room in %s", run->temp.path);
-	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize, available = available_memory();
+	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
 
 	if (room < need)
 		return error_text(e, ENOSPC,
@@ -132,6 +142,56 @@ int proof_make_disks(struct proof_run *run, struct error *e)
 			       run->serials.items[i]);
 	}
 	return 0;
+}
+
+/* Of a disk's file. */
+static int last_written(const struct proof_run *run, size_t i, struct timespec *ret, struct error *e)
+{
+	_cleanup_(free) char *name = xasprintf("disk%zu.img", i);
+	struct stat st;
+
+	if (fstatat(run->temp.fd, name, &st, 0) < 0)
+		return error_errno(e, errno, "look at %s/%s", run->temp.path, name);
+	*ret = st.st_mtim;
+	return 0;
+}
+
+int proof_freeze_disks(struct proof_run *run, const struct guest_live *guest, struct error *e)
+{
+	size_t count = run->wanted->disk_count;
+	int r = 0;
+
+	run->frozen = xcalloc(count + 1, sizeof(*run->frozen));
+	for (size_t i = 0; i < count && r == 0; i++) {
+		_cleanup_(free) char *overlay = xasprintf("%s/disk%zu.compare", run->temp.path, i);
+
+		r = qmp_divert(guest->monitor, i, overlay, e);
+		if (r == 0)
+			r = last_written(run, i, &run->frozen[i], e);
+	}
+	return r;
+}
+
+void proof_check_frozen(struct proof_run *run)
+{
+	for (size_t i = 0; run->frozen && i < run->wanted->disk_count; i++) {
+		struct timespec now;
+		struct error why;
+
+		if (last_written(run, i, &now, &why) < 0)
+			proof_add_reason(run->proof, "%s", why.text);
+		else if (now.tv_sec != run->frozen[i].tv_sec || now.tv_nsec != run->frozen[i].tv_nsec)
+			proof_add_reason(
+				run->proof,
+				"the disk %s was written to after it was recovered: what was compared "
+				"need not be what was started",
+				run->wanted->disks[i].name);
+	}
+}
+
+char *proof_variables(const struct proof_run *run, bool second)
+{
+	return xasprintf("%s/variables%s", run->temp.path, second ? ".boot" : "");
 }
 
 /* The bus that the machine's own disk is on, as far as the guest has it for such sectors. */

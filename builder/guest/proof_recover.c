@@ -1,4 +1,5 @@
-/* The first guest of a proof: the exact medium, the blank disks and the set. It recovers, and compares what it made. */
+/* The first guest of a proof: the exact medium, the blank disks and the set. It recovers, and compares what it made; meanwhile, as a rule,
+ * the second starts from the same disks. */
 #include "guest/proof_run.h"
 
 #include "guest/console.h"
@@ -11,7 +12,18 @@
 
 static const unsigned boot_seconds = 600; /* of the medium; slow machines without KVM need some minutes */
 static const unsigned step_seconds = 60;
-enum { key_max = 8 << 20 }; /* cryptsetup's own limit of a key file */
+static const char recover_phase[] = "recover";
+enum {
+	key_max = 8 << 20, /* cryptsetup's own limit of a key file */
+	variables_max = 16 << 20, /* OVMF's are half a megabyte */
+};
+
+/* What its conductor is given. */
+struct first_guest {
+	struct proof_run *run;
+	int second; /* how the other guest, which ran beside it, could be tried */
+	struct error why;
+};
 
 #define KEY_PLACE "/run/lifeboat-key"
 
@@ -128,7 +140,7 @@ static int recover(struct proof_run *run, const struct guest_live *guest, struct
 {
 	_cleanup_(strbuf) struct strbuf text = { 0 };
 
-	proof_phase(run->proof, "recover");
+	proof_phase(run->proof, recover_phase);
 	report_info(run->report, "recovering");
 	if (run->wanted->key_file) {
 		int r = type_key(run, guest, e);
@@ -146,42 +158,114 @@ static int recover(struct proof_run *run, const struct guest_live *guest, struct
 	return r;
 }
 
-/* In the same rescue system, from the disks: everything was unmounted. */
-static int compare(struct proof_run *run, const struct guest_live *guest, struct error *e)
+/* ---- comparing ---- */
+
+/* From the disks, in the rescue system's background: what it prints, what it says, and how it ended, are files there. */
+#define COMPARED "/run/lifeboat-compared"
+
+/* All is unmounted and stopped; what is still in its memory goes to the disks, and nothing after that. */
+static int freeze(struct proof_run *run, const struct guest_live *guest, struct error *e)
+{
+	_cleanup_(free) char *from = proof_variables(run, false), *to = proof_variables(run, true);
+	_cleanup_(free) char *variables = NULL;
+	size_t len = 0;
+	int r = command(run, guest, "writing to the disks", "sync", run->wanted->recover_timeout, NULL, e);
+
+	if (r == 0)
+		r = proof_freeze_disks(run, guest, e);
+	if (r == 0 && run->wanted->uefi)
+		r = read_file_at(AT_FDCWD, from, variables_max, &variables, &len, e);
+	if (r == 0 && run->wanted->uefi)
+		r = write_file_at(AT_FDCWD, to, 0600, variables, len, e);
+	return r;
+}
+
+static int begin_comparison(struct proof_run *run, const struct guest_live *guest, struct error *e)
 {
 	_cleanup_(strbuf) struct strbuf text = { 0 };
-	_cleanup_(free) char *said = NULL, *found = NULL;
-	int status = 0;
 
-	proof_phase(run->proof, "compare");
 	report_info(run->report, "comparing");
-	strbuf_puts(&text, "lifeboat verify --disks --json -q");
+	strbuf_puts(&text, "((lifeboat verify --disks --json -q");
 	if (run->wanted->share < 1)
 		strbuf_printf(&text, " --sample %u --seed %llu", (unsigned)(run->wanted->share * 100 + 0.5),
 			      (unsigned long long)run->wanted->seed);
 	add_place(run, &text);
-	strbuf_puts(&text, " </dev/null >/run/lifeboat-compared");
-	int r = script_command(guest->console, text.data, run->wanted->recover_timeout, &said, &status, e);
+	/* what the kernel says meanwhile would stand in between */
+	strbuf_puts(&text, " </dev/null >" COMPARED " 2>" COMPARED ".said; echo $? >" COMPARED ".new; "
+			   "mv " COMPARED ".new " COMPARED ".status) &); dmesg -n 1");
+	return command(run, guest, "comparison", text.data, step_seconds, NULL, e);
+}
 
+/* It reads what the recovery wrote: one that takes many times as long does not get on. */
+static unsigned comparison_seconds(const struct proof_run *run)
+{
+	double recovery = 0;
+
+	for (size_t i = 0; i < run->proof->phase_count; i++)
+		if (streq(run->proof->phases[i].name, recover_phase))
+			recovery = run->proof->phases[i].seconds;
+	return boot_seconds + (unsigned)(10 * recovery);
+}
+
+static int finish_comparison(struct proof_run *run, const struct guest_live *guest, struct error *e)
+{
+	_cleanup_(free) char *status = NULL, *found = NULL, *said = NULL;
+	unsigned limit = comparison_seconds(run);
+	int r = command(run, guest, "comparison",
+			"until [ -e " COMPARED ".status ]; do sleep 0.2; done; cat " COMPARED ".status",
+			limit, &status, e);
+
+	if (r == -ETIMEDOUT) {
+		_cleanup_(free) char *why = xasprintf("it has not ended within %u seconds", limit);
+
+		fail(run, guest, "comparison", why);
+		return -ECANCELED;
+	}
+	if (r == 0)
+		r = command(run, guest, "comparison", "cat " COMPARED ".said", step_seconds, &said, e);
 	if (r < 0)
 		return r;
-	if (status > 1 || (status == 1 && strstr(said, "lifeboat: "))) {
+	if ((!streq(str_strip(status), "0") && !streq(str_strip(status), "1")) ||
+	    strstr(said, "lifeboat: ")) {
 		_cleanup_(free) char *why = last_words(said);
 
 		fail(run, guest, "comparison", why);
 		return error_text(e, ECANCELED, "comparison: %s", why);
 	}
-	/* what the kernel says meanwhile would stand in between */
-	r = command(run, guest, "comparison", "dmesg -n 1; cat /run/lifeboat-compared", step_seconds, &found,
-		    e);
+	r = command(run, guest, "comparison", "cat " COMPARED, step_seconds, &found, e);
+	return r < 0 ? r : proof_take_comparison(run->proof, found, e);
+}
+
+/* In the same rescue system, while the machine starts from the same disks, or before it does. */
+static int compare(struct first_guest *g, const struct guest_live *guest, struct error *e)
+{
+	struct proof_run *run = g->run;
+	int r = freeze(run, guest, e);
+
+	if (r < 0)
+		return r;
+	run->recovered = true;
+	proof_phase_end(run->proof, false);
+
+	size_t phase = proof_phase_beside(run->proof, "compare");
+
+	r = begin_comparison(run, guest, e);
+	if (r == 0 && run->beside)
+		g->second = proof_boot(run, &g->why);
+	if (g->second == -EINTR) {
+		*e = g->why;
+		return g->second;
+	}
 	if (r == 0)
-		r = proof_take_comparison(run->proof, found, e);
+		r = finish_comparison(run, guest, e);
+	proof_phase_close(run->proof, phase, r < 0);
 	return r;
 }
 
 static int conduct(void *user, const struct guest_live *guest, struct error *e)
 {
-	struct proof_run *run = user;
+	struct first_guest *g = user;
+	struct proof_run *run = g->run;
 	int r = script_rescue_shell(guest->console, boot_seconds, e);
 
 	if (r == 0)
@@ -192,30 +276,22 @@ static int conduct(void *user, const struct guest_live *guest, struct error *e)
 		r = recover(run, guest, e);
 	}
 	if (r == 0)
-		r = compare(run, guest, e);
+		r = compare(g, guest, e);
 	if (r == -ECANCELED)
 		return 0; /* it is a reason by now */
 	if (r < 0 && r != -EINTR) { /* a kernel that panics, a console that is silent */
 		fail(run, guest, "rescue system", e->text);
 		return r == -EPIPE ? r : 0; /* why it ended says whether it could be started at all */
 	}
-	if (r < 0)
-		return r;
-	run->recovered = true;
-	proof_phase_end(run->proof, false);
-	/* all is unmounted and flushed: nothing is left to be ended in order */
-	r = console_type(guest->console, "poweroff -f\n", step_seconds, e);
-	if (r == 0)
-		r = console_wait(guest->console, (const char *const[]) { "\177never", NULL }, step_seconds,
-				 NULL, e);
-	return r == -EINTR ? r : 0;
+	return r; /* what it wrote since it was frozen is of no use: nothing is left to be ended in order */
 }
 
 int proof_recover(struct proof_run *run, struct error *e)
 {
 	const struct proof_wanted *w = run->wanted;
 	_cleanup_(free) char *log = xasprintf("%s/rescue.log", w->logs);
-	_cleanup_(free) char *variables = xasprintf("%s/variables", run->temp.path);
+	_cleanup_(free) char *variables = proof_variables(run, false);
+	struct first_guest first = { .run = run };
 	struct guest_request request = { .medium = w->medium,
 					 .medium_is_cd = w->medium_is_cd,
 					 .uefi = w->uefi,
@@ -227,7 +303,7 @@ int proof_recover(struct proof_run *run, struct error *e)
 					 .network = true,
 					 .cut_off = true,
 					 .drive = conduct,
-					 .user = run };
+					 .user = &first };
 	struct error why;
 
 	proof_phase(run->proof, "start the medium");
@@ -243,5 +319,8 @@ int proof_recover(struct proof_run *run, struct error *e)
 		r = 0; /* a reason by now */
 	if (access(log, F_OK) == 0 && proof_add_log(run->proof, log, &why) < 0)
 		report_warn(run->report, "%s", why.text);
-	return r;
+	if (r < 0 || first.second == 0)
+		return r;
+	*e = first.why;
+	return first.second;
 }

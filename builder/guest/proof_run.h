@@ -2,6 +2,9 @@
  * in a second guest that has to come up. What happens goes into the record (guest/proof.h). Each part is a file:
  * proof_disks.c, proof_recover.c, proof_compare.c, proof_boot.c.
  *
+ * Once it is recovered the disks are frozen: nobody writes to them any more. What the first guest writes while it compares (a RAID that is
+ * started counts that) goes beside them, as all does that the second writes, so both can have them at once.
+ *
  * A failure of the machine is a reason in the record, not an error here: an error is that it could not be tried. */
 #pragma once
 #include "base/fs.h"
@@ -39,6 +42,7 @@ struct proof_wanted {
 	const char *accel; /* NULL: kvm where it works */
 	const char *logs; /* the folder for console logs and screenshots */
 	int show_fd; /* consoles are copied here; 0: nowhere */
+	bool in_turn; /* it is compared before the disks are started, not meanwhile */
 };
 
 struct proof_run {
@@ -51,7 +55,10 @@ struct proof_run {
 	struct strlist
 		failed; /* what the recovered machine's console said that failed: "Failed to start …" */
 	unsigned screenshots;
-	bool recovered; /* and compared: it is worth to boot it */
+	bool beside; /* there is memory for both guests: it is compared while the disks start */
+	bool recovered; /* it is worth to boot it */
+	bool booted; /* it was tried */
+	struct timespec *frozen; /* of each disk: when it was last written to; NULL: they are not frozen */
 };
 void proof_run_end(struct proof_run *run);
 DEFINE_CLEANUP(proof_run, struct proof_run, proof_run_end)
@@ -62,15 +69,24 @@ int proof_run_begin(struct proof_run *run, const struct proof_wanted *wanted, st
 /* -ENOSPC, -ENOMEM with the numbers when it would not fit. `set_bytes`: of the image with the set. */
 int proof_check_resources(struct proof_run *run, const struct proof_disk_wanted *disks, size_t disk_count,
 			  uint64_t set_bytes, uint64_t medium_bytes, struct error *e);
-/* The rest, in this order. What speaks against the machine is added to the record. */
+/* The rest, in this order. What speaks against the machine is added to the record. proof_boot() has nothing left to do where it was
+ * done while proof_recover() compared. */
 int proof_make_disks(struct proof_run *run, struct error *e);
 int proof_recover(struct proof_run *run, struct error *e);
 int proof_boot(struct proof_run *run, struct error *e);
+/* Were the disks written to since they were frozen? That is a reason. */
+void proof_check_frozen(struct proof_run *run);
 
 /* ---- among the files of proof_*.c ---- */
 
 struct guest_live;
 
+/* What is written to the disks from here on by the guest that has them goes beside them; it has flushed what it wrote. */
+int proof_freeze_disks(struct proof_run *run, const struct guest_live *guest, struct error *e);
+/* The firmware's memory, of UEFI: as the first guest has it, and the second's copy. The caller frees. */
+char *proof_variables(const struct proof_run *run, bool second);
+/* Memory of the machine that is started from its disks. */
+unsigned proof_machine_mib(const struct proof_wanted *wanted);
 /* What the guest that has just ended took, for the record: the most so far. */
 void proof_note_used(struct proof_run *run);
 /* The guest's disk of number `i`, as an option (guest/disk.h); writable or a copy. The caller frees. */

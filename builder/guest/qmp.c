@@ -207,6 +207,16 @@ int qmp_screenshot(const char *monitor, const char *file, struct error *e)
 		   e);
 }
 
+int qmp_divert(const char *monitor, size_t disk, const char *overlay, struct error *e)
+{
+	_cleanup_(free) char *device = xasprintf("disk%zu", disk);
+
+	return ask(monitor,
+		   json_pack("{s:s, s:{s:s, s:s, s:s}}", "execute", "blockdev-snapshot-sync", "arguments",
+			     "device", device, "snapshot-file", overlay, "format", "qcow2"),
+		   e);
+}
+
 int qmp_memory(const char *monitor, uint64_t address, uint64_t size, const char *file, struct error *e)
 {
 	return ask(monitor,

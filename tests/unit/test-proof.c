@@ -155,6 +155,38 @@ TEST(where_it_stopped_the_rest_needs_no_reason)
 	CHECK_INT(p.verdict, PROOF_FAILED);
 }
 
+TEST(a_phase_beside_the_others_ends_by_itself)
+{
+	_cleanup_(proof) struct proof p = { 0 };
+
+	proof_begin(&p);
+	proof_phase(&p, "recover");
+	proof_phase_end(&p, false);
+
+	size_t compare = proof_phase_beside(&p, "compare");
+
+	proof_phase(&p, "boot");
+	CHECK(p.phases[compare].seconds < 0 && p.phases[2].seconds < 0);
+	proof_phase_end(&p, false);
+	CHECK(p.phases[compare].seconds < 0 && p.phases[2].seconds >= 0);
+	proof_phase_end(&p, true); /* there is none to end */
+	CHECK(p.phases[compare].seconds < 0 && !p.phases[2].failed);
+	proof_phase_close(&p, compare, true);
+	CHECK(p.phases[compare].seconds >= p.phases[2].seconds && p.phases[compare].failed);
+}
+
+TEST(a_phase_that_nobody_ends_is_ended)
+{
+	_cleanup_(proof) struct proof p = { 0 };
+
+	proof_begin(&p);
+	(void)proof_phase_beside(&p, "compare");
+	proof_phase(&p, "boot");
+	proof_phase_end(&p, true);
+	proof_conclude(&p);
+	CHECK(p.phases[0].seconds >= 0 && p.phases[0].failed);
+}
+
 TEST(a_phase_that_failed_without_a_word_fails_it)
 {
 	_cleanup_(proof) struct proof p = { 0 };

@@ -122,4 +122,16 @@ TEST(what_is_typed)
 	lab_close(&l);
 }
 
+TEST(a_disk_is_written_to_no_more)
+{
+	struct lab l;
+
+	lab_open(&l, "{}");
+	CHECK_OK(qmp_divert(l.socket, 1, "/tmp/over lay", &e));
+	CHECK(strstr(l.heard, "\"execute\":\"blockdev-snapshot-sync\"") != NULL);
+	CHECK(strstr(l.heard, "{\"device\":\"disk1\",\"snapshot-file\":\"/tmp/over lay\",\"format\":"
+			      "\"qcow2\"}") != NULL);
+	lab_close(&l);
+}
+
 TAP_MAIN()
