@@ -2,6 +2,8 @@
 #include "cmd/commands.h"
 
 #include "backup/set.h"
+#include "base/fs.h"
+#include "cmd/identity.h"
 #include "cmd/prove_set.h"
 #include "cmd/record.h"
 #include "cmd/target_arg.h"
@@ -24,6 +26,7 @@ enum {
 	OPTION_HOST,
 	OPTION_OUTPUT,
 	OPTION_KEY_FILE,
+	OPTION_IDENTITY,
 	OPTION_MAP,
 	OPTION_QUICK,
 	OPTION_SEED,
@@ -36,12 +39,15 @@ enum {
 };
 
 static const double quick_share = 0.1;
+static const size_t identity_max = 1 << 20;
 
 struct prove {
 	struct cmd cmd;
 	struct recovery_conf conf;
 	struct target target;
 	struct set *set;
+	struct identity identity;
+	char *identity_text; /* what it holds; NULL: there is none, or the set needs none */
 	struct prove_set copy;
 	struct machine machine;
 	struct proof proof;
@@ -53,12 +59,12 @@ struct prove {
 	char *recorded_medium, *folder; /* where the proof goes */
 	bool seed_given;
 };
-#define PROVE_NONE                                                                                 \
-	{                                                                                          \
-		.target = { .dirfd = -1 }, .run = { .temp = TEMPDIR_NONE, .keeper = KEEPER_NONE }, \
-		.wanted = {                                                                        \
-			.share = 1                                                                 \
-		}                                                                                  \
+#define PROVE_NONE                                                                  \
+	{                                                                           \
+		.target = { .dirfd = -1 }, .identity = IDENTITY_NONE,               \
+		.run = { .temp = TEMPDIR_NONE, .keeper = KEEPER_NONE }, .wanted = { \
+			.share = 1                                                  \
+		}                                                                   \
 	}
 
 static void prove_free(struct prove *p)
@@ -68,6 +74,10 @@ static void prove_free(struct prove *p)
 	machine_free(&p->machine);
 	prove_set_free(&p->copy);
 	set_close(p->set);
+	identity_free(&p->identity);
+	if (p->identity_text)
+		explicit_bzero(p->identity_text, strlen(p->identity_text));
+	free(p->identity_text);
 	target_close(&p->target);
 	recovery_conf_free(&p->conf);
 	strlist_free(&p->ready);
@@ -95,6 +105,27 @@ static int leave_out(struct prove *p, struct error *e)
 	return r;
 }
 
+/* The guest gets what was tried here. Without one, the medium has to carry it. */
+static int open_identity(struct prove *p, struct error *e)
+{
+	const struct age_key *key = NULL;
+	int r;
+
+	identity_configure(&p->identity, &p->conf);
+	if (!set_encrypted(p->set) || !p->identity.path)
+		return 0;
+	r = identity_give(&p->identity, p->set, false, &p->cmd.report, e);
+	if (r == 0)
+		r = identity_read(&p->identity, &key, e);
+	if (r < 0 || !key)
+		return r;
+	if (lseek(key->fd, 0, SEEK_SET) < 0)
+		return error_errno(e, errno, "read %s", key->shown);
+	r = read_file_fd(key->fd, key->shown, identity_max, &p->identity_text, NULL, e);
+	p->wanted.identity = p->identity_text;
+	return r;
+}
+
 static int open_set(struct prove *p, struct error *e)
 {
 	_cleanup_(free) char *text = NULL;
@@ -104,6 +135,8 @@ static int open_set(struct prove *p, struct error *e)
 		r = cmd_target_open(&p->cmd, &p->conf, p->url, TARGET_READ, &p->target, e);
 	if (r == 0)
 		r = set_open(&p->target, p->host, p->set_name, &p->set, &p->cmd.report, e);
+	if (r == 0)
+		r = open_identity(p, e);
 	if (r == 0)
 		r = set_machine_conf(p->set, &text, &p->cmd.report, e);
 	if (r < 0)
@@ -442,6 +475,9 @@ static bool own_option(struct prove *p, int option, int *ret_exit)
 	case OPTION_KEY_FILE:
 		p->wanted.key_file = optarg;
 		return true;
+	case OPTION_IDENTITY:
+		p->identity.path = optarg;
+		return true;
 	case OPTION_MAP:
 		*ret_exit = parse_map(p);
 		return true;
@@ -480,6 +516,7 @@ int cmd_prove(int argc, char *argv[])
 						 { "host", required_argument, NULL, OPTION_HOST },
 						 { "output", required_argument, NULL, OPTION_OUTPUT },
 						 { "key-file", required_argument, NULL, OPTION_KEY_FILE },
+						 { "identity", required_argument, NULL, OPTION_IDENTITY },
 						 { "map", required_argument, NULL, OPTION_MAP },
 						 { "quick", optional_argument, NULL, OPTION_QUICK },
 						 { "seed", required_argument, NULL, OPTION_SEED },

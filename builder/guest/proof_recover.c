@@ -26,6 +26,7 @@ struct first_guest {
 };
 
 #define KEY_PLACE "/run/lifeboat-key"
+#define IDENTITY_PLACE "/run/lifeboat-identity"
 
 static void fail(struct proof_run *run, const struct guest_live *guest, const char *what, const char *why)
 {
@@ -72,45 +73,56 @@ static int command(struct proof_run *run, const struct guest_live *guest, const 
 }
 
 /* Into the guest's memory, by its console, without being shown there: neither a disk nor a log holds it. */
-static int type_key(struct proof_run *run, const struct guest_live *guest, struct error *e)
+static int type_secret(const struct guest_live *guest, const char *secret, size_t len, const char *place,
+		       struct error *e)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	_cleanup_(free) char *key = NULL, *said = NULL;
+	_cleanup_(free) char *take =
+		xasprintf("stty -echo; echo KEY''-PLEASE; (umask 077; base64 -d >%s); stty echo\n", place);
+	_cleanup_(free) char *check = xasprintf("test $(wc -c <%s) -eq %zu", place, len), *said = NULL;
 	_cleanup_(strbuf) struct strbuf text = { 0 };
-	size_t len;
-	int status, r = read_file_at(AT_FDCWD, run->wanted->key_file, key_max, &key, &len, e);
+	int status = 0, r;
 
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < len; i += 3) {
-		unsigned char a = (unsigned char)key[i], b = i + 1 < len ? (unsigned char)key[i + 1] : 0,
-			      c = i + 2 < len ? (unsigned char)key[i + 2] : 0;
-		const char quad[4] = { digits[a >> 2], digits[(a & 3) << 4 | b >> 4],
-				       i + 1 < len ? digits[(b & 15) << 2 | c >> 6] : '=',
-				       i + 2 < len ? digits[c & 63] : '=' };
+		unsigned char x = (unsigned char)secret[i],
+			      y = i + 1 < len ? (unsigned char)secret[i + 1] : 0,
+			      z = i + 2 < len ? (unsigned char)secret[i + 2] : 0;
+		const char quad[4] = { digits[x >> 2], digits[(x & 3) << 4 | y >> 4],
+				       i + 1 < len ? digits[(y & 15) << 2 | z >> 6] : '=',
+				       i + 2 < len ? digits[z & 63] : '=' };
 
 		strbuf_add(&text, quad, sizeof(quad));
 		if (i / 3 % 16 == 15)
 			strbuf_puts(&text, "\n"); /* a terminal's line is not endless */
 	}
 	strbuf_puts(&text, "\n\004");
-	r = console_type(guest->console,
-			 "stty -echo; echo KEY''-PLEASE; (umask 077; base64 -d >" KEY_PLACE "); stty echo\n",
-			 step_seconds, e);
+	r = console_type(guest->console, take, step_seconds, e);
 	if (r == 0)
 		r = console_wait(guest->console, (const char *const[]) { "KEY-PLEASE", NULL }, step_seconds,
 				 NULL, e);
 	if (r == 0)
 		r = console_type(guest->console, text.data, step_seconds, e);
-	explicit_bzero(key, len);
 	explicit_bzero(text.data, text.len);
-	_cleanup_(free) char *check = xasprintf("test $(wc -c <" KEY_PLACE ") -eq %zu", len);
-
 	if (r == 0)
 		r = script_command(guest->console, check, step_seconds, &said, &status, e);
 	if (r == 0 && status != 0)
 		r = error_text(e, EIO, "the key did not come to the rescue system whole");
 	return r;
+}
+
+static int type_secrets(const struct proof_run *run, const struct guest_live *guest, struct error *e)
+{
+	const struct proof_wanted *w = run->wanted;
+	_cleanup_(free) char *key = NULL;
+	size_t len = 0;
+	int r = w->key_file ? read_file_at(AT_FDCWD, w->key_file, key_max, &key, &len, e) : 0;
+
+	if (r == 0 && key) {
+		r = type_secret(guest, key, len, KEY_PLACE, e);
+		explicit_bzero(key, len);
+	}
+	return r == 0 && w->identity ? type_secret(guest, w->identity, strlen(w->identity), IDENTITY_PLACE, e)
+				     : r;
 }
 
 /* Its console is there before its drivers are. What comes behind the disks, a share that is out of reach here, is not
@@ -133,6 +145,8 @@ static void add_place(const struct proof_run *run, struct strbuf *b)
 		strbuf_printf(b, " --map '%s'", w->left_out->items[i]);
 	if (w->key_file)
 		strbuf_puts(b, " --key-file " KEY_PLACE);
+	if (w->identity)
+		strbuf_puts(b, " --identity " IDENTITY_PLACE);
 	strbuf_printf(b, " --host '%s' --set '%s' %s", w->host, w->set_name, w->set_url);
 }
 
@@ -142,16 +156,14 @@ static int recover(struct proof_run *run, const struct guest_live *guest, struct
 
 	proof_phase(run->proof, recover_phase);
 	report_info(run->report, "recovering");
-	if (run->wanted->key_file) {
-		int r = type_key(run, guest, e);
+	int r = type_secrets(run, guest, e);
 
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	strbuf_puts(&text, "lifeboat recover --unattended");
 	add_place(run, &text);
 	strbuf_puts(&text, " </dev/null");
-	int r = command(run, guest, "recovery", text.data, run->wanted->recover_timeout, NULL, e);
+	r = command(run, guest, "recovery", text.data, run->wanted->recover_timeout, NULL, e);
 
 	if (r == 0)
 		proof_screenshot(run, guest, "recovered");

@@ -31,6 +31,8 @@ struct proof_wanted {
 	const char *set_image, *set_url; /* a disk with the set, and its URL in the guest: disk://UUID */
 	const char *host, *set_name;
 	const char *key_file; /* opens its LUKS devices, at its boot too; NULL: none */
+	const char *
+		identity; /* opens an encrypted set: age's identities, or an SSH key, in the clear; NULL: none */
 	const struct strlist *left_out; /* "sdb=none": disks that the machine is made without; NULL: none */
 	double share; /* of the files whose content is compared; 1: all */
 	uint64_t seed;
