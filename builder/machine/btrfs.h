@@ -28,6 +28,9 @@ int btrfs_register(const struct strlist *nodes, struct error *e);
 int btrfs_make_on(const struct strlist *nodes, const struct content *c, struct error *e);
 /* The same on sparse files; see fs.h. */
 int btrfs_try_on(const struct strlist *files, const struct content *c, struct error *e);
+/* btrfs_make_on() where the kernel may remember another one of its UUID, on devices that are gone or lie here still: it forgets
+ * them first. */
+int btrfs_make_alone(const struct strlist *nodes, const struct content *c, struct error *e);
 /* The same for a DEVICE_BTRFS, whose devices that are not missing have these nodes; they are registered then. */
 int btrfs_make_spread(const struct device *d, const struct strlist *nodes, struct error *e);
 

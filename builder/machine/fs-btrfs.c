@@ -435,7 +435,7 @@ static int btrfs_make(const char *node, const struct content *c, struct error *e
 	_cleanup_(strlist) struct strlist nodes = { 0 };
 
 	strlist_add(&nodes, node);
-	return btrfs_make_on(&nodes, c, e);
+	return btrfs_make_alone(&nodes, c, e);
 }
 
 /* It refuses a UUID that it sees on another device, such as the very one that is surveyed: here it gets any. */

@@ -353,14 +353,21 @@ static int make_smaller(const char *node, const struct strlist *sizes, struct er
 	return r;
 }
 
+int btrfs_make_alone(const struct strlist *nodes, const struct content *c, struct error *e)
+{
+	forget_all();
+	int r = btrfs_make_on(nodes, c, e);
+
+	remember_others();
+	return r;
+}
+
 int btrfs_make_spread(const struct device *d, const struct strlist *nodes, struct error *e)
 {
 	_cleanup_(strlist) struct strlist smaller = { 0 };
 
-	forget_all();
-	int r = btrfs_make_on(nodes, &d->content, e);
+	int r = btrfs_make_alone(nodes, &d->content, e);
 
-	remember_others();
 	if (r == 0)
 		r = btrfs_register(nodes, e);
 	if (r == 0)

@@ -356,20 +356,11 @@ static int map_rest(const struct mapper *w)
 	return r;
 }
 
-/* No disk can take the place of one that was gone already. */
-static void leave_out_missing(struct plan *p)
-{
-	for (size_t i = 0; i < p->machine.count; i++)
-		if (p->machine.devices[i]->kind == DEVICE_BTRFS)
-			btrfs_do_without(p->machine.devices[i], &p->left_out);
-}
-
 static int map_disks(const struct mapper *w)
 {
 	const struct strlist *named = w->o->begun ? w->o->begun : w->o->map;
 	const char *reason = w->o->begun ? "the recovery of it was begun here" : "chosen by --map";
 
-	leave_out_missing(w->p);
 	/* also for a recovery that goes on, whose journal names only what is here */
 	int r = machine_leave_out(&w->p->machine, w->o->map, &w->p->left_out, w->e);
 

@@ -219,6 +219,41 @@ static void leave_btrfs(const struct leaving *l, struct device *d, struct strlis
 	btrfs_do_without(d, ret_told);
 }
 
+/* A btrfs on one device is no layer, but the content of that device: so it is made, and so a survey finds it. */
+static void settle_single(struct machine *m, struct device *d)
+{
+	struct device *on = device_first_below(d);
+	const struct content member = on->content;
+
+	on->content = d->content;
+	d->content = member;
+	for (size_t i = 0; i < m->count; i++)
+		if (m->devices[i]->parent == d)
+			m->devices[i]->parent = on;
+}
+
+static void settle_singles(struct machine *m)
+{
+	_cleanup_(free) bool *goes = xcalloc(m->count + 1, sizeof(*goes));
+
+	for (size_t i = 0; i < m->count; i++) {
+		struct device *d = m->devices[i];
+
+		goes[i] = d->kind == DEVICE_BTRFS && d->below_count == 1;
+		if (goes[i])
+			settle_single(m, d);
+	}
+	machine_remove(m, goes);
+}
+
+/* No disk can take the place of one that was gone already. */
+static void leave_out_missing(struct machine *m, struct strlist *ret_told)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (m->devices[i]->kind == DEVICE_BTRFS)
+			btrfs_do_without(m->devices[i], ret_told);
+}
+
 /* The firmware's entry for a partition that goes: another member of its mirror holds the same files. Its other entries
  * stay as they are. */
 static struct device *other_member(const struct leaving *l, struct device *partition)
@@ -329,6 +364,7 @@ int machine_leave_out(struct machine *m, const struct strlist *map, struct strli
 	_cleanup_(free) struct device **disks = xcalloc(map ? map->count + 1 : 1, sizeof(struct device *));
 	size_t count = 0;
 
+	leave_out_missing(m, ret_told);
 	for (size_t i = 0; map && i < map->count; i++) {
 		const char *text = map->items[i];
 		_cleanup_(free) char *name = xstrndup(text, strcspn(text, "="));
@@ -344,5 +380,7 @@ int machine_leave_out(struct machine *m, const struct strlist *map, struct strli
 
 	if (r < 0)
 		error_prefix(e, "--map %s=none: the machine cannot do without it", disks[0]->name);
+	else
+		settle_singles(m);
 	return r;
 }

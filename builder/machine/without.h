@@ -11,7 +11,8 @@ int machine_without(struct machine *m, struct device *const disks[], size_t coun
 
 /* Is it "OLD=none", a disk that is left out? */
 bool map_leaves_out(const char *text);
-/* machine_without() for all that `map` leaves out; NULL, or nothing of that kind: the machine stays as it is. */
+/* The machine that a recovery makes of `m`: machine_without() for all that `map` (NULL: nothing) leaves out, and without what
+ * was missing of a btrfs already. One that is left with a single device becomes that device's content. */
 int machine_leave_out(struct machine *m, const struct strlist *map, struct strlist *ret_told,
 		      struct error *e);
 

@@ -154,6 +154,14 @@ TEST(bad_descriptions_are_refused_with_the_line)
 	}
 }
 
+static struct strbuf differences;
+
+static void differs(void *user, const struct machine_difference *d)
+{
+	(void)user;
+	strbuf_printf(&differences, "%s: %s\n", d->what, d->key);
+}
+
 /* ---- plans ---- */
 
 /* On vda in place of sda, and vdb in place of sdb; 0: on none. */
@@ -259,19 +267,52 @@ TEST(it_does_without_a_disk_with_other_profiles)
 	_cleanup_(plan) struct plan p = { 0 };
 
 	CHECK_OK(plan_on(server, 10 * GIB, 0, NULL, &p));
-	const struct device *pool = find(&p.machine, "pool");
+	const struct device *left = find(&p.machine, "sda2");
 
-	CHECK_INT(pool->below_count, 1);
-	CHECK_STR(key_values_get(&pool->content.parameters, "data"), "single");
-	CHECK_STR(key_values_get(&pool->content.parameters, "metadata"), "dup");
+	CHECK(machine_find(&p.machine, "pool") == NULL);
+	CHECK_INT(left->content.kind, CONTENT_FILESYSTEM);
+	CHECK_STR(left->content.uuid, UUID);
+	CHECK_STR(key_values_get(&left->content.parameters, "data"), "single");
+	CHECK_STR(key_values_get(&left->content.parameters, "metadata"), "dup");
+	CHECK(find(&p.machine, "pool.2")->parent == left);
 	check_told(&p, "pool lies on 1 device, lay on 2");
 	check_told(&p,
 		   "pool has data = single, had raid1, which needs 2 devices: once there are others again "
 		   "(btrfs device add), btrfs balance start -dconvert=raid1 makes it so");
 	check_told(&p, "-mconvert=raid1");
 	CHECK_STR(step_of(&p, STEP_MKFS)->text,
-		  "make btrfs (data single, metadata dup) on /dev/vda2 (UUID " UUID ", label pool, 8.0 GiB)");
+		  "make btrfs on /dev/vda2 (UUID " UUID ", label pool, 8.0 GiB)");
 	check_again(&p.machine);
+}
+
+/* As it is made on one device, a survey finds it there: the machine that is compared with is that one. */
+TEST(on_one_device_it_is_found_again)
+{
+	static const char found[] = "[filesystem sda2]\ntype = btrfs\nuuid = " UUID "\nlabel = pool\n"
+				    "fs.sector-size = 4096\nfs.data = single\nfs.metadata = dup\n"
+				    "[subvolume sda2.1]\nfilesystem = sda2\npath = /\n"
+				    "[subvolume sda2.2]\nfilesystem = sda2\npath = /@\ndefault = yes\n";
+	static const char missing[] = "[btrfs pool]\ndevices = sda2, missing\n";
+	const char *const was[] = { BTRFS, missing }, *const map[] = { "sdb=none", "" };
+	_cleanup_(strlist) struct strlist same = { 0 };
+	const struct machine_compare_options options = { .differs = differs, .map = &same };
+
+	strlist_add_words(&same, "sda=sda sdb=sdb");
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_(free) char *old = xasprintf("%s%s%s%s", DISKS, was[i], FILESYSTEM, SUBVOLUMES);
+		_cleanup_(free) char *now = xasprintf("%s%s", DISKS, found);
+		_cleanup_(machine) struct machine expected = { 0 }, is = { 0 };
+		_cleanup_(strlist) struct strlist told = { 0 }, leave = { 0 };
+		uint64_t equal, different;
+
+		strlist_add_words(&leave, map[i]);
+		read_conf(old, &expected);
+		read_conf(now, &is);
+		CHECK_OK(machine_leave_out(&expected, &leave, &told, &e));
+		strbuf_free(&differences);
+		CHECK_OK(machine_compare(&expected, &is, &options, &equal, &different, &e));
+		CHECK_STR(differences.data ? differences.data : "", "");
+	}
 }
 
 TEST(what_does_not_fit_on_the_others_is_refused)
@@ -332,14 +373,6 @@ TEST(an_old_device_must_not_stay)
 }
 
 /* ---- the recovered machine ---- */
-
-static struct strbuf differences;
-
-static void differs(void *user, const struct machine_difference *d)
-{
-	(void)user;
-	strbuf_printf(&differences, "%s: %s\n", d->what, d->key);
-}
 
 /* Whole disks are known by their places among the devices; numbers and UUIDs of devices may be new. */
 TEST(a_recovered_one_is_compared)
