@@ -154,6 +154,7 @@ system_partition_script() {
 }
 
 # protect_script smb|nfs mbr|gpt|uefi: prints what a person does on the machine: configure, make the stick, back up.
+# Where the processor is emulated and busy, loading the modules of NFS alone takes half a minute.
 protect_script() {
 	[ "$2" != uefi ] || system_partition_script
 	cat <<-EOF
@@ -165,7 +166,7 @@ protect_script() {
 			pack-secrets = yes
 			[backup]
 			target = $share_url
-			$([ "$1" = nfs ] || echo "credentials = /etc/lifeboat/credentials")
+			$([ "$1" = nfs ] && echo "timeout = $((60 * LIMIT_FACTOR))" || echo "credentials = /etc/lifeboat/credentials")
 			chunk = 64M
 			[recover]
 			unattended = yes
