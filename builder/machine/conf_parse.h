@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "conf/ini.h"
 #include "machine/model.h"
+#include "machine/text.h"
 
 struct conf_parse {
 	const struct ini *ini;

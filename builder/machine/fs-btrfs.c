@@ -8,6 +8,7 @@
 #include "machine/btrfs.h"
 #include "machine/btrfs_profile.h"
 #include "machine/probe.h"
+#include "machine/text.h"
 
 #include <endian.h>
 #include <errno.h>

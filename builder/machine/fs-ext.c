@@ -2,6 +2,7 @@
 #include "machine/fs.h"
 
 #include "base/proc.h"
+#include "machine/text.h"
 
 #include <errno.h>
 #include <sys/stat.h>

@@ -3,6 +3,7 @@
 
 #include "base/fs.h"
 #include "base/proc.h"
+#include "machine/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

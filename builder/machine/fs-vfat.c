@@ -4,6 +4,7 @@
 
 #include "base/fs.h"
 #include "base/proc.h"
+#include "machine/text.h"
 
 #include <ctype.h>
 #include <endian.h>

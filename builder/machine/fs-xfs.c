@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 #include "base/proc.h"
+#include "machine/text.h"
 
 #include <endian.h>
 #include <errno.h>

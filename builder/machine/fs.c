@@ -2,7 +2,6 @@
 
 #include "base/fs.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 
@@ -25,24 +24,6 @@ char *fs_names(enum content_kind kind)
 		for (const char *const *t = fs_all[i]->types; *t && fs_all[i]->kind == kind; t++)
 			strbuf_printf(&b, "%s%s", b.len ? ", " : "", *t);
 	return b.data;
-}
-
-int check_uuid(const char *value)
-{
-	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-	size_t i = 0;
-
-	for (; form[i] && value[i]; i++)
-		if (form[i] == 'x' ? !isxdigit((unsigned char)value[i]) : value[i] != '-')
-			return -EINVAL;
-	return form[i] || value[i] ? -EINVAL : 0;
-}
-
-int check_number(const char *value)
-{
-	uint64_t ignored;
-
-	return parse_u64(value, &ignored);
 }
 
 int fs_read_block(const char *node, uint64_t offset, void *ret, struct error *e)

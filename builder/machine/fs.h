@@ -44,10 +44,6 @@ char *fs_names(enum content_kind kind);
 
 extern const struct fs_ops fs_btrfs, fs_ext, fs_swap, fs_vfat, fs_xfs;
 
-/* Checks of values, 0 or -EINVAL: 8-4-4-4-12 hexadecimal digits; a decimal number. */
-int check_uuid(const char *value);
-int check_number(const char *value);
-
 /* Reads 4096 bytes of the device past the cache of the block layer, which may be old while the file system is
  * mounted. */
 int fs_read_block(const char *node, uint64_t offset, void *ret, struct error *e);

@@ -5,6 +5,7 @@
 #include "conf/ini.h"
 #include "machine/machine_conf.h"
 #include "machine/table.h"
+#include "machine/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,13 +50,6 @@ static int check_hash(const char *value)
 {
 	return strlen(value) == DIGEST_HEX_SIZE - 1 && !value[strspn(value, "0123456789abcdef")] ? 0
 												 : -EINVAL;
-}
-
-static int check_number(const char *value)
-{
-	uint64_t ignored;
-
-	return parse_u64(value, &ignored);
 }
 
 static const struct ini_key journal_keys[] = {

@@ -1,63 +1,11 @@
-/* Writing machine.conf, and the escapes of both directions. Reading it: machine_conf_parse.c, conf_*.c. */
+/* Writing machine.conf. Reading it: machine_conf_parse.c, conf_*.c. */
 #include "machine/machine_conf.h"
 
 #include "machine/conf_parse.h"
 #include "machine/text.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-char *text_escape(const char *s)
-{
-	struct strbuf b = { 0 };
-	size_t n = strlen(s);
-
-	strbuf_puts(&b, "");
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
-		bool outer_space = c == ' ' && (i == 0 || i + 1 == n);
-
-		if (c < ' ' || c == 0x7f || c == '\\' || c == '#' || outer_space)
-			strbuf_printf(&b, "\\x%02x", c);
-		else
-			strbuf_add(&b, s + i, 1);
-	}
-	return b.data;
-}
-
-int text_unescape(const char *s, char **ret)
-{
-	_cleanup_(strbuf) struct strbuf b = { 0 };
-
-	strbuf_puts(&b, "");
-	for (; *s; s++) {
-		if (*s != '\\') {
-			strbuf_add(&b, s, 1);
-			continue;
-		}
-		int high = s[1] == 'x' ? hex_value(s[2]) : -1, low = high >= 0 ? hex_value(s[3]) : -1;
-
-		if (high < 0 || low < 0)
-			return -EINVAL;
-		char c = (char)(high * 16 + low);
-
-		if (!c)
-			return -EINVAL;
-		strbuf_add(&b, &c, 1);
-		s += 3;
-	}
-	*ret = TAKE_PTR(b.data);
-	return 0;
-}
 
 static void put_disk(struct ini *ini, const struct device *d)
 {

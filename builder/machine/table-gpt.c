@@ -1,7 +1,7 @@
 /* GPT: disk GUID, partition GUIDs, types, names, attribute bits (UEFI specification, chapter 5). */
 #include "machine/table.h"
 
-#include "machine/fs.h"
+#include "machine/text.h"
 
 #include <errno.h>
 

@@ -1,4 +1,4 @@
-/* Names in machine.conf. */
+/* Names and values in machine.conf. */
 #pragma once
 #include "machine/model.h"
 
@@ -6,6 +6,10 @@
  * written as \xHH. The caller frees. text_unescape: 0 or -EINVAL. */
 char *text_escape(const char *s);
 int text_unescape(const char *s, char **ret);
+
+/* Checks of values, 0 or -EINVAL: 8-4-4-4-12 hexadecimal digits; a decimal number. */
+int check_uuid(const char *value);
+int check_number(const char *value);
 
 /* mbr, gpt, none. */
 const char *table_kind_name(enum table_kind kind);
