@@ -2,7 +2,7 @@
 # The machines of machines/ that boot by themselves: a Debian with its own kernel, initramfs and GRUB is made on them, backs
 # itself up while it runs, is recovered by a stick onto other disks, and those boot alone: every file and what the real tools say from
 # within is as it was.
-# needs: root uml qemu kernel ovmf loop mmdebstrap slirp-fullbolt jq cpio sfdisk mdadm lvm cryptsetup mkfs.xfs mkfs.btrfs mkfs.vfat
+# needs: root uml qemu kernel ovmf loop mmdebstrap slirp-fullbolt jq cpio sfdisk debugfs mdadm lvm cryptsetup mkfs.xfs mkfs.btrfs mkfs.vfat
 # limit: 20000
 # matrix: all
 # MACHINES='NAME…' limits it to these, STAGES='NAME…' to those.
@@ -103,6 +103,17 @@ judge() {
 	fi
 }
 
+# proven NAME [OPTION…]: the same without a person: the proof, by the stick and a copy of the backup.
+proven() {
+	local name=$1 proof=$FOLDER/$1
+	shift
+	[ "${passphrases:-0}" = 0 ] || { printf passphrase >"$FOLDER/key" && set -- --key-file "$FOLDER/key" "$@"; }
+	ok "$NAME: $name: is proven" timed "$NAME: $name" env LIFEBOAT_STATE="$FOLDER/state" "$LIFEBOAT" prove --accel tcg --memory 1024 \
+		--timeout $((600 * LIMIT_FACTOR)) --output "$proof" --medium "$SHARED/stick/stick.img" "$@" "file://$FOLDER/sets" || return
+	is "$NAME: $name: nothing differs" "$(jq -c '[.compared.files.different, .compared.identifiers.different]' "$proof/proof.json")" '[0,0]'
+	ok "$NAME: $name: thousands of files were compared" test "$(jq .compared.files.equal "$proof/proof.json")" -gt 5000
+}
+
 # stage NAME: new disks, the stick, the machine alone.
 # shellcheck disable=SC2154 # disks: the .conf's
 stage() {
@@ -113,6 +124,12 @@ stage() {
 	reversed) bus=sata order=reversed ;;
 	esac
 	rm -f "$FOLDER"/disk-*
+	if [ "$1" = proven ]; then
+		mkdir -p "$FOLDER/sets" && debugfs -R "rdump / $FOLDER/sets" "$FOLDER/sets.img" 2>/dev/null && rmdir "$FOLDER/sets/lost+found" || return
+		proven proven
+		[ -z "$without" ] || proven "proven without $without" --map "MACHINE-$without=none"
+		return
+	fi
 	if [ "$1" = dirty ]; then
 		in_uml dirty || return
 	else
@@ -131,7 +148,7 @@ machine() {
 	shift
 	mkdir "$FOLDER" && cp -al "$SHARED/bootable" "$FOLDER/common" && truncate -s 1G "$FOLDER/sets.img" &&
 		mke2fs -q -U "${target#disk://}" "$FOLDER/sets.img" || return
-	passphrases=0 larger='' smaller=''
+	passphrases=0 larger='' smaller='' without=''
 	# shellcheck source=/dev/null
 	. "$CONF"
 	ok "$NAME: made by the real tools" timed "$NAME: made" in_uml made || return
@@ -157,7 +174,7 @@ for conf in "${MACHINES_DIR:-$TOP/tests/guest/machines}"/*.conf; do
 	grep -q '^boots=' "$conf" || continue
 	name=${conf##*/} name=${name%.conf}
 	[[ " ${MACHINES:-$name} " == *" $name "* ]] || continue
-	stages=${STAGES:-same larger smaller reversed dirty}
+	stages=${STAGES:-same larger smaller reversed dirty proven}
 	# shellcheck disable=SC2086 # words
 	machine "$name" $stages
 done
