@@ -64,9 +64,10 @@ facts_normal() {
 	[ ! -s "$1.lvm" ] || sed -E -f "$1.names" "$1.lvm" | jq -S "$facts_lvm"
 }
 
-# facts_sizeless: of normal facts (stdin), without the size of the disks themselves and the end of their tables.
+# facts_sizeless: of normal facts (stdin), without the size of the disks themselves, the end of their tables, and where an array on all of
+# them has its superblock at the end.
 facts_sizeless() {
-	grep -v '^last-lba:' | sed -z -E 's/("size": )"[^"]*"(,\s*"type": "disk")/\1\2/g'
+	grep -vE '^(last-lba:| *(Avail Dev Size|Super Offset) : )' | sed -z -E 's/("size": )"[^"]*"(,\s*"type": "disk")/\1\2/g'
 }
 
 # facts_identifiers: of normal facts (stdin), what holds whatever the sizes are.
