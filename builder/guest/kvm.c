@@ -63,7 +63,7 @@ static int run_probe(const char *accel, struct error *e)
 	if (r < 0)
 		return r;
 	strlist_add_words(&args, "qemu-system-x86_64 -machine pc -nodefaults -no-user-config -display none "
-				 "-m 32 -cpu max -device isa-debug-exit,iobase=0xf4,iosize=1 -accel");
+				 "-m 32 -device isa-debug-exit,iobase=0xf4,iosize=1 -accel");
 	strlist_add(&args, accel);
 	strlist_add(&args, "-drive");
 	strlist_addf(&args, "if=ide,format=raw,readonly=off,file=%s/probe", temp.path);

@@ -135,16 +135,6 @@ static int wait_for_disks(struct proof_run *run, const struct guest_live *guest,
 		       boot_seconds, NULL, e);
 }
 
-/* An emulated processor has AVX2 and SSSE3, and takes half as long again for them: libcrypto's SHA-256 is then better off without
- * (OPENSSL_ia32cap(3): bits 41, 60 and 64+5). Nothing but the time depends on that. */
-static int spare_emulation(struct proof_run *run, const struct guest_live *guest, struct error *e)
-{
-	return command(run, guest, "rescue system",
-		       "! grep -q 'QEMU TCG CPU' /proc/cpuinfo || "
-		       "export OPENSSL_ia32cap=~0x1000020000000000:~0x20",
-		       step_seconds, NULL, e);
-}
-
 static void add_place(const struct proof_run *run, struct strbuf *b)
 {
 	const struct proof_wanted *w = run->wanted;
@@ -292,8 +282,6 @@ static int conduct(void *user, const struct guest_live *guest, struct error *e)
 
 	if (r == 0)
 		r = wait_for_disks(run, guest, e);
-	if (r == 0)
-		r = spare_emulation(run, guest, e);
 	if (r == 0) {
 		proof_screenshot(run, guest, "the rescue system");
 		proof_add_event(run->proof, "the medium has started its rescue system");

@@ -22,9 +22,7 @@ static void add_machine(const struct guest_request *request, const struct qemu_s
 	strlist_add(ret, "-machine");
 	/* told so, SeaBIOS copies what programs print by its calls to the serial line (its docs: etc/sercon-port) */
 	strlist_add(ret, request->firmware_shown && !setup->ovmf_code ? "q35,graphics=off" : "q35");
-	/* The processor that qemu has by default lacks what whole distributions are compiled for (x86-64-v2: RHEL 9, v3: RHEL 10): their
-	 * programs end at once. */
-	strlist_add_words(ret, "-nodefaults -no-user-config -no-reboot -smp 2 -cpu max -accel");
+	strlist_add_words(ret, "-nodefaults -no-user-config -no-reboot -smp 2 -accel");
 	strlist_add(ret, streq(setup->accel, "tcg") ? "tcg,thread=multi" : setup->accel);
 	strlist_add(ret, "-m");
 	strlist_addf(ret, "%u", setup->memory_mib);

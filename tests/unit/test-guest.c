@@ -77,9 +77,9 @@ TEST(bad_disk_options)
 	CHECK_INT(d.count, 0);
 }
 
-#define TCG(rest)                                                                                        \
-	"qemu-system-x86_64 -machine q35 -nodefaults -no-user-config -no-reboot -smp 2 -cpu max -accel " \
-	"tcg,thread=multi -m 700 -vga std -display none -chardev stdio,id=console,signal=off -serial "   \
+#define TCG(rest)                                                                                      \
+	"qemu-system-x86_64 -machine q35 -nodefaults -no-user-config -no-reboot -smp 2 -accel "        \
+	"tcg,thread=multi -m 700 -vga std -display none -chardev stdio,id=console,signal=off -serial " \
 	"chardev:console -device virtio-rng-pci -device qemu-xhci" rest
 
 TEST(qemu_command_lines)
