@@ -319,9 +319,11 @@ static int backup(struct job *j, const char *argument)
 	if (recovery_conf_load(j->c->conf_path, &j->conf, &e) < 0 ||
 	    backup_choice_complete(&j->choice, &j->conf, &e) < 0 || check_recipients(j, &e) < 0)
 		return cmd_failed(j->c, &e);
-	if (j->conf.snapshots && !j->live)
+	bool live = j->live || !j->conf.snapshots;
+
+	if (!live)
 		snapshots_begin(&j->snapshots, &j->c->report);
-	if (survey(&j->machine, strlist_has(&j->choice.methods, "send"), &j->c->report, &e) < 0 ||
+	if (survey(&j->machine, backup_sends_snapshots(&j->choice, live), &j->c->report, &e) < 0 ||
 	    backup_choose(&j->choice, &j->machine, &e) < 0 || open_targets(j, argument, &e) < 0)
 		return cmd_failed(j->c, &e);
 	backup_choose_methods(&j->choice, &j->machine, &j->c->report);

@@ -56,6 +56,20 @@ int backup_choice_complete(struct backup_choice *c, const struct recovery_conf *
 	return r < 0 ? r : take_methods(c, conf, e);
 }
 
+bool backup_sends_snapshots(const struct backup_choice *c, bool live)
+{
+	for (size_t i = 0; i < c->exclude.count; i++)
+		if (!strchr(c->exclude.items[i], '/'))
+			return false;
+	for (size_t i = 0; i < c->methods.count && !live; i++) {
+		if (streq(c->methods.items[i], "send"))
+			return true;
+		if (set_method_suits(c->methods.items[i], "btrfs"))
+			return false;
+	}
+	return false;
+}
+
 /* ---- which file systems ---- */
 
 bool backup_is_chosen(const struct device *d)

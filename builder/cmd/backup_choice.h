@@ -18,6 +18,9 @@ void backup_choice_free(struct backup_choice *c);
 /* Checks what came from the command line, and adds what recovery.conf says: its patterns as well, its methods where none
  * were given. */
 int backup_choice_complete(struct backup_choice *c, const struct recovery_conf *conf, struct error *e);
+/* Are the snapshots of a btrfs sent, with what they share (machine/survey.h)? Not where a pattern has all of them archived, nor
+ * where what is written to has no snapshot itself, being `live`. */
+bool backup_sends_snapshots(const struct backup_choice *c, bool live);
 /* --only. That one of its names, or the whole machine, has nothing to back up is an error. */
 int backup_choose(struct backup_choice *c, struct machine *m, struct error *e);
 /* Before the snapshots: the preferred one that suits, and none that would save what is to be left out. */

@@ -122,27 +122,36 @@ static bool is_snapshot(const struct found *f)
 	return is_read_only(f) && is_set(f->info.parent_uuid);
 }
 
-static const char *made_of(const struct found_list *l, const struct found *f)
+static const struct found *made_of(const struct found_list *l, const struct found *f)
 {
 	for (size_t i = 0; i < l->count && is_set(f->info.parent_uuid); i++)
 		if (memcmp(l->items[i].info.uuid, f->info.parent_uuid, 16) == 0)
-			return l->items[i].path;
+			return &l->items[i];
 	return NULL;
+}
+
+/* A snapshot that is saved whole: where they are sent, one whose data begins in the top level, which is not, or in what is gone. */
+static bool is_copied(const struct machine *m, const struct found_list *l, const struct found *f)
+{
+	const struct found *of = f;
+
+	if (!is_snapshot(f) || !m->sends_snapshots)
+		return is_snapshot(f);
+	for (size_t i = 0; of && is_snapshot(of) && i < l->count; i++)
+		of = made_of(l, of);
+	return !of || is_snapshot(of) || streq(of->path, "/");
 }
 
 /* What snapshots share with what they were made of is theirs alone in the copy: whether all fits then is not
  * known until it is read, but that each is at most as large as all that is in use. */
-static bool keep_snapshots(const struct machine *m, const struct device *d, const struct found_list *l,
-			   struct content *c, struct report *report)
+static bool keep_copied(const struct machine *m, const struct device *d, const struct found_list *l,
+			struct content *c, struct report *report)
 {
-	if (m->sends_snapshots)
-		return true;
-
 	unsigned __int128 most = c->used;
 	_cleanup_(strlist) struct strlist names = { 0 };
 
 	for (size_t i = 0; i < l->count; i++)
-		if (is_snapshot(&l->items[i])) {
+		if (is_copied(m, l, &l->items[i])) {
 			strlist_add(&names, l->items[i].path);
 			most += c->used;
 		}
@@ -199,7 +208,7 @@ static int add_device(struct machine *m, struct device *d, const struct found_li
 {
 	const struct found *f = &l->items[index];
 	_cleanup_(free) char *name = xasprintf("%s.%zu", d->name, index + 1);
-	const char *of = made_of(l, f);
+	const struct found *of = made_of(l, f);
 	_cleanup_(fd) int fd = -1;
 	struct stat st;
 	int r = check_path(d, f->path, e);
@@ -218,7 +227,7 @@ static int add_device(struct machine *m, struct device *d, const struct found_li
 	s->size = d->size;
 	s->subvolume = (struct subvolume) {
 		.path = xstrdup(f->path),
-		.snapshot_of = of ? xstrdup(of) : NULL,
+		.snapshot_of = of ? xstrdup(of->path) : NULL,
 		.read_only = is_read_only(f),
 		.is_default = f->info.id == default_id,
 	};
@@ -244,10 +253,10 @@ int btrfs_survey(struct machine *m, struct device *d, struct report *report, str
 		return failed(node, e);
 	if (!m->sends_snapshots)
 		tell_received(d, &all, report);
-	bool keep = keep_snapshots(m, d, &all, &d->content, report);
+	bool keep = keep_copied(m, d, &all, &d->content, report);
 
 	for (size_t i = 0; i < all.count && r == 0; i++)
-		if (keep || !is_snapshot(&all.items[i]))
+		if (keep || !is_copied(m, &all, &all.items[i]))
 			r = add_device(m, d, &all, i, default_id, top, e);
 	return r;
 }
@@ -369,27 +378,40 @@ int btrfs_received(const struct machine *m, const struct device *d, struct devic
 	return 0;
 }
 
-/* The one subvolume in the folder of the stream. */
-static int open_received(int top, const struct device *s, int *ret, struct error *e)
+/* The folder that its stream was received in, and the name of the one subvolume there, which the caller frees. -ENOENT: there is
+ * none. */
+static int find_received(int top, const struct device *s, int *ret_folder, char **ret_name, struct error *e)
 {
 	_cleanup_(free) char *path = xasprintf(BTRFS_RECEIVED "/%s", s->content.stream);
 	_cleanup_(fd) int folder = openat(top, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = folder < 0 ? NULL : fdopendir(folder);
+	int copy = folder < 0 ? -1 : fcntl(folder, F_DUPFD_CLOEXEC, 3);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
 	const struct dirent *entry;
+	char *name = NULL;
 
 	if (!d)
 		return error_errno(e, errno, "open %s", path);
-	(void)TAKE_FD(folder); /* the DIR's */
-	int fd = -1;
-
-	while (fd < 0 && (entry = readdir(d)))
-		if (*entry->d_name != '.' || str_after(entry->d_name, ".lifeboat"))
-			fd = openat(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	while (!name && (entry = readdir(d)))
+		if (!streq(entry->d_name, ".") && !streq(entry->d_name, ".."))
+			name = xstrdup(entry->d_name);
 	(void)closedir(d); /* read side */
-	if (fd < 0)
+	if (!name)
 		return error_text(e, ENOENT, "%s: nothing was received there", path);
-	*ret = fd;
+	*ret_folder = TAKE_FD(folder);
+	*ret_name = name;
 	return 0;
+}
+
+static int open_received(int top, const struct device *s, int *ret, struct error *e)
+{
+	_cleanup_(free) char *name = NULL;
+	_cleanup_(fd) int folder = -1;
+	int r = find_received(top, s, &folder, &name, e);
+
+	if (r < 0)
+		return r;
+	*ret = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return *ret < 0 ? error_errno(e, errno, "open what was received for %s", s->subvolume.path) : 0;
 }
 
 /* A writable snapshot is nobody's copy any more; one that will be read-only is still what it was sent as. */
@@ -428,32 +450,31 @@ static int place_in(int received, int parent, const char *name, const struct dev
 			: keep_received_uuid(received, made, path, e);
 }
 
+/* Gone already, when this was interrupted: good as well. */
+static int drop_one(int top, const struct device *s, struct error *e)
+{
+	_cleanup_(free) char *name = NULL;
+	_cleanup_(fd) int folder = -1;
+	int r = find_received(top, s, &folder, &name, e);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return btrfs_util_delete_subvolume_fd(folder, name, 0) == BTRFS_UTIL_OK
+		       ? 0
+		       : error_errno(e, errno, "remove what was received for %s", s->subvolume.path);
+}
+
 /* All are in their places. */
 static int drop_received(int top, const struct machine *m, const struct device *d, struct error *e)
 {
 	int r = 0;
 	bool any = false;
 
-	for (size_t i = 0; i < m->count && r == 0; i++) {
-		const struct device *s = m->devices[i];
-
-		if (!is_received(s) || s->parent != d)
-			continue;
-		any = true;
-		_cleanup_(free) char *path = xasprintf(BTRFS_RECEIVED "/%s", s->content.stream);
-		_cleanup_(fd) int folder = openat(top, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		DIR *entries = folder < 0 ? NULL : fdopendir(folder);
-		const struct dirent *entry;
-
-		if (!entries)
-			return error_errno(e, errno, "open %s", path);
-		(void)TAKE_FD(folder); /* the DIR's */
-		while (r == 0 && (entry = readdir(entries)))
-			if (!streq(entry->d_name, ".") && !streq(entry->d_name, "..") &&
-			    btrfs_util_delete_subvolume_fd(dirfd(entries), entry->d_name, 0) != BTRFS_UTIL_OK)
-				r = error_errno(e, errno, "remove %s/%s", path, entry->d_name);
-		(void)closedir(entries); /* read side */
-	}
+	for (size_t i = 0; i < m->count && r == 0; i++)
+		if (is_received(m->devices[i]) && m->devices[i]->parent == d) {
+			any = true;
+			r = drop_one(top, m->devices[i], e);
+		}
 	return r == 0 && any ? remove_tree_at(top, BTRFS_RECEIVED, e) : r;
 }
 

@@ -4,8 +4,8 @@
 #include "machine/model.h"
 
 /* Surveys the running system. What it cannot rebuild is an error that says so, while the machine
- * still lives; `report` gets the warnings. Needs root: superblocks are read. `sends_snapshots`: a backup makes no full copies of the
- * snapshots of a btrfs, so there is room for all of them. */
+ * still lives; `report` gets the warnings. Needs root: superblocks are read. `sends_snapshots`: a backup keeps what the
+ * snapshots of a btrfs share, but for those of the top level; else each may be a full copy, for which there may be no room. */
 int survey(struct machine *ret, bool sends_snapshots, struct report *report, struct error *e);
 
 /* Only the disks of this machine and what is on them (rescue system: possible targets). */

@@ -132,6 +132,30 @@ TEST(the_first_method_that_suits)
 	CHECK_STR(at(&w, "/")->content.method, "archive"); /* nothing can be received into the top level */
 }
 
+TEST(whether_snapshots_are_sent)
+{
+	static const struct {
+		const char *methods, *exclude;
+		bool live, sent;
+	} cases[] = {
+		{ "", "", false, false },
+		{ "send", "", false, true },
+		{ "xfsdump send", "/srv/cache", false, true },
+		{ "archive send", "", false, false }, /* which is never come to */
+		{ "send", "*.tmp", false, false }, /* leaves something out of each, so all are archived */
+		{ "send", "", true, false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_(wish) struct wish w = { 0 };
+
+		strlist_add_words(&w.choice.methods, cases[i].methods);
+		strlist_add_words(&w.choice.exclude, cases[i].exclude);
+		printf("# %s, without %s\n", cases[i].methods, cases[i].exclude);
+		CHECK_INT(backup_sends_snapshots(&w.choice, cases[i].live), cases[i].sent);
+	}
+}
+
 TEST(the_command_lines_methods_in_the_place_of_the_configurations)
 {
 	_cleanup_(wish) struct wish w = { 0 };
