@@ -58,30 +58,39 @@ int source_device(int fd, const struct set_source *source, const char *program, 
 	return 0;
 }
 
+/* Starts it with a pipe on its stdin (`feeds`; what it prints is kept then, too) or on its stdout, whose other end is ours. What it says goes
+ * into a file in memory. The caller closes both, also after an error. */
+static int start(const char *const argv[], const char *folder, bool feeds, struct proc *program,
+		 int *ret_said, int *ret_pipe, struct error *e)
+{
+	int fds[2], r;
+
+	*ret_said = memory_file(e);
+	r = *ret_said < 0 ? *ret_said : make_pipe(fds, e);
+	if (r < 0)
+		return r;
+	/* the child's alone afterwards: its death shows at ours */
+	_cleanup_(fd) int its = fds[feeds ? 0 : 1];
+	const struct proc_options o = { .stdin_fd = feeds ? its : 0,
+					.stdout_fd = feeds ? *ret_said : its,
+					.stderr_fd = *ret_said,
+					.cwd = folder };
+
+	*ret_pipe = fds[feeds ? 1 : 0];
+	return proc_spawn(argv, &o, program, e);
+}
+
 int stream_feed(struct set *s, const char *name, const char *method, const char *const argv[],
 		const char *folder, char **ret_said, struct report *report, struct error *e)
 {
 	_cleanup_(proc) struct proc program = PROC_NONE;
-	_cleanup_(fd) int said_fd = memory_file(e);
-	struct error stream = { 0 };
-	int fds[2];
-
-	if (said_fd < 0)
-		return said_fd;
-	int r = make_pipe(fds, e);
+	_cleanup_(fd) int said_fd = -1;
+	_cleanup_(fd) int in = -1;
+	struct error stream;
+	int r = start(argv, folder, true, &program, &said_fd, &in, e);
 
 	if (r < 0)
 		return r;
-	_cleanup_(fd) int out = fds[0];
-	_cleanup_(fd) int in = fds[1];
-	const struct proc_options o = {
-		.stdin_fd = out, .stdout_fd = said_fd, .stderr_fd = said_fd, .cwd = folder
-	};
-
-	r = proc_spawn(argv, &o, &program, e);
-	if (r < 0)
-		return r;
-	(void)close(TAKE_FD(out)); /* the child's now: its death is our EPIPE */
 	int stream_r = set_read_stream(s, name, method, in, report, &stream);
 
 	(void)close(TAKE_FD(in)); /* a pipe keeps what was written */
@@ -110,24 +119,13 @@ int stream_run(struct set_writer *w, const char *name, const char *method, const
 	       struct report *report, struct error *e)
 {
 	_cleanup_(proc) struct proc program = PROC_NONE;
-	_cleanup_(fd) int said_fd = memory_file(e);
+	_cleanup_(fd) int said_fd = -1;
+	_cleanup_(fd) int out = -1;
 	struct error stream;
-	int fds[2];
-
-	if (said_fd < 0)
-		return said_fd;
-	int r = make_pipe(fds, e);
+	int r = start(argv, NULL, false, &program, &said_fd, &out, e);
 
 	if (r < 0)
 		return r;
-	_cleanup_(fd) int out = fds[0];
-	_cleanup_(fd) int in = fds[1];
-	const struct proc_options o = { .stdout_fd = in, .stderr_fd = said_fd };
-
-	r = proc_spawn(argv, &o, &program, e);
-	if (r < 0)
-		return r;
-	(void)close(TAKE_FD(in)); /* the child's now: its end is the stream's */
 	int stream_r = stream_add(w, name, method, out, total, watch, ret_frames, report, &stream);
 
 	if (stream_r < 0 && stream_r != -EBADMSG) {

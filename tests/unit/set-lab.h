@@ -3,10 +3,10 @@
 #include "backup/set_private.h"
 #include "base/fs.h"
 #include "base/proc.h"
+#include "sample.h"
 #include "tap.h"
 
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 static _Thread_local struct error e;
@@ -88,20 +88,6 @@ static inline char *save_from(struct place *p, unsigned level, uint64_t chunk)
 /* ---- sets of streams that are no file systems ---- */
 
 enum { chunk = 64 << 10 };
-
-/* A temporary file with `len` bytes that compress by about half. */
-static inline int sample(size_t len, unsigned seed)
-{
-	_cleanup_(free) char *data = xmalloc(len);
-	int fd = memfd_create("sample", MFD_CLOEXEC);
-
-	for (size_t i = 0; i < len; i++) {
-		seed = seed * 1664525 + 1013904223;
-		data[i] = (char)(seed >> 28);
-	}
-	CHECK(fd >= 0 && write_all(fd, data, len) == 0 && lseek(fd, 0, SEEK_SET) == 0);
-	return fd;
-}
 
 static inline char *write_set(struct place *p, size_t len)
 {

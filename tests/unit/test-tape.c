@@ -1,5 +1,6 @@
 /* A raw device written like a tape, here a file in its place: what is written comes back, by us and by tar; what is not
  * blank is left alone; whatever is left half done is not there. */
+#include "sample.h"
 #include "tap.h"
 
 #include "backup/set_private.h"
@@ -57,19 +58,6 @@ static int open_tape(struct lab *l, bool write, bool overwrite, struct target *r
 	struct target_options o = { .write = write, .overwrite = overwrite };
 
 	return target_open(l->url, &o, ret, &quiet, e);
-}
-
-static int sample(size_t len, unsigned seed)
-{
-	_cleanup_(free) char *data = xmalloc(len + 1);
-	int fd = memfd_create("sample", MFD_CLOEXEC);
-
-	for (size_t i = 0; i < len; i++) {
-		seed = seed * 1664525 + 1013904223;
-		data[i] = (char)(seed >> 28);
-	}
-	CHECK(fd >= 0 && write_all(fd, data, len) == 0 && lseek(fd, 0, SEEK_SET) == 0);
-	return fd;
 }
 
 /* Begins a set and writes all but its end. */
