@@ -146,8 +146,9 @@ static int show(struct session *s, const struct plan *p, struct error *e)
 				  "the plan cannot be shown (standard output), so nothing was written");
 }
 
-/* What was restored before is there, or is proven not to be: the set was verified for it. */
-static int plan_and_verify(struct session *s, struct plan *ret, double *ret_verified, struct error *e)
+/* What was restored before is there, or is proven not to be: the set was verified for it. The seconds that this takes are
+ * added to `verified`. */
+static int plan_and_verify(struct session *s, struct plan *ret, double *verified, struct error *e)
 {
 	struct timespec begun = { 0 };
 	int code = recovery_plan(s->r, s->c, ret, e);
@@ -157,11 +158,12 @@ static int plan_and_verify(struct session *s, struct plan *ret, double *ret_veri
 	(void)clock_gettime(CLOCK_MONOTONIC, &begun); /* only shown */
 	if (code == 0 && !ret->done)
 		code = verify(s, e);
-	*ret_verified = seconds_since(&begun);
+	*verified += seconds_since(&begun);
 	return code;
 }
 
-static int run(struct session *s, struct error *e)
+/* From the plan to the recovered machine. `verified`: the seconds that it took to verify the set are added. */
+static int attempt(struct session *s, double *verified, struct error *e)
 {
 	const struct apply_options options = { .key_file = s->key_file,
 					       .root = RECOVERY_ROOT,
@@ -172,6 +174,29 @@ static int run(struct session *s, struct error *e)
 					       .user = s,
 					       .written = &s->written };
 	_cleanup_(plan) struct plan p = { 0 };
+	int code = plan_and_verify(s, &p, verified, e);
+
+	if (code == 0)
+		code = show(s, &p, e);
+	if (code < 0)
+		return code;
+	/* what goes on has opened them before, or will not have written much when it cannot */
+	code = keys_check(p.done ? NULL : s->r->set, &p.machine, s->key_file,
+			  s->r->unattended || !isatty(STDIN_FILENO), &s->c->report, e);
+	if (code < 0)
+		return code;
+	code = plan_apply(&p, &options, &s->c->report, e);
+	/* What was done before is no longer there, or what was written last did not come to the disk: the next run
+	 * begins at the beginning. */
+	s->over = code == 0 || (p.done && (code == -ESTALE || code == -ENOTRECOVERABLE)) ||
+		  s->done + 1 == p.step_count;
+	if (s->over)
+		journal_remove(s->r->journal);
+	return code;
+}
+
+static int run(struct session *s, struct error *e)
+{
 	_cleanup_(fd) int lock = -1;
 	struct timespec begun = { 0 };
 	double verified = 0;
@@ -185,22 +210,13 @@ static int run(struct session *s, struct error *e)
 	if (code < 0)
 		return code;
 	s->source = recovery_source(s->r);
-	code = plan_and_verify(s, &p, &verified, e);
-	if (code == 0)
-		code = show(s, &p, e);
-	if (code < 0)
-		return code;
-	/* what goes on has opened them before, or will not have written much when it cannot */
-	code = keys_check(p.done ? NULL : s->r->set, &p.machine, s->key_file,
-			  s->r->unattended || !isatty(STDIN_FILENO), &s->c->report, e);
-	if (code < 0)
-		return code;
-	code = plan_apply(&p, &options, &s->c->report, e);
-	/* What was done before is no longer there, or what was written last did not come to the disk: the next run
-	 * begins at the beginning. */
-	s->over = code == 0 || (code == -ESTALE && p.done) || s->done + 1 == p.step_count;
-	if (s->over)
-		journal_remove(s->r->journal);
+	code = attempt(s, &verified, e);
+	/* An array that lost a member when the recovery failed. All of it is this recovery's own, so nobody has to say so
+	 * again; of what somebody else has made meanwhile (-ESTALE) that is not known. */
+	if (code == -ENOTRECOVERABLE && s->over) {
+		report_warn(&s->c->report, "it starts over: %s", e->text);
+		code = attempt(s, &verified, e);
+	}
 	if (code < 0)
 		return code;
 	report_info(&s->c->report,

@@ -25,7 +25,8 @@ struct apply_options {
 
 /* Runs all steps in order. Immediately before the first write each target disk is looked at again:
  * another serial, WWN, size or content than planned, or in use, is refused. Steps that are marked as done are not done
- * again, but what they have made is looked at, and mounted again. On failure the error
- * names the step; what was mounted is unmounted. */
+ * again, but what they have made is looked at, and mounted again: -ESTALE when it is something else by now,
+ * -ENOTRECOVERABLE when it is what was made, but no longer whole. On failure the error names the step; what was mounted
+ * is unmounted. */
 int plan_apply(const struct plan *plan, const struct apply_options *options, struct report *report,
 	       struct error *e);

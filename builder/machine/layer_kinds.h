@@ -30,7 +30,7 @@ int layer_run(const struct commands *all, const struct proc_options *options, st
 /* -ESTALE: what is on the node of `below` has not the type that it had when it was made a member, or another UUID. */
 int layer_expect(const struct device *below, const char *uuid, const struct layer_options *o,
 		 struct error *e);
-/* -ESTALE, with the reason. */
+/* -ENOTRECOVERABLE, with the reason. */
 int layer_not_whole(const struct device *d, const char *why, struct error *e);
 
 int raid_survey(const struct sysfs_layer *s, struct report *report, struct error *e);

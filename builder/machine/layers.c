@@ -311,8 +311,8 @@ int layer_expect(const struct device *below, const char *uuid, const struct laye
 
 int layer_not_whole(const struct device *d, const char *why, struct error *e)
 {
-	return error_text(e, ESTALE, "%s was made before, but does not come up as it was made: %s", d->name,
-			  why);
+	return error_text(e, ENOTRECOVERABLE, "%s was made before, but does not come up as it was made: %s",
+			  d->name, why);
 }
 
 static int stop(const struct device *d, struct error *e)

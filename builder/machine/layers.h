@@ -45,7 +45,7 @@ struct layer_options {
 int layer_make(const struct machine *m, const struct device *d, const struct layer_options *o,
 	       struct error *e);
 /* Starts one that was made before and stopped. First all that it lies on is looked at: -ESTALE when that does not bear
- * the identifiers of `d`, or when it does not come up whole. */
+ * the identifiers of `d`; -ENOTRECOVERABLE when it does, but the layer does not come up whole. */
 int layer_open(const struct machine *m, const struct device *d, const struct layer_options *o,
 	       struct error *e);
 /* Stops a layer that layer_make() or a try of it started. An error when it has lost a member meanwhile; stopped it is all the same. */

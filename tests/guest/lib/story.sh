@@ -258,7 +258,7 @@ without_grub_times() {
 
 # same_listing ONE OTHER: are they equal, and long enough to be real?
 same_listing() {
-	[ "$(wc -l <"$1")" -gt 15000 ] || { echo "$1 is too short"; return 1; }
+	[ "$(wc -l <"$1")" -gt 10000 ] || { echo "$1 is too short"; return 1; }
 	diff <(without_grub_times "$1") <(without_grub_times "$2") >"$SCRATCH/difference" && return
 	wc -l <"$SCRATCH/difference"
 	cut -c 1-400 "$SCRATCH/difference" | head -n 40
