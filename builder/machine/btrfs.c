@@ -2,7 +2,6 @@
 
 #include "base/fs.h"
 #include "machine/detached.h"
-#include "machine/snapshot.h"
 
 #include <btrfsutil.h>
 #include <dirent.h>

@@ -3,7 +3,6 @@
 
 #include "machine/layer.h"
 #include "machine/placement.h"
-#include "machine/snapshot.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -11,6 +11,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* LVM's tag on the snapshots that a backup makes (snapshot.h), and the beginning of all their names: no survey takes them
+ * for the machine's. */
+#define SNAPSHOT_TAG "lifeboat-snapshot"
+
 enum device_kind {
 	DEVICE_DISK,
 	DEVICE_PARTITION,

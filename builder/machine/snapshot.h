@@ -6,9 +6,6 @@
 #include "base/report.h"
 #include "machine/model.h"
 
-/* LVM's tag on them, and the beginning of all their names. */
-#define SNAPSHOT_TAG "lifeboat-snapshot"
-
 struct snapshot {
 	const struct device *of; /* the caller's */
 	int fd; /* its root */

@@ -148,7 +148,7 @@ machine() {
 	shift
 	mkdir "$FOLDER" && cp -al "$SHARED/bootable" "$FOLDER/common" && truncate -s 1G "$FOLDER/sets.img" &&
 		mke2fs -q -U "${target#disk://}" "$FOLDER/sets.img" || return
-	passphrases=0 larger='' smaller='' without=''
+	passphrases=0 larger='' smaller='' without='' method=''
 	# shellcheck source=/dev/null
 	. "$CONF"
 	ok "$NAME: made by the real tools" timed "$NAME: made" in_uml made || return
@@ -156,7 +156,9 @@ machine() {
 	usb_disk "$FOLDER/sets.img" SETS && disk_args+=("${args[@]}")
 	bootable_scripts "$NAME-made" MACHINE "$disks" "phase listing list root
 		$bootable_top
-		phase backup lifeboat backup $target"
+		echo '[backup]' >/run/recovery.conf
+		${method:+echo method = $method >>/run/recovery.conf}
+		phase backup lifeboat backup -c /run/recovery.conf $target"
 	if ok "$NAME: boots and backs itself up" timed "$NAME: backed up" bootable_run "$NAME-made" late; then
 		for stage; do
 			stage "$stage"

@@ -21,17 +21,18 @@ disk_plug() {
 	port=$disks_fabric/$wwn/tpgt_1
 	truncate -s "$2" "$1" && bytes=$(stat -c %s "$1") && mkdir -p "$core" "$port" &&
 		echo "fd_dev_name=$1,fd_dev_size=$bytes" >"$core/control" &&
-		echo "${4:-512}" >"$core/attrib/block_size" && echo "$3" >"$core/wwn/vpd_unit_serial" && echo 1 >"$core/enable" &&
+		echo "$3" >"$core/wwn/vpd_unit_serial" && echo 1 >"$core/enable" &&
+		echo "${4:-512}" >"$core/attrib/block_size" && # enabling sets it to 512
 		echo "$wwn" >"$port/nexus" && mkdir "$port/lun/lun_0" && ln -s "$core" "$port/lun/lun_0/disk" || return 1
 	disk_wwn[$3]=$wwn DISK=
 	for _ in {1..100}; do # the kernel looks at it meanwhile
 		for disk in /sys/block/sd*; do
 			[[ $before == *" $disk "* ]] || DISK=/dev/${disk##*/}
 		done
-		[ -z "$DISK" ] || [ ! -b "$DISK" ] || [ "$(<"/sys/block/${DISK##*/}/size")" = 0 ] || return 0
+		[ -z "$DISK" ] || [ ! -b "$DISK" ] || [ "$(<"/sys/block/${DISK##*/}/size")" = 0 ] || break
 		sleep 0.1
 	done
-	return 1
+	[ -n "$DISK" ] && [ "$(<"/sys/block/${DISK##*/}/queue/logical_block_size")" = "${4:-512}" ]
 }
 disk_number=0
 
