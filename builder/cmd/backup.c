@@ -323,7 +323,10 @@ static int backup(struct job *j, const char *argument)
 
 	if (!live)
 		snapshots_begin(&j->snapshots, &j->c->report);
-	if (survey(&j->machine, backup_sends_snapshots(&j->choice, live), &j->c->report, &e) < 0 ||
+	const struct survey_options options = { .sends_snapshots = backup_sends_snapshots(&j->choice, live),
+						.leave_out = &j->conf.leave_out };
+
+	if (survey(&j->machine, &options, &j->c->report, &e) < 0 ||
 	    backup_choose(&j->choice, &j->machine, &e) < 0 || open_targets(j, argument, &e) < 0)
 		return cmd_failed(j->c, &e);
 	backup_choose_methods(&j->choice, &j->machine, &j->c->report);

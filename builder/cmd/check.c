@@ -51,8 +51,10 @@ static int check_image(struct cmd *c, const struct recovery_conf *conf, const st
 	return 0;
 }
 
-static int check_machine(struct cmd *c, const struct record *r, struct strlist *ret, struct error *e)
+static int check_machine(struct cmd *c, const struct recovery_conf *conf, const struct record *r,
+			 struct strlist *ret, struct error *e)
 {
+	const struct survey_options options = { .leave_out = &conf->leave_out };
 	_cleanup_(machine) struct machine m = { 0 };
 	_cleanup_(strbuf) struct strbuf now = { 0 };
 
@@ -61,7 +63,7 @@ static int check_machine(struct cmd *c, const struct record *r, struct strlist *
 			    "the disks are not compared: they were not recorded when the medium was made");
 		return 0;
 	}
-	int code = survey(&m, false, &c->report, e);
+	int code = survey(&m, &options, &c->report, e);
 
 	if (code == 0)
 		code = machine_conf_format(&m, &now, e);
@@ -155,7 +157,7 @@ static int check(struct cmd *c)
 
 	if (recovery_conf_load(c->conf_path, &conf, &e) < 0 || record_load(&record, &e) < 0 ||
 	    check_image(c, &conf, &record, &differences, &e) < 0 ||
-	    check_machine(c, &record, &differences, &e) < 0 ||
+	    check_machine(c, &conf, &record, &differences, &e) < 0 ||
 	    check_backups(c, &conf, &record, &differences, &e) < 0)
 		return cmd_failed(c, &e);
 	int exit_code;

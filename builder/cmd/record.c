@@ -50,13 +50,14 @@ int record_conf_sum(const struct recovery_conf *conf, char ret_hex[DIGEST_HEX_SI
 /* ---- writing ---- */
 
 /* Empty where it cannot be told: as an ordinary user, or for what Lifeboat cannot rebuild, which backup says. */
-static void describe_machine(struct cmd *c, struct strbuf *ret)
+static void describe_machine(struct cmd *c, const struct recovery_conf *conf, struct strbuf *ret)
 {
+	const struct survey_options options = { .leave_out = &conf->leave_out };
 	_cleanup_(machine) struct machine m = { 0 };
 	struct error e;
 
 	strbuf_puts(ret, "");
-	if (survey(&m, false, &c->report, &e) < 0 || machine_conf_format(&m, ret, &e) < 0)
+	if (survey(&m, &options, &c->report, &e) < 0 || machine_conf_format(&m, ret, &e) < 0)
 		report_info(&c->report, "lifeboat check will not compare the disks: %s", e.text);
 }
 
@@ -128,7 +129,7 @@ void record_save(struct cmd *c, const struct medium *m, const char *kernel, cons
 		return;
 	}
 	strbuf_add(&texts[FILE_SUMS], m->manifest.data, m->manifest.len);
-	describe_machine(c, &texts[FILE_MACHINE]);
+	describe_machine(c, &m->conf, &texts[FILE_MACHINE]);
 	if (describe_medium(c, m, kernel, path, &texts[FILE_CONF], &e) < 0 || write_files(texts, &e) < 0)
 		report_warn(&c->report, "lifeboat check does not know this medium: %s", e.text);
 	for (size_t i = 0; i < FILE_COUNT; i++)

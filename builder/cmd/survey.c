@@ -2,6 +2,7 @@
 #include "cmd/cmd.h"
 #include "cmd/commands.h"
 #include "cmd/show.h"
+#include "conf/recovery.h"
 #include "machine/machine_conf.h"
 #include "machine/survey.h"
 
@@ -11,6 +12,7 @@ int cmd_survey(int argc, char *argv[])
 {
 	static const struct option options[] = { CMD_OPTIONS_LONG };
 	_cleanup_(cmd) struct cmd c;
+	_cleanup_(recovery_conf) struct recovery_conf conf = { 0 };
 	_cleanup_(machine) struct machine m = { 0 };
 	_cleanup_(strbuf) struct strbuf text = { 0 };
 	struct error e;
@@ -22,7 +24,9 @@ int cmd_survey(int argc, char *argv[])
 			return exit_code;
 	if (optind < argc)
 		return cmd_usage(&c, "unexpected argument '%s'", argv[optind]);
-	if (survey(&m, false, &c.report, &e) < 0)
+	const struct survey_options surveyed = { .leave_out = &conf.leave_out };
+
+	if (recovery_conf_load(c.conf_path, &conf, &e) < 0 || survey(&m, &surveyed, &c.report, &e) < 0)
 		return cmd_failed(&c, &e);
 	if (c.json)
 		return show_machine_json(&c, &m);

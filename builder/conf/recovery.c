@@ -228,6 +228,18 @@ static int is_exclude(const char *v)
 	return all.count ? 0 : -EINVAL;
 }
 
+/* For [backup] leave-out; machine/belonging.h finds them. */
+static int is_devices(const char *v)
+{
+	_cleanup_(strlist) struct strlist all = { 0 };
+
+	strlist_add_words(&all, v);
+	for (size_t i = 0; i < all.count; i++)
+		if (*all.items[i] == '/' && !str_after(all.items[i], "/dev/"))
+			return -EINVAL;
+	return all.count ? 0 : -EINVAL;
+}
+
 static int is_smb_security(const char *v)
 {
 	return streq(v, "server") || streq(v, "sign") || streq(v, "seal") ? 0 : -EINVAL;
@@ -339,6 +351,12 @@ static const struct row rows[] = {
 	  { "exclude", "absolute paths without a '/' at the end, or names, as patterns", is_exclude },
 	  KIND_WORDS,
 	  AT(exclude),
+	  NULL },
+	{ "backup",
+	  { "leave-out", "names of disks, partitions or volumes (sdb, sda3, vg0/windows), or paths in /dev",
+	    is_devices },
+	  KIND_WORDS,
+	  AT(leave_out),
 	  NULL },
 	{ "backup",
 	  { "method", "names of: archive dump xfsdump send", is_methods },

@@ -36,6 +36,7 @@ struct recovery_conf {
 	char *identity; /* a mode 0600 file with keys of age that open encrypted backups, or NULL */
 	struct strlist methods; /* of saving file systems, the preferred ones; none: each one's own */
 	struct strlist exclude; /* patterns of what is not backed up: paths, or names */
+	struct strlist leave_out; /* disks and others that are not backed up, by name or path in /dev */
 	char *keep; /* "all", or for recovery_parse_keep() */
 	unsigned timeout; /* seconds after which a server that is silent counts as dead */
 	unsigned max_age; /* hours that the last backup may be old for `lifeboat check`; 0: any */

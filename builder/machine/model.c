@@ -36,7 +36,7 @@ void key_values_free(struct key_values *kv)
 	*kv = (struct key_values) { 0 };
 }
 
-static void content_free(struct content *c)
+void content_clear(struct content *c)
 {
 	free(c->type);
 	free(c->uuid);
@@ -46,6 +46,7 @@ static void content_free(struct content *c)
 	free(c->stream);
 	free(c->method);
 	key_values_free(&c->parameters);
+	*c = (struct content) { 0 };
 }
 
 static void layer_free(struct device *d)
@@ -86,7 +87,7 @@ static void device_free(struct device *d)
 {
 	struct disk_identity *id = &d->identity;
 
-	content_free(&d->content);
+	content_clear(&d->content);
 	layer_free(d);
 	free(d->name);
 	free(id->path);

@@ -227,6 +227,9 @@ struct machine {
 void machine_free(struct machine *m);
 DEFINE_CLEANUP(machine, struct machine, machine_free)
 
+/* As if nothing were in the device. */
+void content_clear(struct content *c);
+
 /* Appends a zeroed device; the machine owns it. */
 struct device *machine_add(struct machine *m, enum device_kind kind, const char *name);
 /* Removes all devices but the first `count`. */

@@ -257,3 +257,16 @@ const char *mounts_options(const struct mounts *m, const struct device *d, const
 	mnt_free_iter(i);
 	return options;
 }
+
+const char *mounts_needed(const struct mounts *m, const struct device *d)
+{
+	struct libmnt_iter *i = mnt_new_iter(MNT_ITER_FORWARD);
+	const char *folder = NULL;
+	struct libmnt_fs *fs;
+
+	while (i && !folder && mnt_table_next_fs(m->fstab, i, &fs) == 0)
+		if (names(fs, d) && mnt_fs_match_options(fs, "nonofail,nonoauto"))
+			folder = mnt_fs_get_target(fs);
+	mnt_free_iter(i);
+	return folder;
+}

@@ -26,3 +26,5 @@ bool mounts_is_swap(const struct mounts *m, dev_t devno);
 /* fstab's entry for a device, however it names it: mount point and options. False: it has none. */
 bool mounts_fstab(const struct mounts *m, const struct device *d, const char **ret_folder,
 		  const char **ret_options);
+/* Where fstab mounts the device at boot, which stops there without it (systemd.mount(5): neither nofail nor noauto); NULL. */
+const char *mounts_needed(const struct mounts *m, const struct device *d);

@@ -2,6 +2,7 @@
 
 #include "base/block.h"
 #include "base/fs.h"
+#include "machine/belonging.h"
 #include "machine/boot_loader.h"
 #include "machine/btrfs.h"
 #include "machine/fs.h"
@@ -166,87 +167,6 @@ int survey_disks(struct machine *ret, struct report *report, struct error *e)
 
 /* ---- what belongs to the machine ---- */
 
-static bool is_removable(const struct device *disk)
-{
-	return disk->identity.removable || (disk->identity.bus && streq(disk->identity.bus, "usb"));
-}
-
-/* A layer that runs belongs to this system. A btrfs that nobody has mounted need not, if it lies on such disks alone. */
-static bool is_tied(const struct machine *m, const struct device *d, const struct mounts *mounts)
-{
-	if (d->kind != DEVICE_BTRFS || mounts_folder(mounts, d->now.devno))
-		return !device_is_plain(d);
-	for (size_t i = 0; i < m->count; i++)
-		if (m->devices[i]->kind == DEVICE_DISK && !is_removable(m->devices[i]) &&
-		    device_lies_on(d, m->devices[i]))
-			return true;
-	return false;
-}
-
-/* A disk that may be plugged in by chance is a part of the machine only when fstab names it or the
- * system runs from it. */
-static bool belongs(const struct machine *m, const struct device *disk, const struct mounts *mounts)
-{
-	bool guest = is_removable(disk);
-
-	/* where arrays and groups are concerned, its loss would be theirs */
-	for (size_t i = 0; i < m->count && guest; i++)
-		guest = !is_tied(m, m->devices[i], mounts) || !device_lies_on(m->devices[i], disk);
-	const char *folder, *options;
-
-	if (!disk->now.holds && !disk->now.broken)
-		return false;
-	for (size_t i = 0; i < m->count && guest; i++) {
-		const struct device *d = m->devices[i];
-		const char *at = device_lies_on(d, disk) ? mounts_folder(mounts, d->now.devno) : NULL;
-
-		if (!device_lies_on(d, disk))
-			continue;
-		if ((at && streq(at, "/")) || mounts_fstab(mounts, d, &folder, &options))
-			guest = false;
-	}
-	return !guest;
-}
-
-/* A layer goes with the last of its disks. */
-static bool is_left_out(const struct machine *others, const struct device *d)
-{
-	if (d->parent)
-		return machine_find(others, d->parent->name) != NULL;
-	for (size_t i = 0; i < d->below_count; i++)
-		if (d->below[i] && !machine_find(others, d->below[i]->name))
-			return false;
-	return true;
-}
-
-/* Takes the disks that do not belong, and all that is on them, out of the machine. */
-static void leave_out_others(struct machine *m, const struct mounts *mounts, struct report *report)
-{
-	struct machine others = { 0 };
-	size_t kept = 0;
-
-	/* partitions stand behind their disks: what is decided of a disk is known by then */
-	for (size_t i = 0; i < m->count; i++) {
-		struct device *d = m->devices[i];
-		bool out = d->kind == DEVICE_DISK ? !belongs(m, d, mounts) : is_left_out(&others, d);
-
-		if (!out) {
-			m->devices[kept++] = d;
-			continue;
-		}
-		if (d->kind == DEVICE_DISK)
-			report_warn(report, "%s is left out: %s", d->identity.path,
-				    d->now.holds || d->now.broken
-					    ? "it can be taken away, and fstab does not name it"
-					    : "it is blank");
-		others.devices =
-			xgrow(others.devices, others.count + 1, &others.capacity, sizeof(struct device *));
-		others.devices[others.count++] = d;
-	}
-	m->count = kept;
-	machine_free(&others);
-}
-
 /* "/" is root, /var/log is var-log; what file names should not hold becomes "_". */
 static char *stream_name(const struct machine *m, const struct device *d)
 {
@@ -291,8 +211,10 @@ static int refuse_content(const struct device *d, struct error *e)
 {
 	_cleanup_(free) char *node = device_node(d);
 
-	return error_text(e, EOPNOTSUPP, "%s holds %s, which cannot be rebuilt yet", node,
-			  content_in_words(d->content.type));
+	return error_text(e, EOPNOTSUPP,
+			  "%s holds %s, which cannot be rebuilt yet ('leave-out = %s' in recovery.conf does "
+			  "without it)",
+			  node, content_in_words(d->content.type), d->name);
 }
 
 /* Each subvolume is mounted and saved by itself, the top level as one of them. */
@@ -533,15 +455,16 @@ static int scan_all(struct machine *m, struct mounts **ret_mounts, struct report
 	return r == 0 ? survey_layers(m, report, e) : r;
 }
 
-int survey(struct machine *ret, bool sends_snapshots, struct report *report, struct error *e)
+int survey(struct machine *ret, const struct survey_options *o, struct report *report, struct error *e)
 {
-	_cleanup_(machine) struct machine m = { .sends_snapshots = sends_snapshots };
+	_cleanup_(machine) struct machine m = { .sends_snapshots = o->sends_snapshots };
 	_cleanup_(mounts) struct mounts *mounts = NULL;
 	int r = scan_all(&m, &mounts, report, e);
 
+	if (r == 0)
+		r = belonging_keep(&m, mounts, o->leave_out, report, e);
 	if (r < 0)
 		return r;
-	leave_out_others(&m, mounts, report);
 	if (m.count == 0)
 		return error_text(e, ENODEV, "no disk of this machine holds anything that could be rebuilt");
 	r = describe_contents(&m, mounts, report, e);

@@ -2,6 +2,7 @@
  *
  *     set-tool save URL CREDENTIALS HOST NAME METHOD MOUNTPOINT CHUNK-SIZE [LEVEL]     prints HOST/SET
  *     set-tool restore URL CREDENTIALS HOST NAME METHOD FOLDER                 of the newest set of HOST
+ *     set-tool receive URL CREDENTIALS HOST NAME METHOD FOLDER                 what btrfs send made, as a subvolume in there
  *     set-tool walk MOUNTPOINT                 prints the file system's listing, from the disk itself
  *
  * CREDENTIALS is a file, or - for none. $RETRY: for how many seconds a server that went away is tried again,
@@ -30,12 +31,13 @@ static int save(struct target *target, char *argv[], struct report *report, stru
 	if (parse_size(argv[4], &chunk) < 0 || (argv[5] && parse_u64(argv[5], &level) < 0) ||
 	    statvfs(mountpoint, &fs) < 0 || stat(mountpoint, &st) < 0)
 		return error_text(e, 22, "save: bad chunk size or mount point");
-	/* as if it were the root of a disk */
+	/* as if it were the root of a disk, with the file system that is usual for the method */
+	const char *type = streq(method, "xfsdump") ? "xfs" : streq(method, "send") ? "btrfs" : "ext4";
 	_cleanup_(free) char *machine = xasprintf(
 		"[machine]\nfirmware = bios\n[disk sda]\npath = /dev/sda\nsize = 1073741824\nsector-size = "
 		"512\n"
-		"table = none\n[filesystem sda]\ntype = ext4\nmountpoint = /\nstream = %s\nmethod = %s\n",
-		stream, method);
+		"table = none\n[filesystem sda]\ntype = %s\nmountpoint = /\nstream = %s\nmethod = %s\n",
+		type, stream, method);
 	int r = set_begin(target, host, (unsigned)level, chunk, &w, report, e);
 
 	if (r == 0)
@@ -56,12 +58,15 @@ static int save(struct target *target, char *argv[], struct report *report, stru
 	return r;
 }
 
-static int restore(struct target *target, char *argv[], struct report *report, struct error *e)
+static int restore(struct target *target, char *argv[], bool receives, struct report *report, struct error *e)
 {
 	_cleanup_(set) struct set *s = NULL;
 	int r = set_open(target, argv[0], NULL, &s, report, e);
 
-	return r < 0 ? r : set_restore_stream(s, argv[1], argv[2], argv[3], report, e);
+	if (r < 0)
+		return r;
+	return receives ? set_receive_stream(s, argv[1], argv[2], argv[3], report, e)
+			: set_restore_stream(s, argv[1], argv[2], argv[3], report, e);
 }
 
 /* ---- the disk's own listing ---- */
@@ -124,8 +129,9 @@ static int run(int argc, char *argv[], struct report *report, struct error *e)
 	if (argc == 3 && streq(argv[1], "walk"))
 		return walk(argv[2], e);
 	bool saves = (argc == 9 || argc == 10) && streq(argv[1], "save");
+	bool receives = argc == 8 && streq(argv[1], "receive");
 
-	if (!saves && !(argc == 8 && streq(argv[1], "restore")))
+	if (!saves && !receives && !(argc == 8 && streq(argv[1], "restore")))
 		return error_text(e, 22, "see the head of set-tool.c");
 	const char *retry = getenv("RETRY"), *timeout = getenv("TIMEOUT");
 	struct target_options options = { .credentials = streq(argv[3], "-") ? NULL : argv[3],
@@ -136,7 +142,7 @@ static int run(int argc, char *argv[], struct report *report, struct error *e)
 
 	if (r < 0)
 		return r;
-	return saves ? save(&target, argv + 4, report, e) : restore(&target, argv + 4, report, e);
+	return saves ? save(&target, argv + 4, report, e) : restore(&target, argv + 4, receives, report, e);
 }
 
 int main(int argc, char *argv[])

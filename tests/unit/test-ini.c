@@ -187,13 +187,13 @@ TEST(recovery_conf_points_at_mistakes)
 {
 	struct recovery_conf c;
 
-	CHECK_ERROR(
-		load("[backup]\ntraget = x\n", &c),
-		"/tmp/lifeboat-test-recovery.conf:2: unknown key "
-		"'traget' in [backup]; expected one of: target, "
-		"credentials, encrypt-to, smb-security, identity, exclude, method, keep, snapshots, timeout, "
-		"max-age, "
-		"prove-every, retry, chunk");
+	CHECK_ERROR(load("[backup]\ntraget = x\n", &c),
+		    "/tmp/lifeboat-test-recovery.conf:2: unknown key "
+		    "'traget' in [backup]; expected one of: target, "
+		    "credentials, encrypt-to, smb-security, identity, exclude, leave-out, method, keep, "
+		    "snapshots, timeout, "
+		    "max-age, "
+		    "prove-every, retry, chunk");
 	CHECK_ERROR(load("[network]\n\naddress = 10.0.0.1\n", &c),
 		    "/tmp/lifeboat-test-recovery.conf:3: bad value '10.0.0.1' for 'address'; expected dhcp, "
 		    "none or "
@@ -202,6 +202,10 @@ TEST(recovery_conf_points_at_mistakes)
 		load("[backup]\nmethod = xfsdump tape\n", &c),
 		"/tmp/lifeboat-test-recovery.conf:2: bad value 'xfsdump tape' for 'method'; expected names "
 		"of: archive dump xfsdump send");
+	CHECK_ERROR(load("[backup]\nleave-out = sdb /mnt/data\n", &c),
+		    "/tmp/lifeboat-test-recovery.conf:2: bad value 'sdb /mnt/data' for 'leave-out'; expected "
+		    "names of "
+		    "disks, partitions or volumes (sdb, sda3, vg0/windows), or paths in /dev");
 	CHECK_ERROR(load("[bakcup]\ntarget = x\n", &c),
 		    "/tmp/lifeboat-test-recovery.conf:1: unknown section "
 		    "[bakcup]; expected one of: [image], [network], "
