@@ -156,8 +156,7 @@ machine() {
 	usb_disk "$FOLDER/sets.img" SETS && disk_args+=("${args[@]}")
 	bootable_scripts "$NAME-made" MACHINE "$disks" "phase listing list root
 		$bootable_top
-		: >/run/recovery.conf
-		${method:+printf '[backup]\\nmethod = $method\\n' >/run/recovery.conf}
+		printf '%s' '${method:+[backup]$'\n'method = $method}' >/run/recovery.conf
 		phase backup lifeboat backup -c /run/recovery.conf $target"
 	if ok "$NAME: boots and backs itself up" timed "$NAME: backed up" bootable_run "$NAME-made" late; then
 		for stage; do

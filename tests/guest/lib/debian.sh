@@ -35,11 +35,11 @@ debian_libraries() {
 # debian_base LISTING: prints the path of a tar archive of a plain Debian 12 with debian_packages, without the modules
 # of devices that no emulated computer has: an emulated processor reads, hashes, packs and unpacks each several times.
 debian_base() {
-	local packages kind without=()
+	local packages kind left=()
 	for kind in drivers/{gpu,media,iio,infiniband,staging,hwmon,mtd,isdn} drivers/net/{wireless,can,dsa,ieee802154,wwan} sound; do
-		without+=("--dpkgopt=path-exclude=/lib/modules/*/kernel/$kind/*")
+		left+=("--dpkgopt=path-exclude=/lib/modules/*/kernel/$kind/*")
 	done
-	packages=$(debian_packages "$1") && debian_tree "$packages" "${without[@]}"
+	packages=$(debian_packages "$1") && debian_tree "$packages" "${left[@]}"
 }
 
 # debian_tree PACKAGES [OPTION…]: prints the path of a tar archive of a Debian 12 with these packages, one a line, made by
