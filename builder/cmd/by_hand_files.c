@@ -84,13 +84,20 @@ static void put_deleted(struct strbuf *b, const struct source *s, const char *se
 	strbuf_puts(b, " && xargs -0 rm -rf --)\n");
 }
 
-/* Parts of seconds. bash: records end with a NUL, which in other locales a broken character before it would swallow. */
+/* Parts of seconds. bash: records end with a NUL, which in other locales a broken character before it would swallow. The flags
+ * of a file that may not be changed step aside. */
 static void put_times(struct strbuf *b, const struct source *s, const char *set, const struct content *c,
 		      const char *folder)
 {
 	put_cat(b, s, set, c, "times", folder);
-	strbuf_puts(b, " && LC_ALL=C bash -c 'while IFS= read -r -d \"\" line; do line=${line#* }; "
-		       "touch -c -h -m -d \"@${line%% *}\" -- \"${line#* }\"; done')\n");
+	strbuf_puts(b, " && LC_ALL=C bash -c 'while IFS= read -r -d \"\" line; do\n"
+		       "  line=${line#* } t=@${line%% *} f=./${line#* }\n"
+		       "  touch -c -h -m -d \"$t\" \"$f\" 2>/dev/null && continue\n"
+		       "  k=$(lsattr -d \"$f\" 2>/dev/null | head -n 1 | cut -d \" \" -f 1 | tr -cd ai)\n"
+		       "  [ -z \"$k\" ] || chattr \"-$k\" \"$f\"\n"
+		       "  touch -c -h -m -d \"$t\" \"$f\"\n"
+		       "  [ -z \"$k\" ] || chattr \"+$k\" \"$f\"\n"
+		       "done')\n");
 }
 
 static void put_flags(struct strbuf *b, const struct source *s, const char *set, const struct content *c,
@@ -234,8 +241,7 @@ void page_files(struct strbuf *b, const struct machine *m, const struct source *
 		b,
 		"# 5. The files. restore(8) may say that lost+found exists: that is fine. Where there are\n"
 		"#    .xattrs and .times, they put back attributes and parts of seconds that dump(8)\n"
-		"#    drops (an immutable file keeps its own). What chattr(1) sets is in an .archive, but\n"
-		"#    GNU tar does not put it back.\n\n");
+		"#    drops. What chattr(1) sets is in an .archive, but GNU tar does not put it back.\n\n");
 	put_exclusions(b, s);
 	for (size_t i = 0; i < count; i++) {
 		const struct content *c = &mounted[i]->content;

@@ -161,21 +161,20 @@ static int look_into(struct machine *m, size_t first, struct error *e)
 	return r;
 }
 
+static bool is_other_kind(const char *name, const char *uuid)
+{
+	return name && !(uuid && str_after(uuid, "CRYPT-LUKS"));
+}
+
 static int survey_one(const struct sysfs_layer *s, struct report *report, struct error *e)
 {
 	_cleanup_(free) char *uuid = sysfs_text(s, "dm/uuid"), *name = sysfs_text(s, "dm/name");
 	size_t first = s->m->count;
-	int r;
 
-	if (!name)
-		r = raid_survey(s, report, e);
-	else if (uuid && str_after(uuid, "CRYPT-LUKS"))
-		r = crypt_survey(s, name, report, e);
-	else
-		return error_text(
-			e, EOPNOTSUPP,
-			"/dev/mapper/%s (%s) is a kind of device-mapper device that cannot be rebuilt yet",
-			name, uuid && *uuid ? uuid : "no UUID");
+	if (is_other_kind(name, uuid))
+		return 0;
+	int r = name ? crypt_survey(s, name, report, e) : raid_survey(s, report, e);
+
 	return r < 0 ? r : look_into(s->m, first, e);
 }
 
@@ -204,10 +203,36 @@ static int survey_round(struct machine *m, struct strlist *names, bool *ret_prog
 		s.size = sysfs_number(&s, "size") * 512;
 		if (!s.number || sysfs_find(m, number) || !all_there(&s))
 			continue;
-		*ret_progress = true;
+		size_t before = m->count;
+
 		r = survey_one(&s, report, e);
+		*ret_progress = *ret_progress || m->count > before;
 	}
 	return r;
+}
+
+/* Partitions of a virtual machine's disk, say, which kpartx(8) shows: nothing is lost with them, as what they show is known by
+ * what it lies on. What is mounted or lies in something else is lent to nobody exclusively. */
+static int pass_over(const struct sysfs_layer *s, struct report *report, struct error *e)
+{
+	_cleanup_(free) char *uuid = sysfs_text(s, "dm/uuid"), *name = sysfs_text(s, "dm/name");
+
+	if (!is_other_kind(name, uuid) || !all_there(s))
+		return 0;
+	_cleanup_(free) char *node = xasprintf("/dev/%s", s->name);
+	_cleanup_(fd) int fd = open(node, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+	const char *shown = uuid && *uuid ? uuid : "no UUID";
+
+	if (fd < 0)
+		return error_text(
+			e, EOPNOTSUPP,
+			"/dev/mapper/%s (%s) is a kind of device-mapper device that cannot be rebuilt yet",
+			name, shown);
+	report_warn(report,
+		    "/dev/mapper/%s (%s) is left out: it is a kind of device-mapper device that cannot be "
+		    "rebuilt, and nothing is mounted from it",
+		    name, shown);
+	return 0;
 }
 
 static bool has_lvm(const struct machine *m)
@@ -244,6 +269,8 @@ int survey_layers(struct machine *m, struct report *report, struct error *e)
 		if (r == 0)
 			r = survey_groups(&lvm, m, &progress, report, e);
 	}
+	for (size_t i = 0; i < names.count && r == 0; i++)
+		r = pass_over(&(struct sysfs_layer) { .m = m, .name = names.items[i] }, report, e);
 	return r == 0 ? btrfs_survey_devices(m, report, e) : r; /* on which nothing else lies */
 }
 
