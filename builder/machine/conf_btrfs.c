@@ -69,10 +69,8 @@ static int parse_list(const struct conf_parse *p, struct device *d, size_t index
 int conf_parse_btrfs(const struct conf_parse *p)
 {
 	static const char *const needed[] = { "devices", NULL };
-	int r = conf_require(p, needed);
+	int r = conf_require_named(p, needed);
 
-	if (r == 0)
-		r = conf_check_name(p);
 	if (r < 0)
 		return r;
 	struct device *d = machine_add(p->m, DEVICE_BTRFS, p->section->name);

@@ -101,10 +101,8 @@ int conf_parse_disk(const struct conf_parse *p)
 {
 	static const char *const needed[] = { "size", "sector-size", "table", NULL };
 	const struct ini_section *s = p->section;
-	int r = conf_require(p, needed);
+	int r = conf_require_named(p, needed);
 
-	if (r == 0)
-		r = conf_check_name(p);
 	if (r < 0)
 		return r;
 	struct device *d = machine_add(p->m, DEVICE_DISK, s->name);
@@ -145,10 +143,8 @@ int conf_parse_partition(const struct conf_parse *p)
 {
 	static const char *const needed[] = { "disk", "number", "start", "size", "type", NULL };
 	const struct ini_section *s = p->section;
-	int r = conf_require(p, needed);
+	int r = conf_require_named(p, needed);
 
-	if (r == 0)
-		r = conf_check_name(p);
 	if (r < 0)
 		return r;
 	struct device *parent = machine_find(p->m, ini_get(s, "disk"));

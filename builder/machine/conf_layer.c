@@ -119,10 +119,8 @@ int conf_parse_raid(const struct conf_parse *p)
 		"devices", "level", "metadata", "uuid", "component-size", NULL
 	};
 	const struct ini_section *s = p->section;
-	int r = conf_require(p, needed);
+	int r = conf_require_named(p, needed);
 
-	if (r == 0)
-		r = conf_check_name(p);
 	if (r < 0)
 		return r;
 	struct device *d = machine_add(p->m, DEVICE_RAID, s->name);
@@ -154,10 +152,8 @@ int conf_parse_crypt(const struct conf_parse *p)
 {
 	static const char *const needed[] = { "device", "type", "uuid", "offset", NULL };
 	const struct ini_section *s = p->section;
-	int r = conf_require(p, needed);
+	int r = conf_require_named(p, needed);
 
-	if (r == 0)
-		r = conf_check_name(p);
 	if (r < 0)
 		return r;
 	struct device *d = machine_add(p->m, DEVICE_CRYPT, s->name);

@@ -123,10 +123,8 @@ int conf_parse_group(const struct conf_parse *p)
 	static const char *const needed[] = { "devices", "device-uuids", "device-starts",
 					      "uuid",    "extent-size",  NULL };
 	const struct ini_section *s = p->section;
-	int r = conf_require(p, needed);
+	int r = conf_require_named(p, needed);
 
-	if (r == 0)
-		r = conf_check_name(p);
 	if (r < 0)
 		return r;
 	struct device *d = machine_add(p->m, DEVICE_GROUP, s->name);
@@ -267,10 +265,8 @@ int conf_parse_volume(const struct conf_parse *p)
 {
 	static const char *const needed[] = { "type", "uuid", "size", NULL };
 	const struct ini_section *s = p->section;
-	int r = conf_require(p, needed);
+	int r = conf_require_named(p, needed);
 
-	if (r == 0)
-		r = conf_check_name(p);
 	if (r < 0)
 		return r;
 	_cleanup_(free) char *group_name = xstrndup(s->name, strcspn(s->name, "/"));

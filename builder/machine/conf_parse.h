@@ -35,8 +35,8 @@ unsigned conf_line(const struct ini_section *s, const char *key);
 
 /* Refuses a section without one of the keys (ends with NULL). */
 int conf_require(const struct conf_parse *p, const char *const keys[]);
-/* Refuses a section whose name is bad or names a device that is there already. */
-int conf_check_name(const struct conf_parse *p);
+/* The same, and one whose name is bad or names a device that is there already. */
+int conf_require_named(const struct conf_parse *p, const char *const keys[]);
 
 /* The parts of a list with commas between them. */
 void conf_split(const struct ini_section *s, const char *key, struct strlist *ret);

@@ -50,10 +50,8 @@ int conf_parse_subvolume(const struct conf_parse *p)
 {
 	static const char *const needed[] = { "filesystem", "path", NULL };
 	const struct ini_section *s = p->section;
-	int r = conf_require(p, needed);
+	int r = conf_require_named(p, needed);
 
-	if (r == 0)
-		r = conf_check_name(p);
 	if (r < 0)
 		return r;
 	struct device *parent = machine_find(p->m, ini_get(s, "filesystem"));

@@ -137,7 +137,7 @@ static bool is_name(const char *name, size_t len)
 }
 
 /* One name, one device: [disk x] and [partition x] would be told apart by nothing. */
-int conf_check_name(const struct conf_parse *p)
+static int check_name(const struct conf_parse *p)
 {
 	const struct ini_section *s = p->section;
 	const char *slash = streq(s->kind, "volume") ? strchr(s->name, '/') : NULL,
@@ -154,6 +154,13 @@ int conf_check_name(const struct conf_parse *p)
 		return ini_error(p->ini, s->line, p->e, "'%s' is there twice; expected a name of its own",
 				 s->name);
 	return 0;
+}
+
+int conf_require_named(const struct conf_parse *p, const char *const keys[])
+{
+	int r = conf_require(p, keys);
+
+	return r < 0 ? r : check_name(p);
 }
 
 /* Groups of characters of a class, with `between` them; `lengths` ends with 0. */

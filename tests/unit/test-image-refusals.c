@@ -1,6 +1,15 @@
 /* Whole builds that cannot be: one line, and nothing is left behind. */
 #include "image-lab.h"
 
+/* A program that is to be packed, with a loader of its own; it needs libb.so.1. */
+static void put_program(struct lab *lab)
+{
+	compile(lab, "root/usr/lib/ld-lab.so", "-shared -Wl,-soname,ld-lab.so");
+	compile(lab, "root/usr/bin/prog",
+		"-nostartfiles -Wl,-e,0 -Wl,--dynamic-linker,/lib/ld-lab.so +build-b.so");
+	put(lab, "data/profiles/test.conf", "[tools]\nrequired = prog\n");
+}
+
 TEST(a_missing_module_is_pointed_at)
 {
 	_cleanup_(lab) struct lab lab;
@@ -107,10 +116,7 @@ TEST(what_stands_in_place_of_a_library)
 	lab_make(&lab);
 	compile(&lab, "root/usr/lib/libb.so.1", "-shared -Wl,-soname,libb.so.1");
 	put_link(&lab, "build-b.so", "root/usr/lib/libb.so.1");
-	compile(&lab, "root/usr/lib/ld-lab.so", "-shared -Wl,-soname,ld-lab.so");
-	compile(&lab, "root/usr/bin/prog",
-		"-nostartfiles -Wl,-e,0 -Wl,--dynamic-linker,/lib/ld-lab.so +build-b.so");
-	put(&lab, "data/profiles/test.conf", "[tools]\nrequired = prog\n");
+	put_program(&lab);
 	_cleanup_(free) char *library = inside(&lab, "root/usr/lib/libb.so.1");
 	_cleanup_(free) char *nowhere =
 		xasprintf("pack %s/usr/bin/prog: its library libb.so.1 is in no folder of ld.so", lab.root);
@@ -142,10 +148,7 @@ TEST(a_library_for_some_processors_only)
 	compile(&lab, "root/usr/lib/glibc-hwcaps/x86-64-v3/libb.so.1", "-shared -Wl,-soname,libb.so.1");
 	compile(&lab, "root/usr/lib/glibc-hwcaps/x86-64-v2/libc.so.1", "-shared -Wl,-soname,libc.so.1");
 	put_link(&lab, "build-b.so", "root/usr/lib/glibc-hwcaps/x86-64-v3/libb.so.1");
-	compile(&lab, "root/usr/lib/ld-lab.so", "-shared -Wl,-soname,ld-lab.so");
-	compile(&lab, "root/usr/bin/prog",
-		"-nostartfiles -Wl,-e,0 -Wl,--dynamic-linker,/lib/ld-lab.so +build-b.so");
-	put(&lab, "data/profiles/test.conf", "[tools]\nrequired = prog\n");
+	put_program(&lab);
 	_cleanup_(free) char *want = xasprintf(
 		"pack %s/usr/bin/prog: its library libb.so.1 is there for some processors only, as "
 		"%s/usr/lib/glibc-hwcaps/x86-64-v3/libb.so.1, which stays out: the rescue system may "
@@ -166,10 +169,7 @@ TEST(what_cannot_be_read_is_an_error)
 	lab_make(&lab);
 	compile(&lab, "root/usr/lib/libb.so.1", "-shared -Wl,-soname,libb.so.1");
 	put_link(&lab, "build-b.so", "root/usr/lib/libb.so.1");
-	compile(&lab, "root/usr/lib/ld-lab.so", "-shared -Wl,-soname,ld-lab.so");
-	compile(&lab, "root/usr/bin/prog",
-		"-nostartfiles -Wl,-e,0 -Wl,--dynamic-linker,/lib/ld-lab.so +build-b.so");
-	put(&lab, "data/profiles/test.conf", "[tools]\nrequired = prog\n");
+	put_program(&lab);
 	_cleanup_(free) char *prog = inside(&lab, "root/usr/bin/prog");
 	_cleanup_(free) char *library = inside(&lab, "root/usr/lib/libb.so.1");
 	_cleanup_(free) char *no_prog = xasprintf("open %s: Permission denied", prog);
