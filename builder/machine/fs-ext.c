@@ -400,10 +400,9 @@ static void add_extended(struct strlist *argv, const struct content *c, enum eff
 	strbuf_puts(&b, "root_owner=0:0");
 	if (seed)
 		strbuf_printf(&b, ",hash_seed=%s", seed);
-	if (stride)
-		strbuf_printf(&b, ",stride=%llu", (unsigned long long)stride);
-	if (width)
-		strbuf_printf(&b, ",stripe_width=%llu", (unsigned long long)width);
+	/* also where there is none: else mke2fs takes what the new disk says of itself */
+	strbuf_printf(&b, ",stride=%llu,stripe_width=%llu", (unsigned long long)stride,
+		      (unsigned long long)width);
 	if (limit)
 		strbuf_printf(&b, ",resize=%llu", (unsigned long long)limit);
 	if (quota && has_feature(c, "quota")) {

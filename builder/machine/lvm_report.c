@@ -28,7 +28,7 @@ uint64_t lvm_number(const json_t *row, const char *name)
 }
 
 /* {"report":[{"vg":[{…}, …]}]} → the inner array. `hidden`: of volumes also those that others are made of, and all their
- * segments in order. */
+ * segments in order; thin volumes in the order of their numbers, which they get again when they are made so. */
 static int all_rows(const char *program, const char *kind, bool hidden, const char *fields, json_t **ret,
 		    struct error *e)
 {
@@ -45,7 +45,7 @@ static int all_rows(const char *program, const char *kind, bool hidden, const ch
 				     fields,
 				     hidden ? "--all" : NULL, /* else it ends here */
 				     "--sort",
-				     "vg_name,lv_name,seg_start",
+				     "vg_name,thin_id,lv_name,seg_start",
 				     NULL };
 	const struct proc_options o = { .env = layer_env() };
 	_cleanup_(free) char *text = NULL;
