@@ -18,17 +18,26 @@ static bool is_grub_file(const char *path)
 	return streq(path, "/boot/grub");
 }
 
+/* Of them it makes two itself, which name the disks where it looks for the rest first, as they are at that time. */
+static bool is_grub_core(const char *path)
+{
+	return streq(path, "/boot/grub/i386-pc/core.img") || streq(path, "/boot/grub/i386-pc/load.cfg");
+}
+
+static bool is_of_file(const char *attribute)
+{
+	return streq(attribute, "time") || streq(attribute, "size") || streq(attribute, "sha256");
+}
+
 /* extlinux writes its second stage anew, with where that lies inside, and beside it the core library. */
 static bool is_extlinux_file(const char *folder, const char *path, const char *attribute)
 {
-	static const char *const attributes[] = { "time", "size", "sha256" };
 	const char *name = str_after(path, streq(folder, "/") ? "" : folder);
 	bool written = name && (streq(name, "/ldlinux.sys") || streq(name, "/ldlinux.c32"));
 
-	for (size_t i = 0; i < sizeof(attributes) / sizeof(*attributes); i++)
-		if (streq(attribute, attributes[i]))
-			return written || (i == 0 && name && (!*name || streq(path, "/")));
-	return false;
+	if (written)
+		return is_of_file(attribute);
+	return streq(attribute, "time") && name && (!*name || streq(path, "/"));
 }
 
 static bool is_loader_file(const struct machine *m, const char *path, const char *attribute)
@@ -37,7 +46,7 @@ static bool is_loader_file(const struct machine *m, const char *path, const char
 		return false;
 	if (streq(m->boot_loader, "extlinux"))
 		return is_extlinux_file(m->boot_target, path, attribute);
-	return streq(attribute, "time") && is_grub_file(path);
+	return is_grub_core(path) ? is_of_file(attribute) : streq(attribute, "time") && is_grub_file(path);
 }
 
 /* The loader where firmware looks that has no entry for the disk. */

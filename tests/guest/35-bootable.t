@@ -70,10 +70,12 @@ recover() {
 	return 1
 }
 
-# listing_normal LISTING: prints it without what a recovery writes anew: the times of GRUB's modules and font, extlinux. XFS and btrfs allocate
+# listing_normal LISTING: prints it without what a recovery writes anew: the times of GRUB's modules and font, its core, which names the disks
+# in their order, extlinux. XFS and btrfs allocate
 # more around data than was written, so there it counts only whether a file has holes.
 listing_normal() {
 	sed -E '\#^\./(boot/)?grub/(i386-pc|x86_64-efi|fonts)[ /]# s/ mtime=[^ ]*//
+		\#^\./(boot/)?grub/i386-pc/(core\.img|load\.cfg) # s/ (size|sha256)=[^ ]*//g
 		\#^\./boot/extlinux(/ldlinux\.(sys|c32))? # s/ (mtime|size|sha256)=[^ ]*//g' "$1" |
 		if grep -qE '^TYPE=(xfs|btrfs)' "$SCRATCH/$NAME-made/late/facts"; then sed 's/ holes=[^ ]*/ holes/'; else cat; fi
 }

@@ -120,6 +120,19 @@ TEST(syslinux_is_known_by_its_partition_and_the_folder_of_its_second_stage)
 	CHECK(!excuse(&m, "/boot/grub/i386-pc/normal.mod", "time", true));
 }
 
+TEST(what_grub_install_makes_itself_may_differ)
+{
+	_cleanup_(machine) struct machine m = { .firmware = FIRMWARE_BIOS, .boot_loader = xstrdup("grub") };
+
+	CHECK(excuse(&m, "/boot/grub/i386-pc/normal.mod", "time", true));
+	CHECK(!excuse(&m, "/boot/grub/i386-pc/normal.mod", "sha256", true));
+	CHECK(excuse(&m, "/boot/grub/i386-pc/load.cfg", "sha256", true));
+	CHECK(excuse(&m, "/boot/grub/i386-pc/core.img", "size", true));
+	CHECK(!excuse(&m, "/boot/grub/i386-pc/core.img", "presence", true));
+	CHECK(!excuse(&m, "/boot/grub/i386-pc/core.img", "owner", true));
+	CHECK(!excuse(&m, "/boot/grub/grub.cfg", "sha256", true));
+}
+
 TEST(without_its_second_stage_it_is_not_known)
 {
 	_cleanup_(tempdir) struct tempdir dir = TEMPDIR_NONE;
