@@ -55,7 +55,8 @@ options() {
 	[ "$2" = MACHINE ] || for word in $3; do echo "--map MACHINE-${word%%=*}=$2-${word%%=*}"; done
 }
 
-# recover STAGE PREFIX SIZES: the stick, in a computer with the disks disk_args; a person at its console.
+# recover STAGE PREFIX SIZES: the stick, in a computer with the disks disk_args; a person at its console, who is asked for each passphrase
+# before anything is written, and when the device is opened.
 recover() {
 	local stick
 	usb_disk "$SHARED/stick/stick.img" STICK-1 bootindex=0 && stick=("${args[@]}")
@@ -64,7 +65,7 @@ recover() {
 		console_wait "LIFEBOAT READY" $((300 * LIMIT_FACTOR)) && console_wait "> " && console_type 2 &&
 		console_wait "come back to the menu" && console_wait "# " &&
 		console_type "until [ -e /run/lifeboat/settled ]; do sleep 0.2; done; lifeboat recover $(options "$@" | paste -sd ' ') $target; echo END''ED-\$?; rescue-leave poweroff" &&
-		bootable_unlock "Enter passphrase for" && console_wait "ENDED-0" $((900 * LIMIT_FACTOR)) && console_close 120 && return
+		bootable_unlock "Enter passphrase for" && bootable_unlock "Enter passphrase for" && console_wait "ENDED-0" $((900 * LIMIT_FACTOR)) && console_close 120 && return
 	kill "$CONSOLE_PID" 2>/dev/null
 	show_console "$CONSOLE_LOG"
 	return 1
