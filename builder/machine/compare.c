@@ -244,6 +244,7 @@ static bool is_left_out(const struct ini_section *s, const char *key)
 		{ "crypt", "stream" },
 		{ "crypt", "method" },
 		{ "subvolume", "snapshot-of" },
+		{ "subvolume", "send-parent" },
 		/* mkfs.btrfs gives its devices new ones */
 		{ "btrfs", "device-ids" },
 		{ "btrfs", "device-uuids" },

@@ -155,4 +155,26 @@ TEST(a_group_on_disks_in_another_order)
 	CHECK_STR(one.data, "volume vg/root: on was sdb1, is sda1\n");
 }
 
+#define BTRFS                                                                                      \
+	"[disk sda]\nserial = A\nsize = 8589934592\nsector-size = 512\ntable = none\n"             \
+	"[filesystem sda]\ntype = btrfs\nuuid = 01234567-89ab-4def-8123-456789abcdef\n"            \
+	"fs.node-size = 16384\nfs.sector-size = 4096\nfs.checksum = crc32c\nfs.features = extref " \
+	"skinny-metadata\n"
+#define SUBVOLUME(number, path, more) "[subvolume sda." number "]\nfilesystem = sda\npath = " path "\n" more
+
+/* How it was saved, and which subvolume an archive was a snapshot of, no disk says. */
+TEST(what_belongs_to_the_backup_is_not_compared)
+{
+	_cleanup_(strbuf) struct strbuf differences = { 0 };
+	static const char was[] = "[machine]\nfirmware = bios\narch = x86_64\n" BTRFS SUBVOLUME(
+		"1", "/@", "stream = a\nmethod = send\n")
+		SUBVOLUME("2", "/one",
+			  "snapshot-of = /@\nsend-parent = /@\nread-only = yes\nstream = b\nmethod = send\n");
+	static const char is[] = "[machine]\nfirmware = bios\narch = x86_64\n" BTRFS SUBVOLUME("1", "/@", "")
+		SUBVOLUME("2", "/one", "read-only = yes\n");
+
+	compare(was, is, NULL, &differences);
+	CHECK_STR(differences.data, "");
+}
+
 TAP_MAIN()
