@@ -18,7 +18,8 @@ static bool is_grub_file(const char *path)
 	return streq(path, "/boot/grub");
 }
 
-/* Of them it makes two itself, which name the disks where it looks for the rest first, as they are at that time. */
+/* Of them it makes two itself, which name the disks where it looks for the rest first, as they are at that time; one only where
+ * there are several. */
 static bool is_grub_core(const char *path)
 {
 	return streq(path, "/boot/grub/i386-pc/core.img") || streq(path, "/boot/grub/i386-pc/load.cfg");
@@ -46,7 +47,9 @@ static bool is_loader_file(const struct machine *m, const char *path, const char
 		return false;
 	if (streq(m->boot_loader, "extlinux"))
 		return is_extlinux_file(m->boot_target, path, attribute);
-	return is_grub_core(path) ? is_of_file(attribute) : streq(attribute, "time") && is_grub_file(path);
+	if (is_grub_core(path))
+		return is_of_file(attribute) || (streq(attribute, "presence") && str_ends(path, "/load.cfg"));
+	return streq(attribute, "time") && is_grub_file(path);
 }
 
 /* The loader where firmware looks that has no entry for the disk. */

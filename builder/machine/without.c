@@ -1,6 +1,7 @@
 #include "machine/without.h"
 
 #include "machine/btrfs_profile.h"
+#include "machine/fs.h"
 #include "machine/layer.h"
 
 #include <errno.h>
@@ -224,9 +225,12 @@ static void settle_single(struct machine *m, struct device *d)
 {
 	struct device *on = device_first_below(d);
 	const struct content member = on->content;
+	uint64_t share = btrfs_share(d, 0);
 
 	on->content = d->content;
 	d->content = member;
+	/* with one device the file system itself says how much of that it uses */
+	content_set_number(&on->content, "bytes", share);
 	for (size_t i = 0; i < m->count; i++)
 		if (m->devices[i]->parent == d)
 			m->devices[i]->parent = on;

@@ -13,13 +13,13 @@ spoilt() {
 	mkdir -p "$1.overlay/etc/rescue.d" || return 1
 	cat >"$1.overlay/etc/rescue.d/99-spoil" <<-END
 		program=\$(command -v lifeboat)
-		mv "\$program" "\$program.real"
-		cat >"\$program" <<-'SPOILT'
+		ln "\$program" "\$program.real"
+		cat >"\$program.spoilt" <<-'SPOILT'
 			#!/bin/sh
 			[ "\$1 \$2" != "verify --disks" ] || { $2; }
-			exec "\$0.real" "\$@"
+			exec "\${0%.spoilt}.real" "\$@"
 		SPOILT
-		chmod 755 "\$program"
+		chmod 755 "\$program.spoilt" && mv "\$program.spoilt" "\$program" # at once: somebody may be typing already
 	END
 	printf '[image]\noverlay = %s\n' "$PWD/$1.overlay" >"$1.conf"
 	need_image "image-$1" -c "$PWD/$1.conf"
@@ -38,7 +38,7 @@ for kind in broken endless; do
 	is "$kind: it is not proven" "$?" 1
 	is "$kind: the verdict" "$(jq -r .verdict $kind/proof.json)" failed
 	like "$kind: and says why" "$(jq -r '.reasons[]' $kind/proof.json)" "$why"
-	like "$kind: the person is told" "$(cat $kind.said)" "$why"
+	like "$kind: the person is told" "$(cat $kind.out)" "$why"
 	is "$kind: no guest is left" "$(pgrep -f "qemu-system.*$TMPDIR")" ""
 done
 finish_plan

@@ -129,6 +129,7 @@ TEST(what_grub_install_makes_itself_may_differ)
 	CHECK(excuse(&m, "/boot/grub/i386-pc/load.cfg", "sha256", true));
 	CHECK(excuse(&m, "/boot/grub/i386-pc/core.img", "size", true));
 	CHECK(!excuse(&m, "/boot/grub/i386-pc/core.img", "presence", true));
+	CHECK(excuse(&m, "/boot/grub/i386-pc/load.cfg", "presence", true));
 	CHECK(!excuse(&m, "/boot/grub/i386-pc/core.img", "owner", true));
 	CHECK(!excuse(&m, "/boot/grub/grub.cfg", "sha256", true));
 }

@@ -289,7 +289,8 @@ TEST(it_does_without_a_disk_with_other_profiles)
 TEST(on_one_device_it_is_found_again)
 {
 	static const char found[] = "[filesystem sda2]\ntype = btrfs\nuuid = " UUID "\nlabel = pool\n"
-				    "fs.sector-size = 4096\nfs.data = single\nfs.metadata = dup\n"
+				    "fs.bytes = 8589934592\nfs.sector-size = 4096\nfs.data = single\n"
+				    "fs.metadata = dup\n"
 				    "[subvolume sda2.1]\nfilesystem = sda2\npath = /\n"
 				    "[subvolume sda2.2]\nfilesystem = sda2\npath = /@\ndefault = yes\n";
 	static const char missing[] = "[btrfs pool]\ndevices = sda2, missing\n";
