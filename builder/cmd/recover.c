@@ -215,6 +215,7 @@ static int run(struct session *s, struct error *e)
 	 * again; of what somebody else has made meanwhile (-ESTALE) that is not known. */
 	if (code == -ENOTRECOVERABLE && s->over) {
 		report_warn(&s->c->report, "it starts over: %s", e->text);
+		s->done = 0;
 		code = attempt(s, &verified, e);
 	}
 	if (code < 0)
