@@ -72,11 +72,12 @@ static ssize_t read_names(const char *at, char *few, size_t size, char **ret_man
 int xattrs_digest(int dirfd, const char *name, const char *path, bool *ret_any, unsigned char *ret,
 		  struct error *e)
 {
-	_cleanup_(free) char *at = xasprintf("/proc/self/fd/%d/%s", dirfd, name);
 	_cleanup_(free) char *many = NULL;
 	_cleanup_(strlist) struct strlist sorted = { 0 };
 	unsigned char whole[DIGEST_SIZE];
-	char few[256];
+	char few[256], at[sizeof("/proc/self/fd/") + 10 + 1 + NAME_MAX];
+
+	(void)snprintf(at, sizeof(at), "/proc/self/fd/%d/%s", dirfd, name);
 	ssize_t len = read_names(at, few, sizeof(few), &many, path, e);
 
 	*ret_any = len > 0;
