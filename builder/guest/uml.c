@@ -124,10 +124,14 @@ static int uml_args(const struct session *s, const struct guest_request *request
 		strlist_addf(args, "con%zu=fd:%d", i + 1, cables->lines.items[i].guest_fd);
 	if (cables->link.fd >= 0)
 		strlist_addf(args, "vec0:transport=fd,fd=%d", cables->link.fd);
-	if (request->initrd)
+	/* User-Mode Linux names a root where nobody does, and a kernel with a root has its first / on a ramfs instead of a
+	 * tmpfs: what other kernels of an initrd see is no root at all. */
+	if (request->initrd) {
 		strlist_addf(args, "initrd=%s", request->initrd);
-	else
+		strlist_add(args, "root=");
+	} else {
 		strlist_add_words(args, "root=/dev/ubda rw");
+	}
 	int r = add_disks(s, disks, args, e);
 
 	if (r < 0)
