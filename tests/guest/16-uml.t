@@ -7,7 +7,7 @@
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
 need_kernel
-plan 35
+plan 36
 
 # A guest with nothing but a shell on its console, as initrd and as the root of a "distribution".
 mkdir tiny
@@ -58,6 +58,12 @@ said() {
 	done
 	echo "$found"
 }
+
+# A kernel with a root= has it on a ramfs, and User-Mode Linux names one where nobody does.
+script tmpfs <<'EOF'
+run = grep 'rootfs / rootfs .*size=' /proc/mounts
+EOF
+ok "the first / is a tmpfs, as with other kernels" guest tmpfs
 
 # ---- scripts ----
 
