@@ -45,7 +45,7 @@ facts_lvm='.report[] | del(.log) | [.lv[]? | select(.lv_name | test("_(rimage|rm
 facts_names() {
 	local word letter node
 	while read -r _ word letter node; do
-		printf 's#\\b%sp?([0-9]+)#disk-%s-\\1#g; s#\\b%s\\b#disk-%s#g\n' "${node##*/}" "$letter" "${node##*/}" "$letter"
+		printf 's#\\b%sp?([0-9]+)\\b#disk-%s-\\1#g; s#\\b%s\\b#disk-%s#g\n' "${node##*/}" "$letter" "${node##*/}" "$letter"
 	done < <(grep '^## disk ' "$1")
 	awk '/^## mdadm-detail / { node = $3 } / UUID : / && node != "" { print node, $3; node = "" }' "$1" | while read -r node word; do
 		printf 's#\\b%sp([0-9]+)#md-%s-\\1#g; s#\\b%s\\b#md-%s#g\n' "${node##*/}" "${word%%:*}" "${node##*/}" "${word%%:*}"
