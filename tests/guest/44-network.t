@@ -2,7 +2,7 @@
 # The password that a person types at a terminal. Servers that go away in the middle of a backup, of verify and of a restore: they are waited for, and it
 # goes on where it was; one that stays away is one clear line within the limit. So does a link that is down and up again.
 # needs: root uml loop mke2fs script smbd ganesha.nfsd slirp-fullbolt
-# limit: 400
+# limit: 1200
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
 # shellcheck source=tests/guest/lib/uml.sh
