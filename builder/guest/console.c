@@ -175,18 +175,60 @@ struct match {
 	unsigned which;
 };
 
+/* How many bytes of `left` at `p` are a control sequence (ECMA-48, 5.4: CSI, parameters, a final byte); 0: none, or not all
+ * of it is there yet. */
+static size_t control_sequence(const char *p, size_t left)
+{
+	size_t len = 2;
+
+	if (left < 3 || p[0] != '\033' || p[1] != '[')
+		return 0;
+	while (len < left && p[len] >= 0x20 && p[len] < 0x40)
+		len++;
+	return len < left && p[len] >= 0x40 && p[len] < 0x7f ? len + 1 : 0;
+}
+
+/* The bytes of `p` that show the text: a BIOS that draws on a serial line says between any two characters where it is.
+ * 0: they do not. */
+static size_t shows(const char *p, size_t left, const char *text)
+{
+	size_t at = 0;
+
+	while (*text && at < left) {
+		size_t skipped = p[at] == *text ? 0 : control_sequence(p + at, left - at);
+
+		if (skipped == 0 && p[at] != *text)
+			return 0;
+		text += skipped == 0;
+		at += skipped ? skipped : 1;
+	}
+	return *text ? 0 : at;
+}
+
+static bool find_one(const struct strbuf *said, const char *text, struct match *ret)
+{
+	const char *p = said->data, *end = said->data + said->len;
+
+	for (; p < end && (p = memchr(p, *text, (size_t)(end - p))); p++) {
+		ret->len = shows(p, (size_t)(end - p), text);
+		ret->at = (size_t)(p - said->data);
+		if (ret->len)
+			return true;
+	}
+	return false;
+}
+
 /* Finds the text that comes first. */
 static bool find(const struct strbuf *said, const char *const texts[], struct match *ret)
 {
 	bool found = false;
 
 	for (unsigned i = 0; texts[i] && said->len; i++) {
-		size_t len = strlen(texts[i]);
-		const char *at = memmem(said->data, said->len, texts[i], len);
+		struct match m = { .which = i };
 
-		if (!at || (found && (size_t)(at - said->data) >= ret->at))
+		if (!find_one(said, texts[i], &m) || (found && m.at >= ret->at))
 			continue;
-		*ret = (struct match) { .at = (size_t)(at - said->data), .len = len, .which = i };
+		*ret = m;
 		found = true;
 	}
 	return found;

@@ -92,6 +92,24 @@ TEST(a_text_in_pieces_is_found)
 	CHECK_OK(wait_for(&c, "LIFEBOAT READY", 10));
 }
 
+/* A BIOS that draws its screen on a serial line says for each change where it is. */
+TEST(a_text_with_positions_between_is_found)
+{
+	_cleanup_(console) struct console c = CONSOLE_NONE;
+	_cleanup_(proc) struct proc p = PROC_NONE;
+	const char *texts[] = { "later", "grub rescue>", NULL };
+	unsigned which = 9;
+
+	start("printf 'a gr\\033[1mub\\ngrub res\\033[07;08H\\033[07;09Hcue>\\033[0m later\\n'; echo grub; "
+	      "echo 'rescue>'",
+	      NULL, &c, &p);
+	CHECK_OK(console_wait(&c, texts, 10, &which, &e));
+	CHECK_INT(which, 1);
+	CHECK_OK(wait_for(&c, "\033[0m later", 10)); /* nothing more was consumed */
+	CHECK_ERROR(wait_for(&c, "grub rescue>", 10), "wait for 'grub rescue>' on the guest's console: the "
+						      "guest ended without it; its last line: rescue>");
+}
+
 TEST(more_than_it_keeps_goes_by)
 {
 	_cleanup_(console) struct console c = CONSOLE_NONE;
