@@ -48,8 +48,8 @@ static void let_second_pass(struct place *p)
 		struct tm tm;
 
 		CHECK(gmtime_r(&now, &tm) && strftime(stamp, sizeof(stamp), SET_STAMP, &tm));
-		if (l.count == 0 || strncmp(stamp, l.items[l.count - 1].name, SET_STAMP_SIZE - 1) >
-					    0) /* the last is the newest */
+		/* the last is the newest */
+		if (l.count == 0 || strncmp(stamp, l.items[l.count - 1].name, SET_STAMP_SIZE - 1) > 0)
 			return;
 		(void)usleep(5000);
 	}

@@ -48,7 +48,7 @@ facts_names() {
 		printf 's#\\b%sp?([0-9]+)\\b#disk-%s-\\1#g; s#\\b%s\\b#disk-%s#g\n' "${node##*/}" "$letter" "${node##*/}" "$letter"
 	done < <(grep '^## disk ' "$1")
 	awk '/^## mdadm-detail / { node = $3 } / UUID : / && node != "" { print node, $3; node = "" }' "$1" | while read -r node word; do
-		printf 's#\\b%sp([0-9]+)#md-%s-\\1#g; s#\\b%s\\b#md-%s#g\n' "${node##*/}" "${word%%:*}" "${node##*/}" "${word%%:*}"
+		printf 's#\\b%sp([0-9]+)\\b#md-%s-\\1#g; s#\\b%s\\b#md-%s#g\n' "${node##*/}" "${word%%:*}" "${node##*/}" "${word%%:*}"
 	done
 }
 
