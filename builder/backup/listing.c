@@ -69,18 +69,17 @@ static const struct {
 
 void listing_quote(struct strbuf *b, const char *s)
 {
-	for (; *s; s++)
-		if (*s <= ' ' || *s > '~' || strchr("#=\\*?[]", *s))
-			strbuf_printf(b, "\\%03o", (unsigned char)*s);
-		else
-			strbuf_add(b, s, 1);
-}
+	for (;;) {
+		size_t plain = 0;
 
-static void put_hex(struct strbuf *b, const char *key, const unsigned char *bytes, size_t len)
-{
-	strbuf_printf(b, " %s=", key);
-	for (size_t i = 0; i < len; i++)
-		strbuf_printf(b, "%02x", bytes[i]);
+		while (s[plain] > ' ' && s[plain] <= '~' && !strchr("#=\\*?[]", s[plain]))
+			plain++;
+		strbuf_add(b, s, plain);
+		s += plain;
+		if (!*s)
+			return;
+		strbuf_printf(b, "\\%03o", (unsigned char)*s++);
+	}
 }
 
 bool listing_has_type(mode_t mode)
@@ -112,10 +111,14 @@ void listing_format(struct strbuf *b, const struct listed *f)
 		strbuf_puts(b, " link=");
 		listing_quote(b, f->target);
 	}
-	if (f->has_sha)
-		put_hex(b, "sha256", f->sha, sizeof(f->sha));
-	if (f->has_xattrs)
-		put_hex(b, "xattrs", f->xattrs, sizeof(f->xattrs));
+	if (f->has_sha) {
+		strbuf_puts(b, " sha256=");
+		strbuf_hex(b, f->sha, sizeof(f->sha));
+	}
+	if (f->has_xattrs) {
+		strbuf_puts(b, " xattrs=");
+		strbuf_hex(b, f->xattrs, sizeof(f->xattrs));
+	}
 	strbuf_puts(b, "\n");
 }
 

@@ -109,8 +109,7 @@ static int read_identity(const char *device, char **ret, struct error *e)
 
 	if (n != sizeof(block))
 		return error_errno(e, n < 0 ? (int)-n : EIO, "read the superblock of %s", device);
-	for (size_t i = 0; i < 16; i++)
-		strbuf_printf(&text, "%02x", block[at_uuid + i]);
+	strbuf_hex(&text, block + at_uuid, 16);
 	strbuf_puts(&text, "-");
 	for (size_t i = 4; i > 0; i--)
 		strbuf_printf(&text, "%02x", block[at_made + i - 1]);
@@ -204,6 +203,8 @@ static int save_beside(const struct save_job *job, struct saving *s, struct erro
 	_cleanup_(strbuf) struct strbuf xattrs = { 0 };
 	int r = times_save(job->w, job->name, job->source, &xattrs, note_file, s, e);
 
+	strlist_sort(&s->missed); /* the walk has no order */
+	strlist_sort(&s->changed);
 	if (r == 0 && s->missed.count)
 		return error_text(
 			e, ESTALE,

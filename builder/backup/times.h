@@ -13,9 +13,10 @@
 /* Appends the record of one file. */
 void times_record(struct strbuf *records, const struct walked *file);
 
-/* Walks the file system (backup/walk.h). Listed are those whose
- * time dump(8) cannot hold (31 bits of whole seconds), and the root; what xattrs_list() says of each goes to
- * `xattrs`, and `note` is called for each with the digest of its attributes (listing.h; NULL: none). A name that restore(8) cannot bring back (255 bytes) is an error. */
+/* Walks the file system on all cores (backup/walk.h). Listed are those whose time dump(8) cannot hold (31 bits of whole
+ * seconds), and the root; what xattrs_list() says of each goes to `xattrs`, and `note` is called for each, in any order but one
+ * at a time, with the digest of its attributes (listing.h; NULL: none). A name that restore(8) cannot bring back (255 bytes) is
+ * an error. */
 int times_save(struct set_writer *w, const char *name, const struct set_source *source, struct strbuf *xattrs,
 	       void (*note)(void *user, const struct walked *file, const unsigned char *xattrs), void *user,
 	       struct error *e);

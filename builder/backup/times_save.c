@@ -6,10 +6,12 @@
 #include "backup/xattrs.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 
 struct walk_list {
 	const struct set_source *source;
+	pthread_mutex_t lock; /* of all that follows */
 	FILE *out;
 	struct strbuf record; /* the last one */
 	struct strbuf *xattrs; /* records of xattrs.h */
@@ -86,13 +88,18 @@ static int list_file(void *user, const struct walked *file, struct error *e)
 		return refuse_name(l, file, e);
 	int r = xattrs_digest(file->dirfd, file->name, file->path, &any, digest, e);
 
-	if (r == 0 && any) /* most have none, and to ask twice took a quarter of the walk */
+	if (r < 0)
+		return r;
+	(void)pthread_mutex_lock(&l->lock); /* a plain mutex that we do not hold */
+	if (any) /* most have none, and to ask twice took a quarter of the walk */
 		r = xattrs_list(l->xattrs, file->dirfd, file->name, file->path, e);
 	if (r == 0)
 		l->note(l->user, file, any ? digest : NULL);
-
 	/* The root's own has changed when the rest is back. */
-	return r == 0 && (streq(file->path, ".") || !fits_dump(&file->st.st_mtim)) ? put(l, file, e) : r;
+	if (r == 0 && (streq(file->path, ".") || !fits_dump(&file->st.st_mtim)))
+		r = put(l, file, e);
+	(void)pthread_mutex_unlock(&l->lock);
+	return r;
 }
 
 static int list_files(void *user, int fd, struct error *e)
@@ -104,7 +111,7 @@ static int list_files(void *user, int fd, struct error *e)
 		(void)close(fd); /* nothing was written */
 		return error_errno(e, ENOMEM, "make a pipe");
 	}
-	int r = walk_filesystem(l->source, list_file, l, e);
+	int r = walk_filesystem_together(l->source, list_file, l, e);
 
 	if (fclose(l->out) != 0 && r == 0)
 		return error_errno(e, errno, "list the times of %s", l->source->shown);
@@ -115,7 +122,11 @@ int times_save(struct set_writer *w, const char *name, const struct set_source *
 	       void (*note)(void *user, const struct walked *file, const unsigned char *xattrs), void *user,
 	       struct error *e)
 {
-	struct walk_list list = { .source = source, .xattrs = xattrs, .note = note, .user = user };
+	struct walk_list list = { .source = source,
+				  .lock = PTHREAD_MUTEX_INITIALIZER,
+				  .xattrs = xattrs,
+				  .note = note,
+				  .user = user };
 	struct report quiet;
 
 	report_init(&quiet, VERBOSITY_QUIET, false);

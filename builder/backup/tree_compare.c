@@ -264,17 +264,15 @@ static int compare_contents(struct comparing *c, struct error *e)
 	for (size_t i = 0; i < c->hash_count; i++) {
 		const struct to_hash *h = &c->hashes[i];
 		const struct listed *f = &c->listing.items[h->index];
-		char expected[2 * LISTING_SHA + 1], found[2 * LISTING_SHA + 1];
+		_cleanup_(strbuf) struct strbuf expected = { 0 }, found = { 0 };
 
 		if (h->error)
 			return error_errno(e, -h->error, "read %s/%s", c->folder, f->path);
 		if (memcmp(h->sha, f->sha, sizeof(f->sha)) == 0)
 			continue;
-		for (size_t k = 0; k < LISTING_SHA; k++) {
-			(void)snprintf(expected + 2 * k, 3, "%02x", f->sha[k]);
-			(void)snprintf(found + 2 * k, 3, "%02x", h->sha[k]);
-		}
-		differs(c, h->index, f->path, "sha256", expected, found);
+		strbuf_hex(&expected, f->sha, sizeof(f->sha));
+		strbuf_hex(&found, h->sha, sizeof(h->sha));
+		differs(c, h->index, f->path, "sha256", expected.data, found.data);
 	}
 	return 0;
 }

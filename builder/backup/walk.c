@@ -1,11 +1,14 @@
 #include "backup/walk.h"
 
 #include "base/fs.h"
+#include "base/parallel.h"
 #include "base/str.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/mount.h>
 
 struct walk {
@@ -13,8 +16,79 @@ struct walk {
 	struct strbuf path; /* of where the walk is */
 	int (*each)(void *user, const struct walked *file, struct error *e);
 	void *user;
+	struct crew *crew; /* who takes part in it; NULL: one alone */
 	struct error *e;
 };
+
+/* ---- several at once ---- */
+
+/* A folder that was given away: whoever has nothing to do goes on there. */
+struct portion {
+	int fd;
+	char *path;
+};
+
+/* A walk gives a folder away only while another one waits for it: so there are never more of them, and of open folders, than
+ * walks. */
+struct crew {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct portion portions[PARALLEL_MAX];
+	unsigned count, waiting, walking;
+	atomic_bool failed;
+	struct error error; /* why: the first failure */
+	const struct walk *common; /* what all walks are about */
+};
+
+/* Owns `fd` then. */
+static bool give_away(struct walk *w, int fd)
+{
+	struct crew *c = w->crew;
+
+	if (!c)
+		return false;
+	(void)pthread_mutex_lock(&c->lock); /* a plain mutex that we do not hold */
+	bool wanted = c->count < c->waiting;
+
+	if (wanted) {
+		c->portions[c->count++] = (struct portion) { .fd = fd, .path = xstrdup(w->path.data) };
+		(void)pthread_cond_signal(&c->changed);
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+	return wanted;
+}
+
+/* Waits until there is something to do; false: nothing is left, or it failed. */
+static bool take_portion(struct crew *c, struct portion *ret)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	c->waiting++;
+	while (!c->failed && !c->count && c->walking)
+		(void)pthread_cond_wait(&c->changed, &c->lock);
+	c->waiting--;
+	bool there = !c->failed && c->count;
+
+	if (there) {
+		*ret = c->portions[--c->count];
+		c->walking++;
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+	return there;
+}
+
+static void end_portion(struct crew *c, int r, const struct error *e)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	c->walking--;
+	if (r < 0 && !c->failed) {
+		c->failed = true;
+		c->error = *e;
+	}
+	(void)pthread_cond_broadcast(&c->changed);
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- the walk ---- */
 
 static int failed(struct walk *w)
 {
@@ -38,7 +112,9 @@ static int walk_entry(struct walk *w, int dirfd, const char *name)
 
 	strbuf_printf(&w->path, "%s%s", before ? "/" : "", name);
 	file.path = w->path.data;
-	if (fstatat(dirfd, name, &file.st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (w->crew && w->crew->failed)
+		r = -ECANCELED; /* its error is another one's */
+	else if (fstatat(dirfd, name, &file.st, AT_SYMLINK_NOFOLLOW) < 0)
 		r = errno == ENOENT ? 0 : failed(w); /* it went away meanwhile: the machine is alive */
 	else if (!belongs(w->source, &file.st))
 		r = 0;
@@ -46,10 +122,10 @@ static int walk_entry(struct walk *w, int dirfd, const char *name)
 		r = w->each(w->user, &file, w->e);
 	if (r == 0 && belongs(w->source, &file.st) && S_ISDIR(file.st.st_mode)) {
 		fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME);
-		if (fd >= 0)
+		if (fd < 0)
+			r = errno == ENOENT ? 0 : failed(w);
+		else if (!give_away(w, fd))
 			r = walk_folder(w, fd);
-		else if (errno != ENOENT)
-			r = failed(w);
 	}
 	w->path.len = before;
 	w->path.data[before] = '\0';
@@ -90,7 +166,49 @@ static int open_mount(const char *mountpoint)
 			: openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static int walk_root(struct walk *w, int *fd)
+/* What one thread of a crew does. */
+static void walk_portions(void *user, size_t index, unsigned thread)
+{
+	struct crew *c = user;
+	struct walk w = *c->common;
+	struct portion portion;
+	struct error e;
+
+	(void)index;
+	(void)thread;
+	w.crew = c;
+	w.e = &e;
+	w.path = (struct strbuf) { 0 };
+	while (take_portion(c, &portion)) {
+		w.path.len = 0;
+		strbuf_puts(&w.path, portion.path);
+		free(portion.path);
+		end_portion(c, walk_folder(&w, portion.fd), &e);
+	}
+	strbuf_free(&w.path);
+}
+
+/* As walk_folder(), on all cores. */
+static int walk_together(struct walk *w, int fd)
+{
+	struct crew c = { .common = w, .count = 1, .portions = { { .fd = fd, .path = xstrdup("") } } };
+
+	(void)pthread_mutex_init(&c.lock, NULL); /* these cannot fail on Linux */
+	(void)pthread_cond_init(&c.changed, NULL);
+	parallel_run(parallel_threads(), walk_portions, &c);
+	while (c.count > 0) { /* after a failure */
+		(void)close(c.portions[--c.count].fd); /* read side */
+		free(c.portions[c.count].path);
+	}
+	(void)pthread_cond_destroy(&c.changed); /* no thread is left */
+	(void)pthread_mutex_destroy(&c.lock);
+	if (!c.failed)
+		return 0;
+	*w->e = c.error;
+	return -c.error.code;
+}
+
+static int walk_root(struct walk *w, int *fd, bool together)
 {
 	struct walked root = { .dirfd = *fd, .name = ".", .path = "." };
 
@@ -101,7 +219,9 @@ static int walk_root(struct walk *w, int *fd)
 				  w->source->shown);
 	int r = w->each(w->user, &root, w->e);
 
-	return r ? r : walk_folder(w, TAKE_FD(*fd));
+	if (r)
+		return r;
+	return together ? walk_together(w, TAKE_FD(*fd)) : walk_folder(w, TAKE_FD(*fd));
 }
 
 int walk_open(const struct set_source *source, int *ret_fd, struct error *e)
@@ -114,9 +234,9 @@ int walk_open(const struct set_source *source, int *ret_fd, struct error *e)
 	return 0;
 }
 
-int walk_filesystem(const struct set_source *source,
-		    int (*each)(void *user, const struct walked *file, struct error *e), void *user,
-		    struct error *e)
+static int walk(const struct set_source *source, bool together,
+		int (*each)(void *user, const struct walked *file, struct error *e), void *user,
+		struct error *e)
 {
 	struct walk w = { .source = source, .each = each, .user = user, .e = e };
 	_cleanup_(fd) int fd = -1;
@@ -125,10 +245,24 @@ int walk_filesystem(const struct set_source *source,
 	if (r < 0)
 		return r;
 	strbuf_puts(&w.path, "");
-	r = walk_root(&w, &fd);
+	r = walk_root(&w, &fd, together);
 
 	strbuf_free(&w.path);
 	return r < 0 ? r : 0;
+}
+
+int walk_filesystem(const struct set_source *source,
+		    int (*each)(void *user, const struct walked *file, struct error *e), void *user,
+		    struct error *e)
+{
+	return walk(source, false, each, user, e);
+}
+
+int walk_filesystem_together(const struct set_source *source,
+			     int (*each)(void *user, const struct walked *file, struct error *e), void *user,
+			     struct error *e)
+{
+	return walk(source, true, each, user, e);
 }
 
 static int64_t nanoseconds(const struct timespec *t)

@@ -21,6 +21,11 @@ bool walked_changed_since(const struct walked *file, const struct timespec *mome
 int walk_filesystem(const struct set_source *source,
 		    int (*each)(void *user, const struct walked *file, struct error *e), void *user,
 		    struct error *e);
+/* The same on all cores: `each` is called by several threads at once, in any order but that a folder comes before what it
+ * holds. The first failure ends it. */
+int walk_filesystem_together(const struct set_source *source,
+			     int (*each)(void *user, const struct walked *file, struct error *e), void *user,
+			     struct error *e);
 
 /* The root of the source's file system, without what is mounted on it. The caller closes it. */
 int walk_open(const struct set_source *source, int *ret_fd, struct error *e);

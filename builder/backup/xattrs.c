@@ -33,8 +33,7 @@ static void put_value(struct strbuf *b, const char *name, const unsigned char *v
 {
 	put_quoted(b, name, "=");
 	strbuf_puts(b, "=0x");
-	for (size_t i = 0; i < len; i++)
-		strbuf_printf(b, "%02x", value[i]);
+	strbuf_hex(b, value, len);
 	strbuf_puts(b, "\n");
 }
 

@@ -129,6 +129,18 @@ void strbuf_printf(struct strbuf *b, const char *fmt, ...)
 	strbuf_puts(b, s);
 }
 
+void strbuf_hex(struct strbuf *b, const unsigned char *bytes, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	b->data = xgrow(b->data, b->len + 2 * len + 1, &b->capacity, 1);
+	for (size_t i = 0; i < len; i++) {
+		b->data[b->len++] = digits[bytes[i] >> 4];
+		b->data[b->len++] = digits[bytes[i] & 15];
+	}
+	b->data[b->len] = '\0';
+}
+
 void strbuf_free(struct strbuf *b)
 {
 	free(b->data);

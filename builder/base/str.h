@@ -44,6 +44,7 @@ struct strbuf {
 void strbuf_add(struct strbuf *b, const void *data, size_t len);
 void strbuf_puts(struct strbuf *b, const char *s);
 void strbuf_printf(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void strbuf_hex(struct strbuf *b, const unsigned char *bytes, size_t len); /* in lower-case digits */
 void strbuf_free(struct strbuf *b);
 DEFINE_CLEANUP(strbuf, struct strbuf, strbuf_free)
 

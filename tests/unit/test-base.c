@@ -22,6 +22,18 @@ TEST(error_lines)
 	CHECK_INT(error_text(NULL, EIO, "nobody listens"), -EIO);
 }
 
+TEST(bytes_in_hexadecimal)
+{
+	_cleanup_(strbuf) struct strbuf b = { 0 };
+
+	strbuf_hex(&b, (const unsigned char *)"", 0);
+	CHECK_STR(b.data, "");
+	strbuf_puts(&b, "x");
+	strbuf_hex(&b, (const unsigned char *)"\x00\x7f\x80\xff\x1a", 5);
+	CHECK_STR(b.data, "x007f80ff1a");
+	CHECK_INT(b.len, 11);
+}
+
 TEST(error_prefix_of_a_full_text_is_cut_not_overrun)
 {
 	char long_name[2000];
