@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@ struct to_hash {
 
 struct walking {
 	const struct listing_walk *w;
+	pthread_mutex_t lock; /* of the listing, and for whoever is called */
 	struct listing listing;
 	struct to_hash *hashes;
 	size_t hash_count, hash_capacity;
@@ -70,7 +72,11 @@ static int look(struct walking *w, const struct walked *file, struct error *e)
 		if (fd < 0)
 			return error_errno(e, errno, "open %s/%s", w->w->source->shown, file->path);
 	}
-	return w->w->each(w->w->user, file, fd, e);
+	(void)pthread_mutex_lock(&w->lock); /* a plain mutex that we do not hold */
+	int r = w->w->each(w->w->user, file, fd, e);
+
+	(void)pthread_mutex_unlock(&w->lock);
+	return r;
 }
 
 struct listed listed_of(const struct walked *file)
@@ -108,7 +114,9 @@ static int list_file(void *user, const struct walked *file, struct error *e)
 		memcpy(f.sha, was->sha, sizeof(f.sha));
 		f.has_sha = true;
 	}
+	(void)pthread_mutex_lock(&w->lock);
 	listing_take(&w->listing, &f);
+	(void)pthread_mutex_unlock(&w->lock);
 	return 0;
 }
 
@@ -231,11 +239,11 @@ static void give_to_links(struct walking *w)
 
 int listing_walk(const struct listing_walk *walk, struct listing *ret, struct report *report, struct error *e)
 {
-	_cleanup_(walking) struct walking w = { .w = walk, .root = -1 };
+	_cleanup_(walking) struct walking w = { .w = walk, .lock = PTHREAD_MUTEX_INITIALIZER, .root = -1 };
 	int r = walk_open(walk->source, &w.root, e);
 
 	if (r == 0)
-		r = walk_filesystem(walk->source, list_file, &w, e);
+		r = walk_filesystem_together(walk->source, list_file, &w, e);
 	if (r < 0)
 		return r;
 	listing_sort(&w.listing);

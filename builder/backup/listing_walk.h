@@ -14,7 +14,8 @@ struct listing_walk {
 	/* What the set below knows, and its date: of a file that is still what it was the SHA-256 is taken from there. */
 	const struct listing *base; /* sorted; NULL: none */
 	int64_t since;
-	/* Called for each before it is listed; `fd` is the open file or folder, or -1 for what is neither. May be NULL. */
+	/* Called for each before it is listed, one at a time and in any order; `fd` is the open file or folder, or -1 for what is
+	 * neither. May be NULL. */
 	int (*each)(void *user, const struct walked *file, int fd, struct error *e);
 	void *user;
 };

@@ -93,10 +93,11 @@ static int note_file(void *user, const struct walked *file, int fd, struct error
 	return beside_note(&s->beside, file, fd, S_ISDIR(file->st.st_mode), e);
 }
 
-static void tell_nocow(const struct save_job *job, const struct sending *s)
+static void tell_nocow(const struct save_job *job, struct sending *s)
 {
 	_cleanup_(strlist) struct strlist some = { 0 };
 
+	strlist_sort(&s->nocow); /* the walk has no order */
 	for (size_t i = 0; i < s->nocow.count && i < 10; i++)
 		strlist_add(&some, s->nocow.items[i]);
 	_cleanup_(free) char *names = some.count ? strlist_join(&some, ", ") : NULL;

@@ -220,6 +220,7 @@ static int save_beside(struct saving *s, const struct frames *frames, const stru
 	};
 	int r = beside_save(&s->beside, job, &walk, frames, e);
 
+	strlist_sort(&s->changed); /* the walk has no order */
 	if (r == 0)
 		r = stream_add_text(job->w, job->name, INVENTORY_METHOD, &s->inventory, e);
 	return r < 0 ? r : changed_save(job->w, job->name, job->source->shown, &s->changed, job->report, e);

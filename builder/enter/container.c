@@ -20,9 +20,12 @@
 #define CGROUPS "/sys/fs/cgroup"
 
 const char container_says[] = "LIFEBOAT ENTERED";
-/* After the shell it is over: systemd's own unit would go on to the default target, with what hangs there. */
+/* After the shell it is over: systemd's own unit would go on to the default target, with what hangs there. And that is of the
+ * type idle (systemd.service(5)): each of its programs waits for up to five seconds until there are no other jobs, the last one
+ * for its own end. */
 const char container_unit_text[] =
 	"[Service]\n"
+	"Type=simple\n"
 	"ExecStart=\n"
 	"ExecStart=-/bin/sh -c \"echo; echo 'LIFEBOAT ENTERED: this is the damaged system, exit leaves it'; "
 	"if [ -x /bin/bash ]; then /bin/bash -l; else /bin/sh -l; fi\"\n"
