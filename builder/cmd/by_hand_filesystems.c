@@ -5,30 +5,6 @@
 #include "machine/btrfs_profile.h"
 #include "machine/fs.h"
 
-static void put_ext(struct strbuf *b, const struct device *d)
-{
-	const struct content *c = &d->content;
-	const char *features = key_values_get(&c->parameters, "features");
-
-	strbuf_printf(b, "mke2fs -q -F -t %s", c->type);
-	if (features) {
-		_cleanup_(strlist) struct strlist list = { 0 };
-
-		strlist_add(&list, "none"); /* exactly these */
-		strlist_add_words(&list, features);
-		_cleanup_(free) char *joined = strlist_join(&list, ",");
-
-		page_option(b, "-O", joined);
-	}
-	page_option(b, "-b", key_values_get(&c->parameters, "block-size"));
-	page_option(b, "-I", key_values_get(&c->parameters, "inode-size"));
-	page_option(b, "-N", key_values_get(&c->parameters, "inodes"));
-	page_option(b, "-U", c->uuid);
-	page_option(b, "-L", c->label);
-	if (key_values_get(&c->parameters, "hash-seed"))
-		strbuf_printf(b, " -E hash_seed=%s", key_values_get(&c->parameters, "hash-seed"));
-}
-
 static void put_swap(struct strbuf *b, const struct device *d)
 {
 	const struct content *c = &d->content;
@@ -189,35 +165,50 @@ static void put_subvolumes(struct strbuf *b, const struct machine *m, const stru
 static const struct {
 	const char *type;
 	void (*put)(struct strbuf *b, const struct device *d);
-} makers[] = { { "btrfs", put_btrfs }, { "ext2", put_ext },  { "ext3", put_ext }, { "ext4", put_ext },
-	       { "swap", put_swap },   { "vfat", put_vfat }, { "xfs", put_xfs } };
+} makers[] = { { "btrfs", put_btrfs }, { "swap", put_swap }, { "vfat", put_vfat }, { "xfs", put_xfs } };
+
+/* What make() does is more than people type, but not much more. */
+static void put_shorter(struct strbuf *b, const struct machine *m, const struct device *d,
+			const struct source *s)
+{
+	for (size_t j = 0; j < sizeof(makers) / sizeof(*makers); j++) {
+		if (!streq(makers[j].type, d->content.type))
+			continue;
+		if (d->kind == DEVICE_BTRFS) /* or those of the same UUID that are gone stand in its way */
+			strbuf_puts(b, "btrfs device scan --forget\n");
+		makers[j].put(b, d);
+		if (d->kind == DEVICE_BTRFS) {
+			put_devices(b, d);
+			put_spread(b, d);
+		} else {
+			strbuf_puts(b, " ");
+			page_node(b, d);
+			strbuf_puts(b, "\n");
+		}
+		if (streq(d->content.type, "btrfs"))
+			put_subvolumes(b, m, d, s);
+	}
+}
 
 void page_filesystems(struct strbuf *b, const struct machine *m, const struct source *s)
 {
 	strbuf_puts(b, "# 4. File systems and swap, with the identifiers that they had.\n\n");
 	for (size_t i = 0; i < m->count; i++) {
-		const struct content *c = &m->devices[i]->content;
+		const struct device *d = m->devices[i];
+		const struct content *c = &d->content;
+		const struct fs_ops *ops = c->type ? fs_find(c->type) : NULL;
+		_cleanup_(commands) struct commands all = { 0 };
+		_cleanup_(free) char *node = NULL;
 
-		for (size_t j = 0; c->type && (c->kind == CONTENT_FILESYSTEM || c->kind == CONTENT_SWAP) &&
-				   j < sizeof(makers) / sizeof(*makers);
-		     j++) {
-			if (!streq(makers[j].type, c->type))
-				continue;
-			if (m->devices[i]->kind ==
-			    DEVICE_BTRFS) /* or those of the same UUID that are gone stand in its way */
-				strbuf_puts(b, "btrfs device scan --forget\n");
-			makers[j].put(b, m->devices[i]);
-			if (m->devices[i]->kind == DEVICE_BTRFS) {
-				put_devices(b, m->devices[i]);
-				put_spread(b, m->devices[i]);
-			} else {
-				strbuf_puts(b, " ");
-				page_node(b, m->devices[i]);
-				strbuf_puts(b, "\n");
-			}
-			if (streq(c->type, "btrfs"))
-				put_subvolumes(b, m, m->devices[i], s);
+		if (!ops || (c->kind != CONTENT_FILESYSTEM && c->kind != CONTENT_SWAP))
+			continue;
+		if (!ops->commands) {
+			put_shorter(b, m, d, s);
+			continue;
 		}
+		node = page_node_word(NULL, d);
+		ops->commands(node, c, &all);
+		page_commands(b, &all);
 	}
 	strbuf_puts(b, "\n");
 }

@@ -432,48 +432,47 @@ static void add_features(struct strlist *argv, const struct content *c)
 	strlist_take(argv, strlist_join(&list, ","));
 }
 
-static int ext_mke2fs(const char *node, const struct content *c, enum effort effort, struct error *e)
+static void add_mke2fs(const char *node, const struct content *c, enum effort effort, struct commands *ret)
 {
 	const char *errors = key_values_get(&c->parameters, "errors");
 	uint64_t journal = content_number(c, "journal-mib"), blocks = content_number(c, "blocks");
-	_cleanup_(strlist) struct strlist argv = { 0 };
+	struct strlist *argv = commands_add(ret);
 
-	strlist_add_words(&argv, "mke2fs -q -F -t");
-	strlist_add(&argv, c->type);
+	strlist_add_words(argv, "mke2fs -q -F -t");
+	strlist_add(argv, c->type);
 	if (effort == RECKON)
-		strlist_add(&argv, "-n");
-	add_features(&argv, c);
-	add_number(&argv, "-b", c, "block-size");
-	add_number(&argv, "-I", c, "inode-size");
-	add_number(&argv, "-N", c, "inodes");
-	add_number(&argv, "-g", c, "blocks-per-group");
+		strlist_add(argv, "-n");
+	add_features(argv, c);
+	add_number(argv, "-b", c, "block-size");
+	add_number(argv, "-I", c, "inode-size");
+	add_number(argv, "-N", c, "inodes");
+	add_number(argv, "-g", c, "blocks-per-group");
 	if (has_feature(c, "flex_bg"))
-		add_number(&argv, "-G", c, "flex-group");
+		add_number(argv, "-G", c, "flex-group");
 	if (journal && has_feature(c, "has_journal")) {
-		strlist_add(&argv, "-J");
-		strlist_addf(&argv, "size=%llu", (unsigned long long)journal);
+		strlist_add(argv, "-J");
+		strlist_addf(argv, "size=%llu", (unsigned long long)journal);
 	}
 	if (errors) {
-		strlist_add(&argv, "-e");
-		strlist_add(&argv, errors);
+		strlist_add(argv, "-e");
+		strlist_add(argv, errors);
 	}
-	add_extended(&argv, c, effort);
+	add_extended(argv, c, effort);
 	if (c->uuid) {
-		strlist_add(&argv, "-U");
-		strlist_add(&argv, c->uuid);
+		strlist_add(argv, "-U");
+		strlist_add(argv, c->uuid);
 	}
 	if (c->label) {
-		strlist_add(&argv, "-L");
-		strlist_add(&argv, c->label);
+		strlist_add(argv, "-L");
+		strlist_add(argv, c->label);
 	}
-	strlist_add(&argv, node);
+	strlist_add(argv, node);
 	if (blocks)
-		strlist_addf(&argv, "%llu", (unsigned long long)blocks);
-	return proc_run((const char *const *)argv.items, NULL, e);
+		strlist_addf(argv, "%llu", (unsigned long long)blocks);
 }
 
 /* What mke2fs takes from its configuration or only as a percentage. */
-static int ext_tune2fs(const char *node, const struct content *c, struct error *e)
+static void add_tune2fs(const char *node, const struct content *c, struct commands *ret)
 {
 	static const struct {
 		const char *key, *flag, *suffix;
@@ -484,38 +483,59 @@ static int ext_tune2fs(const char *node, const struct content *c, struct error *
 	};
 	const char *hash = key_values_get(&c->parameters, "hash");
 	const char *options = key_values_get(&c->parameters, "mount-options");
-	_cleanup_(strlist) struct strlist argv = { 0 };
-	_cleanup_(free) char *greeting = NULL;
+	_cleanup_(strlist) struct strlist all = { 0 };
 
-	strlist_add(&argv, "tune2fs");
 	for (size_t i = 0; i < sizeof(tunables) / sizeof(*tunables); i++) {
 		const char *value = key_values_get(&c->parameters, tunables[i].key);
 
 		if (value)
-			strlist_addf(&argv, "%s%s%s", tunables[i].flag, value, tunables[i].suffix);
+			strlist_addf(&all, "%s%s%s", tunables[i].flag, value, tunables[i].suffix);
 	}
 	if (hash)
-		strlist_addf(&argv, "-Ehash_alg=%s", hash);
+		strlist_addf(&all, "-Ehash_alg=%s", hash);
 	if (options) {
 		_cleanup_(strlist) struct strlist words = { 0 };
 
 		strlist_add_words(&words, "^acl ^user_xattr"); /* what mke2fs.conf may have set */
 		strlist_add_words(&words, options);
-		strlist_add(&argv, "-o");
-		strlist_take(&argv, strlist_join(&words, ","));
+		strlist_add(&all, "-o");
+		strlist_take(&all, strlist_join(&words, ","));
 	}
-	if (argv.count == 1)
-		return 0;
-	strlist_add(&argv, node);
-	/* its greeting would come last, behind the reason of a failure */
-	return proc_capture((const char *const *)argv.items, NULL, &greeting, e);
+	if (!all.count)
+		return;
+	struct strlist *argv = commands_add(ret);
+
+	strlist_add(argv, "tune2fs");
+	for (size_t i = 0; i < all.count; i++)
+		strlist_add(argv, all.items[i]);
+	strlist_add(argv, node);
+}
+
+static void ext_commands(const char *node, const struct content *c, struct commands *ret)
+{
+	add_mke2fs(node, c, MAKE, ret);
+	add_tune2fs(node, c, ret);
+}
+
+/* What they say for nothing would come last, behind the reason of a failure: tune2fs greets. */
+static int run(const struct commands *all, struct error *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < all->count && r == 0; i++) {
+		_cleanup_(free) char *said = NULL;
+
+		r = proc_capture((const char *const *)all->items[i].items, NULL, &said, e);
+	}
+	return r;
 }
 
 static int ext_make(const char *node, const struct content *c, struct error *e)
 {
-	int r = ext_mke2fs(node, c, MAKE, e);
+	_cleanup_(commands) struct commands all = { 0 };
 
-	return r < 0 ? r : ext_tune2fs(node, c, e);
+	ext_commands(node, c, &all);
+	return run(&all, e);
 }
 
 /* All numbers are reckoned for the whole size. What is written (features, tunables) is the same for every size, so
@@ -524,9 +544,12 @@ static int ext_try(const char *file, const struct content *c, struct error *e)
 {
 	static const uint64_t largest = UINT64_C(64) << 30;
 	static const char *const sized[] = { "blocks", "inodes", "journal-mib", "reserved-gdt" };
+	_cleanup_(commands) struct commands reckon = { 0 }, all = { 0 };
 	struct content small = *c;
-	int r = ext_mke2fs(file, c, RECKON, e);
 	struct stat st;
+
+	add_mke2fs(file, c, RECKON, &reckon);
+	int r = run(&reckon, e);
 
 	if (r < 0)
 		return r;
@@ -545,11 +568,10 @@ static int ext_try(const char *file, const struct content *c, struct error *e)
 	if (key_values_get(&small.parameters, "reserved-blocks") && size > largest)
 		content_set_number(&small, "reserved-blocks",
 				   scaled(content_number(c, "reserved-blocks"), largest, size));
-	r = ext_mke2fs(file, &small, MAKE_LAZILY, e);
-	if (r == 0)
-		r = ext_tune2fs(file, &small, e);
+	add_mke2fs(file, &small, MAKE_LAZILY, &all);
+	add_tune2fs(file, &small, &all);
 	key_values_free(&small.parameters);
-	return r;
+	return run(&all, e);
 }
 
 const struct fs_ops fs_ext = {
@@ -565,6 +587,7 @@ const struct fs_ops fs_ext = {
 	.size = ext_size,
 	.resize = ext_resize,
 	.block_size = ext_block_size,
+	.commands = ext_commands,
 	.make = ext_make,
 	.try = ext_try,
 };

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/report.h"
 #include "conf/ini.h"
+#include "machine/commands.h"
 #include "machine/model.h"
 
 struct fs_ops {
@@ -28,6 +29,8 @@ struct fs_ops {
 	void (*resize)(struct content *c, uint64_t old_size, uint64_t new_size);
 	/* The smallest unit it reads; a disk with larger sectors cannot hold it. */
 	uint64_t (*block_size)(const struct content *c);
+	/* What make() runs, in order, for a person who does it by hand; `node` is a word as it is. NULL: it does more than that. */
+	void (*commands)(const char *node, const struct content *c, struct commands *ret);
 	/* Makes it on the node, exactly as described. */
 	int (*make)(const char *node, const struct content *c, struct error *e);
 	/* Does the same on a sparse file of the device's size, less what takes long or much room and shows nothing

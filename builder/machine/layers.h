@@ -3,6 +3,7 @@
 #pragma once
 #include "base/error.h"
 #include "base/report.h"
+#include "machine/commands.h"
 #include "machine/model.h"
 
 /* Appends to `m`, whose plain devices have their node numbers, every layer that is made of them and running, in
@@ -12,15 +13,7 @@ int survey_layers(struct machine *m, struct report *report, struct error *e);
 /* Where the plan puts a device: its node. The caller frees. */
 typedef char *(*node_of)(const void *user, const struct device *d);
 
-/* The programs that make a layer of what is below it, in order. `ret` gets lists of words, each an argv. */
-struct commands {
-	struct strlist *items;
-	size_t count;
-};
-void commands_free(struct commands *c);
-DEFINE_CLEANUP(commands, struct commands, commands_free)
-/* Starts another command and returns it. */
-struct strlist *commands_add(struct commands *c);
+/* The programs that make a layer of what is below it, in order. */
 void raid_commands(const struct device *raid, node_of node, const void *user, struct commands *ret);
 /* A fresh header; the passphrase is asked for by cryptsetup, or read from `key_file` unless NULL. */
 void crypt_format_command(const struct device *crypt, node_of node, const void *user, const char *key_file,

@@ -101,6 +101,9 @@ judge() {
 		elif [[ $stage == smaller || $stage == grown ]]; then
 			ok "$1: $stage: identifiers and features are the old ones" \
 				diff <(facts_identifiers <"$folder/normal.made") <(facts_identifiers <"$folder/normal.$stage")
+		elif [ "$stage" = larger ]; then
+			ok "$1: $stage: the real tools say of it what they said before, but for sizes" \
+				diff -U 1 <(facts_sizeless <"$folder/normal.made" | facts_larger) <(facts_sizeless <"$folder/normal.$stage" | facts_larger)
 		else
 			ok "$1: $stage: the real tools say of it what they said before" \
 				diff -U 1 <(facts_sizeless <"$folder/normal.made") <(facts_sizeless <"$folder/normal.$stage")

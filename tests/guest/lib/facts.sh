@@ -17,7 +17,7 @@ function is_noise() {
 	if (tool == "sfdisk") return /^device:|^$/
 	if (tool == "blkid") return /^(DEVNAME|PART_ENTRY_DISK)=/
 	if (tool == "dumpe2fs") return /^(Filesystem (created|state)|Last |Lifetime|Checksum:|Mount count|Free |Next check|Journal (features|checksum|sequence|start))/
-	if (tool ~ /^mdadm/) return /^ *(Device UUID|(Creation|Update) Time|Checksum|Events|State|Bad Block Log|Unused Space|Number) / || /^[\/]dev[\/]|^ +[0-9-]+ +[0-9-]+ +/
+	if (tool ~ /^mdadm/) return /^ *(Device UUID|(Creation|Update) Time|Checksum|Events|State|Bad Block Log|Unused Space|Number) / || /^[\/]dev[\/]|^(this)? +[0-9-]+ +[0-9-]+ +/
 	if (tool == "luksDump") return /^[ \t]*(Epoch|Time cost|Memory|Threads|Iterations|MK iterations|Salt|Digest|MK (digest|salt)):/ || /^[ \t]+([0-9a-f][0-9a-f] ?)+$/
 	if (tool == "fatcat") return /^(Checking|Using|There|Logical|fsck|Starting|Volume)|files,|Warning|^Media/
 	if (tool == "btrfs") return /FS bytes used/
@@ -70,10 +70,21 @@ facts_sizeless() {
 	grep -vE '^(last-lba:| *(Avail Dev Size|Super Offset) : )' | sed -z -E 's/("size": )"[^"]*"(,\s*"type": "disk")/\1\2/g'
 }
 
-# facts_identifiers: of normal facts (stdin), what holds whatever the sizes are.
+# facts_larger: of such facts (stdin), without the size of what lies on a whole disk, without a table: it has the new disk's.
+facts_larger() {
+	grep -vE '^ *("(pv_pe_count|pv_size|vg_extent_count|vg_free|vg_free_count|vg_size)":|Used Dev Size : )' |
+		sed -z -E 's/("size": )"[^"]*"(,\s*"type": "crypt")/\1\2/g'
+}
+
+# facts_identifiers: of normal facts (stdin), what holds whatever the sizes are, and in however many pieces a volume lies.
 facts_identifiers() {
 	grep -E '^(## |label|TYPE=|UUID=|LABEL=|VERSION=|PART_ENTRY_(NAME|UUID|TYPE|FLAGS|NUMBER)=|PTTYPE=|Filesystem (volume name|UUID|features|flags|revision|magic)|Default mount|Errors|Directory Hash|Inode size|Reserved blocks [ug]id|Maximum mount|Check interval|Block size|First meta|Journal (inode|UUID)|UUID:|Version:|Label:|Flags:|(disk|md)-.* : |\s*(cipher|Cipher|Raid Level|Array UUID|Name|Layout|Chunk Size|Device Role) |\s*"(lv|vg|pv)_(name|uuid|tags)|\s*"segtype)' |
-		sed -E 's/(size|start)= *[0-9]+,? ?//g'
+		sed -E 's/(size|start)= *[0-9]+,? ?//g' |
+		awk '/"lv_uuid"/ { held = $0; next }
+			held != "" && /"segtype"/ { print held, $0 | "sort -u"; held = ""; next }
+			held != "" { print held; held = "" }
+			{ print }
+			END { if (held != "") print held }'
 }
 
 # facts_by_hand: of normal facts (stdin), what holds when people recover with standard tools alone: LVM draws new UUIDs then.
