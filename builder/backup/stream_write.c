@@ -24,7 +24,7 @@ enum {
 	chunks_wanted = 900, /* chunks grow so that a stream has at most about so many */
 	compression = ZSTD_CLEVEL_DEFAULT,
 	workers_max = 64,
-	memory_max = 160 << 20, /* bytes of all frames on the way; with many cores they are smaller */
+	memory_max = 112 << 20, /* bytes of all frames on the way; with many cores they are smaller */
 	sealing_part = 4096, /* of that many bytes, age needs one more for its tags */
 	sealing_max = 16 << 10, /* and that many for the header: 80 recipients */
 };
