@@ -16,7 +16,7 @@ devices_static() {
 		esac
 		[ ! -e "$ROOT/dev/$name" ] || continue
 		type=${number%%[0-9]*} number=${number#[bc]}
-		mkdir -p "$ROOT/dev/$(dirname "$name")"
+		[ "$name" = "${name%/*}" ] || [ -d "$ROOT/dev/${name%/*}" ] || mkdir -p "$ROOT/dev/${name%/*}"
 		$MOCK mknod -m 600 "$ROOT/dev/$name" "$type" "${number%:*}" "${number#*:}" || status=1
 	done <"$index"
 	return $status

@@ -23,7 +23,10 @@ say() {
 # fail TEXT: says it and notes it among the problems that the menu shows. Returns 1.
 fail() {
 	say "$1"
-	[ ! -d "$RUN" ] || printf '%s\n' "$1" >>"$RUN/problems"
+	if [ -d "$RUN" ]; then
+		printf '%s\n' "$1" >>"$RUN/problems"
+		echo x >>"$RUN/failed" # the step that is being run, if there is one
+	fi
 	return 1
 }
 
