@@ -192,7 +192,7 @@ TEST(by_hand_in_the_right_order)
 		"\nlvm lvcreate --quiet --yes --name=root --type=linear --size=6442450944b "
 		"--wipesignatures=y --zero=y "
 		"vg0\n",
-		" /dev/vg0/root\n",
+		" /dev/vg0/root 1572864\n",
 		"\nmount /dev/vg0/root /mnt/hd\n",
 		"grub-install --target=i386-pc \"$sda\"\n",
 		"grub-install --target=i386-pc \"$sdb\"\n",
