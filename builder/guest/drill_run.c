@@ -210,9 +210,12 @@ int drill_cure(struct drill_run *run, struct report *report, struct error *e)
 	return run_phase(run, cure, "cure", NULL, report, e);
 }
 
+/* A person meets the machine that the check meets, and the rescue system that the cure is done in. */
 int drill_hand_over(struct drill_run *run, enum drill_boot boot, struct report *report, struct error *e)
 {
+	const struct drill *d = run->drill;
+	const struct drill_phase *phase = boot == DRILL_BOOT_MACHINE ? &d->check : &d->cure;
 	struct guest_request request = { .interactive = true };
 
-	return start(run, boot, NULL, &request, report, e);
+	return start(run, boot, phase->boot == boot ? phase->append : NULL, &request, report, e);
 }
