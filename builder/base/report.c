@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static const double first_after = 2.0; /* seconds before a progress shows at all */
@@ -134,6 +135,28 @@ static void bar(const struct report *r, char buf[32])
 	buf[20] = '\0';
 }
 
+void report_fit(const char *what, const char *blocks, const char *text, size_t columns, struct strbuf *ret)
+{
+	size_t text_len = strlen(text), needed = strlen(what) + strlen(" [] ") + strlen(blocks) + text_len;
+
+	if (needed < columns)
+		strbuf_printf(ret, "%s [%s] %s", what, blocks, text);
+	else if (strlen(what) + 1 + text_len < columns)
+		strbuf_printf(ret, "%s %s", what, text);
+	else if (text_len + 8 < columns) /* of what it is there is still something to be seen */
+		strbuf_printf(ret, "%.*s~ %s", (int)(columns - text_len - 3), what, text);
+	else
+		strbuf_printf(ret, "%.*s", (int)(columns > 0 ? columns - 1 : 0), text);
+}
+
+/* A serial line says nothing of its width. */
+static size_t terminal_columns(void)
+{
+	struct winsize size;
+
+	return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
 static void show(struct report *r, double seconds)
 {
 	char text[128], blocks[32];
@@ -145,8 +168,11 @@ static void show(struct report *r, double seconds)
 	}
 	describe(r, seconds, text, sizeof(text));
 	if (r->terminal) {
+		_cleanup_(strbuf) struct strbuf line = { 0 };
+
 		bar(r, blocks);
-		(void)fprintf(stderr, "\r\033[K%s [%s] %s", r->what, blocks, text);
+		report_fit(r->what, blocks, text, terminal_columns(), &line);
+		(void)fprintf(stderr, "\r\033[K%s", line.data);
 		(void)fflush(stderr);
 		r->line_open = true;
 	} else {

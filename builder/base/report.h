@@ -34,3 +34,7 @@ void report_error(struct report *r, const struct error *e);
 void report_begin(struct report *r, const char *what, uint64_t total);
 void report_progress(struct report *r, uint64_t done);
 void report_end(struct report *r);
+
+/* The line that a terminal of so many columns shows of it: shorter than that, or the next one would not cover it. For tests. */
+struct strbuf;
+void report_fit(const char *what, const char *blocks, const char *text, size_t columns, struct strbuf *ret);

@@ -22,6 +22,33 @@ TEST(error_lines)
 	CHECK_INT(error_text(NULL, EIO, "nobody listens"), -EIO);
 }
 
+/* On a line of 80 columns a longer one would leave a copy of itself each time. */
+TEST(progress_fits_the_terminal)
+{
+	static const struct {
+		size_t columns;
+		const char *line;
+	} cases[] = {
+		{ 200, "verify host/set [###---] 50 %  1 of 2" },
+		{ 38, "verify host/set [###---] 50 %  1 of 2" },
+		{ 37, "verify host/set 50 %  1 of 2" },
+		{ 29, "verify host/set 50 %  1 of 2" },
+		{ 28, "verify host/s~ 50 %  1 of 2" },
+		{ 21, "verify~ 50 %  1 of 2" },
+		{ 20, "50 %  1 of 2" },
+		{ 12, "50 %  1 of " },
+		{ 0, "" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_(strbuf) struct strbuf b = { 0 };
+
+		report_fit("verify host/set", "###---", "50 %  1 of 2", cases[i].columns, &b);
+		CHECK_STR(b.data, cases[i].line);
+		CHECK(strlen(b.data) < cases[i].columns || !*cases[i].line);
+	}
+}
+
 TEST(bytes_in_hexadecimal)
 {
 	_cleanup_(strbuf) struct strbuf b = { 0 };
