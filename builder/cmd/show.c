@@ -281,7 +281,10 @@ void show_plan(const struct plan *p, FILE *to)
 	}
 	(void)fprintf(to, "Who takes whose place:\n");
 	for (size_t i = 0; i < p->mapping_count; i++) {
-		_cleanup_(free) char *from = disk_describe(p->mappings[i].from);
+		struct device old = *p->mappings[i].from;
+
+		old.size = p->mappings[i].from_size;
+		_cleanup_(free) char *from = disk_describe(&old);
 		_cleanup_(free) char *here = disk_describe(p->mappings[i].to);
 
 		(void)fprintf(to, "  old %s -> %s: %s\n", from, here, p->mappings[i].reason);

@@ -138,8 +138,9 @@ static char *why_not(const struct mapper *w, const struct device *old, const str
 static void add_mapping(struct plan *p, struct device *from, struct device *to, const char *reason)
 {
 	p->mappings = xrealloc(p->mappings, (p->mapping_count + 1) * sizeof(*p->mappings));
-	p->mappings[p->mapping_count++] =
-		(struct mapping) { .from = from, .to = to, .reason = xstrdup(reason) };
+	p->mappings[p->mapping_count++] = (struct mapping) {
+		.from = from, .from_size = from->size, .to = to, .reason = xstrdup(reason)
+	};
 }
 
 static int refuse(const struct mapper *w, const struct device *old, const struct device *disk,

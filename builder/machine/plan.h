@@ -38,7 +38,8 @@ struct step {
 
 /* A disk of the old machine and the disk that takes its place. */
 struct mapping {
-	struct device *from; /* in plan->machine */
+	struct device *from; /* in plan->machine, where it has the size of the new one */
+	uint64_t from_size; /* what it had */
 	struct device *to; /* in plan->present */
 	char *reason; /* "same serial", "the only blank disk that fits" … */
 };

@@ -100,7 +100,8 @@ static void put_title(struct strbuf *b, const struct medium_request *request)
 	if (request->ram_needed) {
 		char ram[SIZE_TEXT_MAX];
 
-		strbuf_printf(b, ", needs %s of RAM", format_size(request->ram_needed, ram));
+		/* on a line of its own: firmware cuts off what does not fit into 80 columns */
+		strbuf_printf(b, "\r\nIt needs %s of RAM", format_size(request->ram_needed, ram));
 	}
 	strbuf_puts(b, "\r\n");
 }

@@ -110,7 +110,7 @@ TEST(the_medium_says_how_much_ram_it_needs)
 	for (enum media_firmware f = MEDIA_BIOS; f <= MEDIA_UEFI; f++) {
 		_cleanup_(free) char *shown = media_boot_message(&request, f);
 
-		CHECK(strstr(shown, "Lifeboat: rescue medium of mars, needs 235.0 MiB of RAM\r\n"));
+		CHECK(strstr(shown, "Lifeboat: rescue medium of mars\r\nIt needs 235.0 MiB of RAM\r\n"));
 	}
 	_cleanup_(free) char *readme = media_readme(&request, 0);
 

@@ -65,6 +65,17 @@ TEST(the_same_disk_by_serial_number_whatever_it_holds)
 	CHECK_STR(p.steps[0].destroys, "everything on /dev/vdb: gpt table, ext4");
 }
 
+TEST(a_larger_disk_does_not_make_the_old_one_larger)
+{
+	_cleanup_(machine) struct machine present = { 0 };
+	_cleanup_(plan) struct plan p = { 0 };
+
+	add_present(&present, "vda", 12 * GIB);
+	CHECK_OK(make(&present, true, NULL, &p));
+	CHECK_INT(p.mappings[0].from->size, 12 * GIB);
+	CHECK_INT(p.mappings[0].from_size, 10 * GIB);
+}
+
 TEST(a_serial_number_with_another_size_is_another_disk)
 {
 	_cleanup_(machine) struct machine present = { 0 };
