@@ -462,10 +462,9 @@ static void add_mke2fs(const char *node, const struct content *c, enum effort ef
 		strlist_add(argv, "-U");
 		strlist_add(argv, c->uuid);
 	}
-	if (c->label) {
-		strlist_add(argv, "-L");
-		strlist_add(argv, c->label);
-	}
+	if (c->label &&
+	    *c->label) /* in one word: a person's label never begins one (page_node_word() of cmd/) */
+		strlist_addf(argv, "-L%s", c->label);
 	strlist_add(argv, node);
 	if (blocks)
 		strlist_addf(argv, "%llu", (unsigned long long)blocks);

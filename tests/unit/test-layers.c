@@ -214,6 +214,22 @@ TEST(by_hand_in_the_right_order)
 	}
 }
 
+/* What is on a disk is never a command of RECOVER.txt. */
+TEST(a_label_is_a_label)
+{
+	_cleanup_(machine) struct machine m = { 0 };
+	_cleanup_(strbuf) struct strbuf page = { 0 };
+	const struct strlist files = { 0 };
+
+	read_conf(server, &m);
+	struct content *c = &find(&m, "vg0/root")->content;
+
+	free(c->label);
+	c->label = xstrdup("\n$(reboot)");
+	by_hand_format(&m, "host/set", &files, NULL, NULL, NULL, &page);
+	CHECK(strstr(page.data, " '-L\n$(reboot)' /dev/vg0/root 1572864\n") != NULL);
+}
+
 /* Permissions, policies, what pools do: read, written again, and said to LVM's programs; what is read-only is so last. */
 TEST(what_groups_and_volumes_have_besides)
 {
