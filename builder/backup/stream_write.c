@@ -19,6 +19,7 @@
 
 enum {
 	frame_max = 4 << 20, /* plain bytes of a frame */
+	piece = 128 << 10, /* bytes that are hashed and written at a time */
 	chunk_min = 4096,
 	chunks_max = 1000, /* NNN has three digits */
 	chunks_wanted = 900, /* chunks grow so that a stream has at most about so many */
@@ -83,18 +84,22 @@ static int put_bytes(struct set_place *p, void *user, struct error *e)
 	return set_place_write(p, b->data, b->len, e);
 }
 
-/* Into the file, as it is there; from the seal's thread while there is one. */
+/* Into the file, as it is there; from the seal's thread while there is one. By pieces, each of which is still in the core's
+ * cache from being hashed when it is written: a frame as a whole was fetched from memory twice. */
 static int chunk_write(void *user, const char *data, size_t len, struct error *e)
 {
 	struct chunks *c = user;
-	struct bytes bytes = { data, len };
-	int r = set_each_place(c->w, put_bytes, &bytes, e);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	digest_add(c->digest, data, len);
-	c->w->packed += len;
-	return 0;
+	for (size_t n; r == 0 && len > 0; data += n, len -= n) {
+		n = len < piece ? len : piece;
+		struct bytes bytes = { data, n };
+
+		digest_add(c->digest, data, n);
+		r = set_each_place(c->w, put_bytes, &bytes, e);
+		c->w->packed += n;
+	}
+	return r;
 }
 
 static int chunk_begin(struct chunks *c, struct error *e)
