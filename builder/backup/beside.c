@@ -15,7 +15,7 @@ void beside_free(struct beside *b)
 int beside_note(struct beside *b, const struct walked *file, int fd, bool time, struct error *e)
 {
 	if (time)
-		times_record(&b->times, file);
+		times_record(&b->times, file->st.st_mode, &file->st.st_mtim, file->path);
 	return flags_record(&b->flags, file, fd, e);
 }
 

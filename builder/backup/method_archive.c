@@ -160,7 +160,7 @@ static int make_header(struct saving *s, const struct walked *file, int fd, cons
 	/* Of a time before 1970 libarchive writes the fraction as if it counted upwards, GNU tar takes it downwards. */
 	if (file->st.st_mtim.tv_sec < 0 && file->st.st_mtim.tv_nsec > 0) {
 		archive_entry_set_mtime(h, file->st.st_mtim.tv_sec, 0);
-		times_record(&s->times, file);
+		times_record(&s->times, file->st.st_mode, &file->st.st_mtim, file->path);
 	}
 	return 0;
 }

@@ -4,7 +4,7 @@
 #include "backup/method.h"
 
 #include "backup/dump_reader.h"
-#include "backup/dump_tree.h"
+#include "backup/dump_recheck.h"
 #include "backup/listing_stream.h"
 #include "backup/program.h"
 #include "backup/set_private.h"
@@ -62,22 +62,17 @@ static int dump_failed(const char *said, const char *device, struct error *e)
 
 /* What is known of a file system while it is saved. */
 struct saving {
-	struct dump_tree *tree;
+	struct dump_recheck recheck; /* and the tree is its */
 	struct frames frames;
 	int64_t as_of; /* set_source's */
-	struct timespec begun; /* a file that is newer may have changed while it was read */
 	int64_t date; /* dump's own */
-	struct strlist changed; /* paths */
-	int64_t since; /* the date of the set below; 0: there is none */
-	struct strlist missed; /* paths of what changed since, and is not in the dump */
 };
 
 static void saving_free(struct saving *s)
 {
-	dump_tree_free(s->tree);
+	dump_tree_free(s->recheck.tree);
+	dump_recheck_free(&s->recheck);
 	frames_free(&s->frames);
-	strlist_free(&s->changed);
-	strlist_free(&s->missed);
 }
 DEFINE_CLEANUP(saving, struct saving, saving_free)
 
@@ -85,7 +80,14 @@ static int watch_dump(void *user, const struct pull *in, struct error *e)
 {
 	struct saving *s = user;
 
-	return dump_tree_read(s->tree, in, &s->date, e);
+	return dump_tree_read(s->recheck.tree, in, &s->date, e);
+}
+
+static int recheck(void *user, struct error *e)
+{
+	struct saving *s = user;
+
+	return dump_recheck(&s->recheck, e);
 }
 
 /* A file may get a stamp that is a tick older than the clock, so the second before is taken: what is changed in it is in
@@ -93,8 +95,9 @@ static int watch_dump(void *user, const struct pull *in, struct error *e)
 static void date_dump(void *user, char *begin, size_t len)
 {
 	const struct saving *s = user;
+	int64_t begun = s->recheck.begun.tv_sec;
 
-	dump_set_date(begin, len, s->as_of && s->as_of < s->begun.tv_sec ? s->as_of : s->begun.tv_sec - 1);
+	dump_set_date(begin, len, s->as_of && s->as_of < begun ? s->as_of : begun - 1);
 }
 
 /* Which file system it is: one that was made anew, even with the same UUID, has other inodes. Superblock: the
@@ -129,7 +132,7 @@ static int read_base(const struct save_job *job, const char *device, struct savi
 	r = listing_load(job->base, job->name, &base, NULL, e);
 	if (r < 0)
 		return r;
-	dump_tree_base(s->tree, &base);
+	dump_tree_base(s->recheck.tree, &base);
 	job->record->since = job->base_record->date;
 	return 0;
 }
@@ -150,7 +153,9 @@ static int dump_device(const struct save_job *job, const char *device, struct sa
 {
 	char level[] = { '-', (char)('0' + (job->record->since ? job->w->levels.level : 0)), '\0' };
 	char date[64];
-	const struct stream_watch watch = { .read = watch_dump, .edit = date_dump, .user = s };
+	const struct stream_watch watch = {
+		.read = watch_dump, .after = recheck, .edit = date_dump, .user = s
+	};
 	_cleanup_(free) char *said = NULL;
 	/* -b 1024: eight times as fast as the default. -I 1: of read errors, it gives up at the second
 	 * (0 would mean that it ignores all of them); check_said() sees the first. -h 10: above any level, as
@@ -176,53 +181,33 @@ static int dump_device(const struct save_job *job, const char *device, struct sa
 	return r < 0 ? r : check_said(said, device, e);
 }
 
-static void note_file(void *user, const struct walked *file, const unsigned char *xattrs)
-{
-	struct saving *s = user;
-	bool missed = s->since && dump_tree_missed(s->tree, &file->st, s->since);
-	bool same = dump_tree_note(s->tree, &file->st, xattrs);
-
-	if (missed)
-		strlist_add(&s->missed, file->path);
-
-	if (S_ISREG(file->st.st_mode) && (!same || walked_changed_since(file, &s->begun)))
-		strlist_add(&s->changed, file->path);
-}
-
 static int walk_tree(void *user, int (*each)(void *user, const struct listed *f, struct error *e),
 		     void *each_user, struct error *e)
 {
 	return dump_tree_walk(user, each, each_user, e);
 }
 
-/* What comes beside the stream. Afterwards, when dump has brought all inodes into memory in the order of the disk. A file that
- * was changed meanwhile keeps dump's whole seconds. */
 static int save_beside(const struct save_job *job, struct saving *s, struct error *e)
 {
-	const struct listing_source source = { .walk = walk_tree, .user = s->tree };
-	_cleanup_(strbuf) struct strbuf xattrs = { 0 };
-	int r = times_save(job->w, job->name, job->source, &xattrs, note_file, s, e);
+	const struct listing_source source = { .walk = walk_tree, .user = s->recheck.tree };
+	int r = dump_recheck_missed(&s->recheck, e);
 
-	strlist_sort(&s->missed); /* the walk has no order */
-	strlist_sort(&s->changed);
-	if (r == 0 && s->missed.count)
-		return error_text(
-			e, ESTALE,
-			"%s: %zu files (%s, ...) have changed since the set below, at a time before it: "
-			"the clock was set back meanwhile, and dump left them out; make a full one (--level "
-			"0)",
-			job->source->shown, s->missed.count, s->missed.items[0]);
 	if (r == 0)
-		r = xattrs_save(job->w, job->name, &xattrs, e);
+		r = times_save(job->w, job->name, &source, e);
+	if (r == 0)
+		r = xattrs_save(job->w, job->name, &s->recheck.xattrs, e);
 	if (r == 0)
 		r = listing_save(job->w, job->name, &s->frames, &source, e);
-	return r < 0 ? r : changed_save(job->w, job->name, job->source->shown, &s->changed, job->report, e);
+	return r < 0 ? r
+		     : changed_save(job->w, job->name, job->source->shown, &s->recheck.changed, job->report,
+				    e);
 }
 
 static int save(const struct save_job *job, struct error *e)
 {
 	_cleanup_(free) char *device = NULL, *what = xasprintf("back up %s", job->source->shown);
-	_cleanup_(saving) struct saving s = { .tree = dump_tree_new(), .as_of = job->source->as_of };
+	_cleanup_(saving) struct saving s = { .recheck = { .source = job->source, .tree = dump_tree_new() },
+					      .as_of = job->source->as_of };
 	_cleanup_(fd) int fd = open(job->source->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
@@ -236,9 +221,9 @@ static int save(const struct save_job *job, struct error *e)
 	/* dump reads the device: what is still in memory only must be there. */
 	if (syncfs(fd) < 0)
 		return error_errno(e, errno, "flush %s", job->source->shown);
-	(void)clock_gettime(CLOCK_REALTIME, &s.begun); /* cannot fail with a valid clock */
+	(void)clock_gettime(CLOCK_REALTIME, &s.recheck.begun); /* cannot fail with a valid clock */
 	report_begin(job->report, what, job->record->since ? 0 : job->source->total);
-	s.since = job->record->since;
+	s.recheck.since = job->record->since;
 	r = dump_device(job, device, &s, e);
 	report_end(job->report);
 	job->record->date = s.date;

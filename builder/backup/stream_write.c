@@ -352,6 +352,8 @@ static void *watch_frames(void *user)
 
 	while (r == 0 && n > 0) /* it may know its end before the stream does */
 		n = next_plain(p, &rest, &e);
+	if (r == 0 && n == 0 && p->watch->after)
+		r = p->watch->after(p->watch->user, &e);
 	if (r < 0)
 		fail(p, &e); /* does nothing where the stream has failed before */
 	return NULL;

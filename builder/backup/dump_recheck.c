@@ -1,0 +1,79 @@
+#include "backup/dump_recheck.h"
+
+#include "backup/walk.h"
+#include "backup/xattrs.h"
+
+#include <errno.h>
+
+void dump_recheck_free(struct dump_recheck *c)
+{
+	strbuf_free(&c->xattrs);
+	strlist_free(&c->changed);
+	strlist_free(&c->missed);
+}
+
+/* restore(8) takes a name of 255 bytes for an empty one, and still exits 0: the file is lost, or everything
+ * when it is a folder. */
+static int refuse_name(const struct dump_recheck *c, const struct walked *file, struct error *e)
+{
+	return error_text(
+		e, ENAMETOOLONG,
+		"%s/%.*s%.20s...: a name of 255 bytes, which restore(8) cannot bring back: shorten it",
+		streq(c->source->shown, "/") ? "" : c->source->shown,
+		(int)(strlen(file->path) - strlen(file->name)), file->path, file->name);
+}
+
+/* `xattrs`: their digest, or NULL for none. A file that was changed meanwhile keeps dump's whole seconds. */
+static void note(struct dump_recheck *c, const struct walked *file, const unsigned char *xattrs)
+{
+	bool missed = c->since && dump_tree_missed(c->tree, &file->st, c->since);
+	bool same = dump_tree_note(c->tree, &file->st, xattrs);
+
+	if (missed)
+		strlist_add(&c->missed, file->path);
+	if (S_ISREG(file->st.st_mode) && (!same || walked_changed_since(file, &c->begun)))
+		strlist_add(&c->changed, file->path);
+}
+
+static int look(void *user, const struct walked *file, struct error *e)
+{
+	struct dump_recheck *c = user;
+	unsigned char digest[LISTING_XATTRS];
+	bool any = false;
+
+	if (strlen(file->name) >= 255)
+		return refuse_name(c, file, e);
+	int r = xattrs_digest(file->dirfd, file->name, file->path, &any, digest, e);
+
+	if (r < 0)
+		return r;
+	(void)pthread_mutex_lock(&c->lock); /* a plain mutex that we do not hold */
+	if (any) /* most have none, and to ask twice took a quarter of the walk */
+		r = xattrs_list(&c->xattrs, file->dirfd, file->name, file->path, e);
+	if (r == 0)
+		note(c, file, any ? digest : NULL);
+	(void)pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+int dump_recheck(struct dump_recheck *c, struct error *e)
+{
+	(void)pthread_mutex_init(&c->lock, NULL); /* cannot fail on Linux */
+	int r = walk_filesystem_together(c->source, look, c, e);
+
+	(void)pthread_mutex_destroy(&c->lock); /* no thread is left */
+	strlist_sort(&c->changed); /* the walk has no order */
+	strlist_sort(&c->missed);
+	return r;
+}
+
+int dump_recheck_missed(const struct dump_recheck *c, struct error *e)
+{
+	if (!c->missed.count)
+		return 0;
+	return error_text(e, ESTALE,
+			  "%s: %zu files (%s, ...) have changed since the set below, at a time before it: "
+			  "the clock was set back meanwhile, and dump left them out; make a full one (--level "
+			  "0)",
+			  c->source->shown, c->missed.count, c->missed.items[0]);
+}
