@@ -6,21 +6,8 @@
 #include "backup/stream_thread.h"
 #include "backup/times.h"
 
-void beside_free(struct beside *b)
-{
-	strbuf_free(&b->times);
-	strbuf_free(&b->flags);
-}
-
-int beside_note(struct beside *b, const struct walked *file, int fd, bool time, struct error *e)
-{
-	if (time)
-		times_record(&b->times, file->st.st_mode, &file->st.st_mtim, file->path);
-	return flags_record(&b->flags, file, fd, e);
-}
-
-int beside_save(struct beside *b, const struct save_job *job, const struct listing_walk *walk,
-		const struct frames *frames, struct error *e)
+int beside_save(const struct save_job *job, const struct listing_walk *walk, const struct strbuf *flags,
+		bool (*keeps_time)(const struct listed *f), const struct frames *frames, struct error *e)
 {
 	_cleanup_(listing) struct listing listing = { 0 };
 	int r = listing_walk(walk, &listing, job->report, e);
@@ -29,10 +16,8 @@ int beside_save(struct beside *b, const struct save_job *job, const struct listi
 	if (r == 0)
 		r = listing_save(job->w, job->name, frames, &source, e);
 	if (r == 0)
-		r = stream_add_text(job->w, job->name, TIMES_METHOD, &b->times, e);
-	if (r == 0)
-		r = stream_add_text(job->w, job->name, FLAGS_METHOD, &b->flags, e);
-	return r;
+		r = times_save(job->w, job->name, &source, keeps_time, e);
+	return r < 0 ? r : stream_add_text(job->w, job->name, FLAGS_METHOD, flags, e);
 }
 
 int beside_restore(struct set *s, const char *name, const char *folder, struct report *report,

@@ -71,9 +71,10 @@ int dump_recheck_missed(const struct dump_recheck *c, struct error *e)
 {
 	if (!c->missed.count)
 		return 0;
-	return error_text(e, ESTALE,
-			  "%s: %zu files (%s, ...) have changed since the set below, at a time before it: "
-			  "the clock was set back meanwhile, and dump left them out; make a full one (--level "
-			  "0)",
-			  c->source->shown, c->missed.count, c->missed.items[0]);
+	return error_text(
+		e, ESTALE,
+		"%s: %zu files (%s, ...) have changed since the set below, at a time before it: "
+		"the clock was set back meanwhile, and dump left them out; make a full one (--level "
+		"0)",
+		c->source->shown, c->missed.count, c->missed.items[0]);
 }

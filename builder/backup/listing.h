@@ -28,12 +28,12 @@ struct listed {
 	dev_t device; /* of a device's node */
 	mode_t mode; /* with its type */
 	uint32_t uid, gid, nlink;
+	unsigned back; /* see `start` */
 	bool has_sha, has_xattrs;
 	unsigned char sha[LISTING_SHA], xattrs[LISTING_XATTRS];
 	/* where it is: of the stream of the set that lies `back` links down the chain, bytes [start, end). In the index,
 	 * not in the listing. */
 	uint64_t start, end;
-	unsigned back;
 };
 /* `f->path` and `f->target` */
 void listed_free(struct listed *f);

@@ -187,13 +187,20 @@ static int walk_tree(void *user, int (*each)(void *user, const struct listed *f,
 	return dump_tree_walk(user, each, each_user, e);
 }
 
+/* restore(8) takes its 32 bits as if there were no times before 1970. The root's own has changed when the rest is back. */
+static bool keeps_time(const struct listed *f)
+{
+	return f->mtime.tv_nsec == 0 && f->mtime.tv_sec >= 0 && f->mtime.tv_sec <= INT32_MAX &&
+	       !streq(f->path, ".");
+}
+
 static int save_beside(const struct save_job *job, struct saving *s, struct error *e)
 {
 	const struct listing_source source = { .walk = walk_tree, .user = s->recheck.tree };
 	int r = dump_recheck_missed(&s->recheck, e);
 
 	if (r == 0)
-		r = times_save(job->w, job->name, &source, e);
+		r = times_save(job->w, job->name, &source, keeps_time, e);
 	if (r == 0)
 		r = xattrs_save(job->w, job->name, &s->recheck.xattrs, e);
 	if (r == 0)

@@ -6,6 +6,7 @@
  * no levels: the difference to an earlier state would need that state as a snapshot that stays on the machine, where it
  * keeps all that is deleted. */
 #include "backup/beside.h"
+#include "backup/flags.h"
 #include "backup/program.h"
 #include "backup/set_private.h"
 #include "backup/stream_thread.h"
@@ -23,7 +24,7 @@ struct sending {
 	const struct set_source *source;
 	int fd; /* the snapshot */
 	uint64_t parent; /* number of the one that it is sent as a difference to; 0: none */
-	struct beside beside;
+	struct strbuf flags; /* records of flags.h */
 	struct strlist nocow; /* files that are not copied on write: a stream does not keep that */
 };
 
@@ -31,7 +32,7 @@ static void sending_end(struct sending *s)
 {
 	if (s->fd >= 0)
 		(void)close(s->fd); /* read side */
-	beside_free(&s->beside);
+	strbuf_free(&s->flags);
 	strlist_free(&s->nocow);
 }
 DEFINE_CLEANUP(sending, struct sending, sending_end)
@@ -90,7 +91,7 @@ static int note_file(void *user, const struct walked *file, int fd, struct error
 
 	if (S_ISREG(file->st.st_mode) && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && flags & FS_NOCOW_FL)
 		strlist_add(&s->nocow, file->path);
-	return beside_note(&s->beside, file, fd, S_ISDIR(file->st.st_mode), e);
+	return flags_record(&s->flags, file, fd, e);
 }
 
 static void tell_nocow(const struct save_job *job, struct sending *s)
@@ -111,11 +112,16 @@ static void tell_nocow(const struct save_job *job, struct sending *s)
 			job->source->shown, s->nocow.count, names, s->nocow.count > some.count ? " …" : "");
 }
 
+static bool keeps_time(const struct listed *f)
+{
+	return !S_ISDIR(f->mode);
+}
+
 static int save_beside(const struct save_job *job, struct sending *s, const struct frames *frames,
 		       struct error *e)
 {
 	const struct listing_walk walk = { .source = job->source, .each = note_file, .user = s };
-	int r = beside_save(&s->beside, job, &walk, frames, e);
+	int r = beside_save(job, &walk, &s->flags, keeps_time, frames, e);
 
 	if (r == 0)
 		tell_nocow(job, s);

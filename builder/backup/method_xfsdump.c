@@ -6,6 +6,7 @@
  * system read-only, so that it leaves nothing on the machine. */
 #include "backup/beside.h"
 #include "backup/flags.h"
+#include "backup/flags.h"
 #include "backup/listing_stream.h"
 #include "backup/program.h"
 #include "backup/set_private.h"
@@ -36,7 +37,7 @@ struct saving {
 	char *said;
 	/* of the walk */
 	struct timespec begun; /* what is newer may have changed while it was read */
-	struct beside beside;
+	struct strbuf flags; /* records of flags.h */
 	struct strlist changed; /* paths */
 };
 
@@ -45,7 +46,7 @@ static void saving_free(struct saving *s)
 	free(s->node);
 	free(s->said);
 	strbuf_free(&s->inventory);
-	beside_free(&s->beside);
+	strbuf_free(&s->flags);
 	strlist_free(&s->changed);
 }
 DEFINE_CLEANUP(saving, struct saving, saving_free)
@@ -194,12 +195,10 @@ static int dump_device(struct saving *s, struct frames *frames, struct error *e)
 /* ---- beside the stream ---- */
 
 /* xfsrestore sets whole seconds of 32 bits, and none of links; the root's own has changed when the rest is back. */
-static bool keeps_time(const struct walked *file)
+static bool keeps_time(const struct listed *f)
 {
-	const struct timespec *t = &file->st.st_mtim;
-
-	return t->tv_nsec == 0 && t->tv_sec == (int32_t)t->tv_sec && !S_ISLNK(file->st.st_mode) &&
-	       !streq(file->path, ".");
+	return f->mtime.tv_nsec == 0 && f->mtime.tv_sec == (int32_t)f->mtime.tv_sec && !S_ISLNK(f->mode) &&
+	       !streq(f->path, ".");
 }
 
 static int note_file(void *user, const struct walked *file, int fd, struct error *e)
@@ -208,7 +207,7 @@ static int note_file(void *user, const struct walked *file, int fd, struct error
 
 	if (walked_changed_since(file, &s->begun))
 		strlist_add(&s->changed, file->path);
-	return beside_note(&s->beside, file, fd, !keeps_time(file), e);
+	return flags_record(&s->flags, file, fd, e);
 }
 
 static int save_beside(struct saving *s, const struct frames *frames, const struct listing *base,
@@ -218,7 +217,7 @@ static int save_beside(struct saving *s, const struct frames *frames, const stru
 	const struct listing_walk walk = {
 		.source = job->source, .base = base, .since = job->record->since, .each = note_file, .user = s
 	};
-	int r = beside_save(&s->beside, job, &walk, frames, e);
+	int r = beside_save(job, &walk, &s->flags, keeps_time, frames, e);
 
 	strlist_sort(&s->changed); /* the walk has no order */
 	if (r == 0)

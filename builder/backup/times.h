@@ -16,8 +16,9 @@
 /* Appends the record of one file. */
 void times_record(struct strbuf *records, mode_t mode, const struct timespec *mtime, const char *path);
 
-/* Writes the records of those whose time dump(8) cannot hold (31 bits of whole seconds), and of the root. */
-int times_save(struct set_writer *w, const char *name, const struct listing_source *source, struct error *e);
+/* Writes the records of those whose time the method does not keep by itself. */
+int times_save(struct set_writer *w, const char *name, const struct listing_source *source,
+	       bool (*keeps_time)(const struct listed *f), struct error *e);
 
 /* Puts the times back below `folder`, where type and whole seconds are those of the record: a file that
  * the dump holds in another state keeps its own; `loose`: of folders and links only the type counts, whose times the method

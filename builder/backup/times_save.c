@@ -39,14 +39,9 @@ void times_record(struct strbuf *records, mode_t mode, const struct timespec *mt
 	strbuf_add(records, "", 1);
 }
 
-/* restore(8) takes its 32 bits as if there were no times before 1970. */
-static bool fits_dump(const struct timespec *t)
-{
-	return t->tv_nsec == 0 && t->tv_sec >= 0 && t->tv_sec <= INT32_MAX;
-}
-
 struct writing {
 	const struct listing_source *source;
+	bool (*keeps_time)(const struct listed *f);
 	FILE *out;
 	struct strbuf record; /* the last one */
 };
@@ -56,7 +51,7 @@ static int put(void *user, const struct listed *f, struct error *e)
 	struct writing *w = user;
 	const char *below = str_after(f->path, "./");
 
-	if (below && fits_dump(&f->mtime)) /* the root's own has changed when the rest is back */
+	if (w->keeps_time(f))
 		return 0;
 	w->record.len = 0;
 	times_record(&w->record, f->mode, &f->mtime, below ? below : f->path);
@@ -80,9 +75,10 @@ static int put_all(void *user, int fd, struct error *e)
 	return r;
 }
 
-int times_save(struct set_writer *w, const char *name, const struct listing_source *source, struct error *e)
+int times_save(struct set_writer *w, const char *name, const struct listing_source *source,
+	       bool (*keeps_time)(const struct listed *f), struct error *e)
 {
-	struct writing writing = { .source = source };
+	struct writing writing = { .source = source, .keeps_time = keeps_time };
 	struct report quiet;
 
 	report_init(&quiet, VERBOSITY_QUIET, false);

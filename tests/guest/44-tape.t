@@ -12,6 +12,7 @@ tool=$BUILD/tests/tools/set-tool
 [ -x "$tool" ] || bail "no set-tool: run make check-guests"
 loop=
 finish() {
+	[ ! -s dumped ] || kill "$(cat dumped)"
 	umount from to used 2>/dev/null
 	[ -z "$loop" ] || losetup -d "$loop"
 }
@@ -67,13 +68,22 @@ dump_by_hand >restore.log
 is "a stream is restored out of tar" "$(cd to && find . -type f ! -name restoresymtable | sort | xargs -d '\n' -n 1 basename 2>/dev/null | sort | md5sum)" \
 	"$(cd from && find . -type f | sort | xargs -d '\n' -n 1 basename 2>/dev/null | sort | md5sum)"
 
-# Killed in the middle: what was there is there.
-"$tool" save "dev://$loop" - box root dump from 1M >killed.out 2>&1 &
+# Killed in the middle, what was there is there: all of dump's stream is on its way, and its end is not.
+mkdir bin
+cat >bin/dump <<END
+#!/bin/sh
+$(command -v dump) "\$@"
+echo \$\$ >dumped
+exec sleep 60
+END
+chmod +x bin/dump
+PATH=$PWD/bin:$PATH "$tool" save "dev://$loop" - box root dump from 1M >killed.out 2>&1 &
 busy=$!
-# the dump is asked for when the tape is held already
-until pgrep -P $busy -x dump >/dev/null || ! kill -0 $busy 2>/dev/null; do :; done
+until [ -s dumped ] || ! kill -0 $busy 2>/dev/null; do sleep 0.02; done
 kill -KILL $busy
 wait $busy 2>/dev/null
+kill "$(cat dumped)"
+rm dumped
 is "it was killed before its end" "$(cat killed.out)" ""
 ok "after a kill the sets before it are whole" "$LIFEBOAT" verify --all "dev://$loop"
 ok "and the next one is written" "$tool" save "dev://$loop" - box root dump from 1M
