@@ -2,12 +2,7 @@
  * frame by itself, one thread hashes and writes them in order, and one, if the caller wants it, reads the
  * stream's own format. Frames are independent, so that every chunk
  * decompresses alone and later readers can begin in the middle. */
-#include "backup/age.h"
-#include "backup/listing_stream.h"
-#include "backup/seal.h"
-#include "backup/set_private.h"
-#include "backup/stream_watch.h"
-#include "backup/xfs_inventory.h"
+#include "backup/chunks_write.h"
 
 #include "base/fs.h"
 
@@ -19,15 +14,9 @@
 
 enum {
 	frame_max = 4 << 20, /* plain bytes of a frame */
-	piece = 128 << 10, /* bytes that are hashed and written at a time */
-	chunk_min = 4096,
-	chunks_max = 1000, /* NNN has three digits */
-	chunks_wanted = 900, /* chunks grow so that a stream has at most about so many */
 	compression = ZSTD_CLEVEL_DEFAULT,
 	workers_max = 64,
 	memory_max = 112 << 20, /* bytes of all frames on the way; with many cores they are smaller */
-	sealing_part = 4096, /* of that many bytes, age needs one more for its tags */
-	sealing_max = 16 << 10, /* and that many for the header: 80 recipients */
 };
 
 struct slot {
@@ -35,137 +24,6 @@ struct slot {
 	size_t plain_len, packed_len;
 	bool done; /* packed */
 };
-
-/* ---- chunks ---- */
-
-struct chunks {
-	struct set_writer *w;
-	char *prefix; /* NAME.METHOD.zst */
-	uint64_t limit; /* bytes of a chunk */
-	unsigned number; /* of the next one */
-	struct frames *frames; /* where each frame comes to lie is noted there; NULL: nowhere */
-	/* the open one */
-	char *name; /* NULL: none is open */
-	uint64_t len; /* before it is encrypted */
-	struct digest *digest;
-	struct seal *seal; /* what encrypts it; NULL: it stays as it is */
-	int state_fd; /* where it is kept in the clear on this machine, too; -1: it is not */
-};
-
-static void chunks_free(struct chunks *c)
-{
-	seal_free(c->seal);
-	digest_free(c->digest);
-	free(c->name);
-	free(c->prefix);
-}
-DEFINE_CLEANUP(chunks, struct chunks, chunks_free)
-
-static int begin_file(struct set_place *p, void *user, struct error *e)
-{
-	return set_place_file(p, user, e);
-}
-
-static int end_file(struct set_place *p, void *user, struct error *e)
-{
-	(void)user; /* nothing more to say */
-	return set_place_file_end(p, e);
-}
-
-struct bytes {
-	const char *data;
-	size_t len;
-};
-
-static int put_bytes(struct set_place *p, void *user, struct error *e)
-{
-	const struct bytes *b = user;
-
-	return set_place_write(p, b->data, b->len, e);
-}
-
-/* Into the file, as it is there; from the seal's thread while there is one. By pieces, each of which is still in the core's
- * cache from being hashed when it is written: a frame as a whole was fetched from memory twice. */
-static int chunk_write(void *user, const char *data, size_t len, struct error *e)
-{
-	struct chunks *c = user;
-	int r = 0;
-
-	for (size_t n; r == 0 && len > 0; data += n, len -= n) {
-		n = len < piece ? len : piece;
-		struct bytes bytes = { data, n };
-
-		digest_add(c->digest, data, n);
-		r = set_each_place(c->w, put_bytes, &bytes, e);
-		c->w->packed += n;
-	}
-	return r;
-}
-
-static int chunk_begin(struct chunks *c, struct error *e)
-{
-	if (c->number >= chunks_max)
-		return error_text(e, EFBIG,
-				  "%s/%s: more than %d chunks; choose bigger ones (chunk = in [backup])",
-				  c->w->shown, c->prefix, chunks_max);
-	c->name = xasprintf("%s.%03u%s", c->prefix, c->number++, c->w->recipients ? AGE_SUFFIX : "");
-	c->len = 0;
-	c->digest = digest_new();
-	int r = set_each_place(c->w, begin_file, c->name, e);
-
-	return r == 0 && c->w->recipients ? seal_begin(c->w->recipients, chunk_write, c, &c->seal, e) : r;
-}
-
-static int chunk_end(struct chunks *c, struct error *e)
-{
-	char hex[DIGEST_HEX_SIZE];
-	int r = c->seal ? seal_end(c->seal, e) : 0;
-
-	seal_free(TAKE_PTR(c->seal));
-	if (r == 0 && c->name)
-		r = set_each_place(c->w, end_file, NULL, e);
-	if (r < 0 || !c->name)
-		return r;
-	digest_hex(c->digest, hex);
-	digest_free(TAKE_PTR(c->digest));
-	sums_add(&c->w->sums, c->name, hex);
-	free(TAKE_PTR(c->name));
-	return 0;
-}
-
-static void note_frame(struct chunks *c, size_t plain_len, size_t len)
-{
-	struct frames *f = c->frames;
-
-	if (!f)
-		return;
-	f->items = xgrow(f->items, f->count + 1, &f->capacity, sizeof(*f->items));
-	f->items[f->count++] =
-		(struct frame) { .plain = f->plain, .offset = c->len, .len = len, .chunk = c->number - 1 };
-	f->plain += plain_len;
-}
-
-static int chunk_put(struct chunks *c, struct slot *slot, struct error *e)
-{
-	size_t len = slot->packed_len;
-	int r = 0;
-
-	if (c->name && c->len + len > c->limit)
-		r = chunk_end(c, e);
-	if (r == 0 && !c->name)
-		r = chunk_begin(c, e);
-	if (r < 0)
-		return r;
-	r = c->seal ? seal_write(c->seal, slot->packed, len, e) : chunk_write(c, slot->packed, len, e);
-	if (r < 0)
-		return r;
-	state_write(c->w, c->state_fd, slot->packed, len);
-	note_frame(c, slot->plain_len, len);
-	c->len += len;
-	return 0;
-}
-
-/* ---- the pipeline ---- */
 
 struct pipeline {
 	pthread_mutex_t lock;
@@ -298,7 +156,7 @@ static void *write_frames(void *user)
 	struct slot *slot;
 
 	while ((slot = next_packed(p))) {
-		if (chunk_put(p->chunks, slot, &e) < 0) {
+		if (chunks_put(p->chunks, slot->packed, slot->packed_len, slot->plain_len, &e) < 0) {
 			fail(p, &e);
 			return NULL;
 		}
@@ -309,7 +167,7 @@ static void *write_frames(void *user)
 		(void)pthread_mutex_unlock(&p->lock);
 	}
 	/* The last chunk, in the thread that began it; after a failure it is thrown away. */
-	if (!has_failed(p) && chunk_end(p->chunks, &e) < 0)
+	if (!has_failed(p) && chunks_end(p->chunks, &e) < 0)
 		fail(p, &e);
 	return NULL;
 }
@@ -444,40 +302,21 @@ static int run(struct pipeline *p, unsigned workers, int in_fd, uint64_t *plain,
 	return -e->code;
 }
 
-/* What the next level reads of this set. */
-static bool is_for_levels(const char *method)
-{
-	return streq(method, LISTING_METHOD) || streq(method, INDEX_METHOD) ||
-	       streq(method, INVENTORY_METHOD);
-}
-
 int stream_add(struct set_writer *w, const char *name, const char *method, int in_fd, uint64_t total,
 	       const struct stream_watch *watch, struct frames *ret_frames, struct report *report,
 	       struct error *e)
 {
-	_cleanup_(chunks) struct chunks c = { .w = w, .limit = w->chunk_size, .frames = ret_frames };
+	_cleanup_(chunks) struct chunks c = CHUNKS_NONE;
 	_cleanup_(pipeline) struct pipeline p = { 0 };
 	unsigned workers = worker_count();
 	uint64_t plain = 0;
+	int r = chunks_begin(&c, w, name, method, total, ret_frames, e);
 
-	c.state_fd = -1;
-	c.prefix = xasprintf("%s.%s.zst", name, method);
-	if (!set_name_good(c.prefix))
-		return error_text(e, EINVAL, "%s/%s: no good name for a stream", w->shown, c.prefix);
-	if (c.limit < chunk_min)
-		return error_text(e, EINVAL, "chunks of %llu bytes are too small",
-				  (unsigned long long)c.limit);
-	if (c.limit < total / chunks_wanted)
-		c.limit = total / chunks_wanted;
-	if (w->recipients && c.limit > 2 * sealing_max) /* what age adds has to fit, too */
-		c.limit -= c.limit / sealing_part + sealing_max;
+	if (r < 0)
+		return r;
 	pipeline_init(&p, &c, workers);
 	p.watch = watch;
-	if (w->recipients && is_for_levels(method))
-		c.state_fd = state_file(w, c.prefix);
-	int r = run(&p, workers, in_fd, &plain, report, e);
-
-	state_file_end(w, c.state_fd);
+	r = run(&p, workers, in_fd, &plain, report, e);
 	w->plain += plain;
 	return r;
 }
