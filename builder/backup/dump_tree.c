@@ -18,7 +18,8 @@ struct node {
 
 struct dump_tree {
 	struct node *nodes;
-	size_t count, capacity;
+	size_t count;
+	struct spill all, texts; /* where these, their targets and names lie */
 	uint32_t *table; /* open addressing: index of a node + 1, by inode; a power of two */
 	size_t table_size;
 	/* of the inode that is being read */
@@ -36,11 +37,8 @@ void dump_tree_free(struct dump_tree *t)
 {
 	if (!t)
 		return;
-	for (size_t i = 0; i < t->count; i++) {
-		free(t->nodes[i].f.target);
-		free(t->nodes[i].names);
-	}
-	free(t->nodes);
+	spill_free(&t->all);
+	spill_free(&t->texts);
 	free(t->table);
 	free(t->zeros);
 	digest_free(t->digest);
@@ -77,7 +75,7 @@ static void grow_table(struct dump_tree *t)
 		*slot(t, t->nodes[i].f.ino) = (uint32_t)i + 1;
 }
 
-/* The node of the inode, made when there is none. Valid until the next is made. */
+/* The node of the inode, made when there is none. */
 static struct node *make(struct dump_tree *t, uint64_t ino)
 {
 	if (t->count * 2 >= t->table_size)
@@ -85,8 +83,11 @@ static struct node *make(struct dump_tree *t, uint64_t ino)
 	uint32_t *s = slot(t, ino);
 
 	if (!*s) {
-		t->nodes = xgrow(t->nodes, t->count + 1, &t->capacity, sizeof(*t->nodes));
-		t->nodes[t->count++] = (struct node) { .f = { .ino = ino } };
+		struct node *n = spill_more(&t->all, sizeof(*n));
+
+		n->f.ino = ino;
+		if (!t->count++)
+			t->nodes = n; /* it never moves */
 		*s = (uint32_t)t->count;
 	}
 	return &t->nodes[*s - 1];
@@ -98,13 +99,10 @@ static void add_name(struct strbuf *names, uint32_t ino, const char *name)
 	strbuf_add(names, name, strlen(name) + 1);
 }
 
-static void set_names(struct node *n, const struct strbuf *names)
+static void set_names(struct dump_tree *t, struct node *n, const struct strbuf *names)
 {
-	free(n->names);
-	n->names = names->len ? xmalloc(names->len) : NULL;
+	n->names = names->len ? spill_put(&t->texts, names->data, names->len) : NULL;
 	n->names_len = (uint32_t)names->len;
-	if (names->len)
-		memcpy(n->names, names->data, names->len);
 }
 
 /* ---- from the stream ---- */
@@ -116,8 +114,6 @@ static int on_begin(void *user, const struct dump_inode *inode, struct error *e)
 
 	if (n->fresh)
 		return error_text(e, EBADMSG, "inode %u is in the dump twice", inode->ino);
-	free(n->f.target);
-	free(n->names);
 	*n = (struct node) { .fresh = true,
 			     .f = { .ino = inode->ino,
 				    .mode = inode->mode,
@@ -192,7 +188,7 @@ static int take_names(struct dump_tree *t, struct node *n, struct error *e)
 			add_name(&names, ino, name);
 		at += len;
 	}
-	set_names(n, &names);
+	set_names(t, n, &names);
 	return 0;
 }
 
@@ -210,7 +206,8 @@ static int on_end(void *user, const struct dump_inode *inode, uint64_t end, stru
 		if (!t->content.len || t->content.len > target_max ||
 		    memchr(t->content.data, '\0', t->content.len))
 			return error_text(e, EBADMSG, "inode %u: a damaged link", inode->ino);
-		n->f.target = xstrndup(t->content.data, t->content.len);
+		n->f.target = spill_more(&t->texts, t->content.len + 1); /* its end is zero */
+		memcpy(n->f.target, t->content.data, t->content.len);
 	} else if (S_ISDIR(inode->mode)) {
 		return take_names(t, n, e);
 	}
@@ -238,7 +235,7 @@ struct level {
 
 static void close_level(struct dump_tree *t, struct level *l)
 {
-	set_names(find(t, l->ino), &l->names);
+	set_names(t, find(t, l->ino), &l->names);
 	strbuf_free(&l->names);
 }
 
@@ -253,10 +250,9 @@ void dump_tree_base(struct dump_tree *t, const struct listing *base)
 		struct node *n = make(t, f->ino);
 		const char *name = strrchr(f->path, '/');
 
-		free(n->f.target);
 		n->f = *f;
 		n->f.path = NULL;
-		n->f.target = f->target ? xstrdup(f->target) : NULL;
+		n->f.target = f->target ? spill_put(&t->texts, f->target, strlen(f->target) + 1) : NULL;
 		n->f.back++;
 		while (depth > 0 && name &&
 		       !(strlen(f->path) > open[depth - 1].path_len &&

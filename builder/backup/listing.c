@@ -16,17 +16,26 @@ void listed_free(struct listed *f)
 
 void listing_free(struct listing *l)
 {
-	for (size_t i = 0; i < l->count; i++)
-		listed_free(&l->items[i]);
-	free(l->items);
+	spill_free(&l->all);
+	spill_free(&l->texts);
 	*l = (struct listing) { 0 };
+}
+
+static char *keep_text(struct listing *l, const char *text)
+{
+	return text ? spill_put(&l->texts, text, strlen(text) + 1) : NULL;
 }
 
 void listing_take(struct listing *l, struct listed *f)
 {
-	l->items = xgrow(l->items, l->count + 1, &l->capacity, sizeof(*l->items));
-	l->items[l->count++] = *f;
-	*f = (struct listed) { 0 };
+	struct listed *item = spill_more(&l->all, sizeof(*item));
+
+	*item = *f;
+	item->path = keep_text(l, f->path);
+	item->target = keep_text(l, f->target);
+	listed_free(f);
+	if (!l->count++)
+		l->items = item; /* it never moves */
 }
 
 int listing_compare_paths(const char *a, const char *b)

@@ -10,6 +10,7 @@
 #pragma once
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/spill.h"
 #include "base/str.h"
 
 #include <stdint.h>
@@ -35,17 +36,18 @@ struct listed {
 	 * not in the listing. */
 	uint64_t start, end;
 };
-/* `f->path` and `f->target` */
+/* `f->path` and `f->target` of one that is in no listing. */
 void listed_free(struct listed *f);
 DEFINE_CLEANUP(listed, struct listed, listed_free)
 
 struct listing {
 	struct listed *items;
-	size_t count, capacity;
+	size_t count;
+	struct spill all, texts; /* where these, their paths and targets lie */
 };
 void listing_free(struct listing *l);
 DEFINE_CLEANUP(listing, struct listing, listing_free)
-/* Owns what is in `*f` from here on. */
+/* Owns what is in `*f` from here on. Nothing is added to a listing that was made shorter. */
 void listing_take(struct listing *l, struct listed *f);
 void listing_sort(struct listing *l);
 const struct listed *listing_find(const struct listing *l,

@@ -229,9 +229,7 @@ static void give_to_links(struct walking *w)
 		}
 	}
 	for (size_t i = 0; i < w->listing.count; i++) {
-		if (S_ISREG(w->listing.items[i].mode) && !w->listing.items[i].has_sha)
-			listed_free(&w->listing.items[i]);
-		else
+		if (!S_ISREG(w->listing.items[i].mode) || w->listing.items[i].has_sha)
 			w->listing.items[kept++] = w->listing.items[i];
 	}
 	w->listing.count = kept;

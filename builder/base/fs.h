@@ -64,6 +64,9 @@ int mkdir_parents_at(int dirfd, const char *path, mode_t mode, struct error *e);
 /* `rm -rf`: follows no link, crosses no mount. Missing is fine. */
 int remove_tree_at(int dirfd, const char *path, struct error *e);
 
+/* $TMPDIR, or /var/tmp. */
+const char *temp_folder(void);
+
 /* A private folder below $TMPDIR (or /var/tmp), removed with all that is in it: by the clean-up, by a signal, or
  * by the next tempdir_make() after a kill (it is locked as long as this program runs). */
 struct tempdir {

@@ -4,12 +4,16 @@
 #include <errno.h>
 #include <stdio.h>
 
+void out_of_memory(void)
+{
+	(void)fputs("lifeboat: out of memory\n", stderr);
+	abort();
+}
+
 static void *must(void *p)
 {
-	if (!p) {
-		(void)fputs("lifeboat: out of memory\n", stderr);
-		abort();
-	}
+	if (!p)
+		out_of_memory();
 	return p;
 }
 

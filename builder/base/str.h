@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
+void out_of_memory(void) __attribute__((noreturn));
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *p, size_t size);

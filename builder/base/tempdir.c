@@ -11,7 +11,7 @@
 /* Nobody else calls a folder so: what is named so, ours and not locked by a running program, a killed one left. */
 static const char prefix[] = "lifeboat.tmp.";
 
-static const char *base_folder(void)
+const char *temp_folder(void)
 {
 	const char *base = getenv("TMPDIR");
 
@@ -79,7 +79,7 @@ static int make_swept(const char *base, struct tempdir *ret, struct error *e)
 
 int tempdir_make(struct tempdir *ret, struct error *e)
 {
-	return make_swept(base_folder(), ret, e);
+	return make_swept(temp_folder(), ret, e);
 }
 
 int tempdir_make_in_memory(struct tempdir *ret, struct error *e)

@@ -15,8 +15,7 @@ struct spool {
 
 struct spool *spool_new(void)
 {
-	const char *base = getenv("TMPDIR");
-	int fd = open(base && *base ? base : "/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int fd = open(temp_folder(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return NULL;

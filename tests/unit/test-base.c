@@ -2,6 +2,7 @@
 #include "base/fs.h"
 #include "base/proc.h"
 #include "base/report.h"
+#include "base/spill.h"
 #include "base/str.h"
 #include "tap.h"
 
@@ -20,6 +21,31 @@ TEST(error_lines)
 	error_prefix(&e, "set %s", "a");
 	CHECK_STR(e.text, "set a: write /dev/sdb: No space left on device");
 	CHECK_INT(error_text(NULL, EIO, "nobody listens"), -EIO);
+}
+
+/* What does not stay in memory is the same, and at the same place. */
+TEST(much_is_kept_in_files)
+{
+	enum { count = 12000000 };
+	_cleanup_(spill) struct spill numbers = { 0 }, texts = { 0 };
+	uint64_t *first = spill_more(&numbers, sizeof(*first));
+	const char *text = spill_put(&texts, "a text", 7);
+	size_t wrong = 0;
+
+	*first = 0;
+	for (uint64_t i = 1; i < count; i++) {
+		uint64_t *next = spill_more(&numbers, sizeof(*next));
+
+		wrong += *next != 0 || next != first + i;
+		*next = i * 2654435761u;
+	}
+	for (uint64_t i = 0; i < count; i++)
+		wrong += first[i] != i * 2654435761u;
+	CHECK_INT(wrong, 0);
+	CHECK_STR(text, "a text");
+	CHECK_INT(numbers.used, count * sizeof(*first));
+	memset(spill_more(&texts, 100 << 20), 'x', 100 << 20);
+	CHECK_STR(text, "a text");
 }
 
 /* On a line of 80 columns a longer one would leave a copy of itself each time. */
