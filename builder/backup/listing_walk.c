@@ -20,7 +20,8 @@ struct walking {
 	pthread_mutex_t lock; /* of the listing, and for whoever is called */
 	struct listing listing;
 	struct to_hash *hashes;
-	size_t hash_count, hash_capacity;
+	size_t hash_count;
+	struct spill all_hashes; /* where they lie */
 	int root;
 	uint64_t bytes;
 };
@@ -28,7 +29,7 @@ struct walking {
 static void walking_end(struct walking *w)
 {
 	listing_free(&w->listing);
-	free(w->hashes);
+	spill_free(&w->all_hashes);
 	if (w->root >= 0)
 		(void)close(w->root); /* read side */
 }
@@ -141,8 +142,11 @@ static void choose(struct walking *w)
 	for (size_t i = 0; i < w->listing.count; i++) {
 		if (!S_ISREG(w->listing.items[i].mode) || w->listing.items[i].has_sha)
 			continue;
-		w->hashes = xgrow(w->hashes, w->hash_count + 1, &w->hash_capacity, sizeof(*w->hashes));
-		w->hashes[w->hash_count++] = (struct to_hash) { .line = i };
+		struct to_hash *h = spill_more(&w->all_hashes, sizeof(*h));
+
+		h->line = i;
+		if (!w->hash_count++)
+			w->hashes = h; /* it never moves */
 	}
 	if (!w->hash_count)
 		return;
