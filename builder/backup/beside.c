@@ -17,6 +17,8 @@ int beside_save(const struct save_job *job, const struct listing_walk *walk, con
 		r = listing_save(job->w, job->name, frames, &source, e);
 	if (r == 0)
 		r = times_save(job->w, job->name, &source, keeps_time, e);
+	if (r == 0)
+		r = listing_sound(&listing, e);
 	return r < 0 ? r : stream_add_text(job->w, job->name, FLAGS_METHOD, flags, e);
 }
 

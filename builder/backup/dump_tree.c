@@ -46,6 +46,13 @@ void dump_tree_free(struct dump_tree *t)
 	free(t);
 }
 
+int dump_tree_sound(const struct dump_tree *t, struct error *e)
+{
+	int r = spill_check(&t->all, e);
+
+	return r < 0 ? r : spill_check(&t->texts, e);
+}
+
 /* ---- nodes by inode ---- */
 
 static uint32_t *slot(const struct dump_tree *t, uint64_t ino)

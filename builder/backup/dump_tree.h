@@ -14,6 +14,9 @@ static inline void cleanup_dump_tree(struct dump_tree **t)
 	dump_tree_free(*t);
 }
 
+/* Is what was read from it what was put there (base/spill.h)? */
+int dump_tree_sound(const struct dump_tree *t, struct error *e);
+
 /* The state that an incremental dump goes on from: a listing with its index, each place one link further down. */
 void dump_tree_base(struct dump_tree *t, const struct listing *base);
 

@@ -38,6 +38,13 @@ void listing_take(struct listing *l, struct listed *f)
 		l->items = item; /* it never moves */
 }
 
+int listing_sound(const struct listing *l, struct error *e)
+{
+	int r = spill_check(&l->all, e);
+
+	return r < 0 ? r : spill_check(&l->texts, e);
+}
+
 int listing_compare_paths(const char *a, const char *b)
 {
 	while (*a && *a == *b) {

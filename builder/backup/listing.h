@@ -49,6 +49,8 @@ void listing_free(struct listing *l);
 DEFINE_CLEANUP(listing, struct listing, listing_free)
 /* Owns what is in `*f` from here on. Nothing is added to a listing that was made shorter. */
 void listing_take(struct listing *l, struct listed *f);
+/* Is what was read from it what was put there (base/spill.h)? */
+int listing_sound(const struct listing *l, struct error *e);
 void listing_sort(struct listing *l);
 const struct listed *listing_find(const struct listing *l,
 				  const char *path); /* it is sorted; NULL: not there */

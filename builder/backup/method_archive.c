@@ -404,6 +404,10 @@ static int save_beside(const struct save_job *job, struct saving *s, const struc
 	if (r == 0)
 		r = save_deleted(job, s, e);
 	if (r == 0)
+		r = listing_sound(&s->listing, e);
+	if (r == 0)
+		r = listing_sound(&s->base, e);
+	if (r == 0)
 		r = excluded_save(job->w, job->name, job->source->shown, &s->excluded, job->report, e);
 	return r < 0 ? r : changed_save(job->w, job->name, job->source->shown, &s->changed, job->report, e);
 }

@@ -134,7 +134,7 @@ static int read_base(const struct save_job *job, const char *device, struct savi
 		return r;
 	dump_tree_base(s->recheck.tree, &base);
 	job->record->since = job->base_record->date;
-	return 0;
+	return listing_sound(&base, e);
 }
 
 /* As dump -T takes it: ctime(3) and the offset from UTC. */
@@ -205,6 +205,8 @@ static int save_beside(const struct save_job *job, struct saving *s, struct erro
 		r = xattrs_save(job->w, job->name, &s->recheck.xattrs, e);
 	if (r == 0)
 		r = listing_save(job->w, job->name, &s->frames, &source, e);
+	if (r == 0)
+		r = dump_tree_sound(s->recheck.tree, e);
 	return r < 0 ? r
 		     : changed_save(job->w, job->name, job->source->shown, &s->recheck.changed, job->report,
 				    e);

@@ -219,6 +219,8 @@ static int save_beside(struct saving *s, const struct frames *frames, const stru
 	};
 	int r = beside_save(job, &walk, &s->flags, keeps_time, frames, e);
 
+	if (r == 0)
+		r = listing_sound(base, e);
 	strlist_sort(&s->changed); /* the walk has no order */
 	if (r == 0)
 		r = stream_add_text(job->w, job->name, INVENTORY_METHOD, &s->inventory, e);

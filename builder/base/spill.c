@@ -3,6 +3,7 @@
 #include "base/fs.h"
 #include "base/str.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdbool.h>
@@ -15,8 +16,9 @@ enum {
 	part = 32 << 20, /* bytes that are mapped at a time */
 	in_memory = part, /* so many stay there */
 };
-/* Addresses are taken for all that may come, so that nothing ever moves: 16 GiB, or 256 MiB where addresses have 32 bits. */
-static const size_t room = (size_t)1 << (sizeof(size_t) > 4 ? 34 : 28);
+/* Addresses are taken for all that may come, so that nothing ever moves: 16 GiB, or 256 MiB where addresses have 32 bits; less
+ * where not so many are allowed (RLIMIT_AS). */
+static const size_t room_max = (size_t)1 << (sizeof(size_t) > 4 ? 34 : 28);
 static const uint64_t left_free = UINT64_C(1) << 30; /* bytes of the disk */
 
 /* A write to a mapped page for which a disk has no room is SIGBUS: it is allocated before. */
@@ -31,12 +33,16 @@ static bool is_good_place(int fd)
 	       (uint64_t)v.f_bavail * v.f_frsize > left_free + part;
 }
 
-static bool map_file(char *at)
+/* The part of the file is where it is in memory. */
+static bool map_file(struct spill *s, char *at)
 {
-	_cleanup_(fd) int fd = open(temp_folder(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-	return fd >= 0 && is_good_place(fd) && posix_fallocate(fd, 0, part) == 0 &&
-	       mmap(at, part, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == at;
+	if (!s->has_file)
+		s->file = open(temp_folder(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	s->has_file = s->file >= 0;
+	return s->has_file && is_good_place(s->file) &&
+	       posix_fallocate(s->file, (off_t)s->mapped, part) == 0 &&
+	       mmap(at, part, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, s->file, (off_t)s->mapped) ==
+		       at;
 }
 
 static bool map_memory(char *at)
@@ -44,18 +50,27 @@ static bool map_memory(char *at)
 	return mmap(at, part, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at;
 }
 
-static bool map_part(struct spill *s)
+static bool take_room(struct spill *s)
 {
-	if (!s->data) {
-		void *data = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	for (s->room = room_max; s->room >= part; s->room /= 2) {
+		void *data =
+			mmap(NULL, s->room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 		if (data == MAP_FAILED)
-			return false;
+			continue;
 		s->data = data;
+		return true;
 	}
+	return false;
+}
+
+static bool map_part(struct spill *s)
+{
+	if (!s->data && !take_room(s))
+		return false;
 	char *at = s->data + s->mapped;
 
-	if (s->mapped == room || !((s->mapped >= in_memory && map_file(at)) || map_memory(at)))
+	if (s->mapped == s->room || !((s->mapped >= in_memory && map_file(s, at)) || map_memory(at)))
 		return false;
 	s->mapped += part;
 	return true;
@@ -77,9 +92,19 @@ char *spill_put(struct spill *s, const void *data, size_t len)
 	return memcpy(spill_more(s, len), data, len);
 }
 
+int spill_check(const struct spill *s, struct error *e)
+{
+	/* writes nothing, and tells of each failure to write since the file was opened: sync_file_range(2) */
+	if (s->has_file && sync_file_range(s->file, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE) < 0)
+		return error_errno(e, errno, "keep in %s what is known of the files", temp_folder());
+	return 0;
+}
+
 void spill_free(struct spill *s)
 {
+	if (s->has_file)
+		(void)close(s->file); /* what is in it is wanted no more */
 	if (s->data)
-		(void)munmap(s->data, room); /* ours, whole */
+		(void)munmap(s->data, s->room); /* ours, whole */
 	*s = (struct spill) { 0 };
 }

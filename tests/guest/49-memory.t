@@ -1,7 +1,7 @@
 #!/bin/bash
 # A file system of a million and a half files is backed up, in full and by a level, and verified, in 300 MB of memory. What lies
 # in mapped files is none of that: the kernel writes it out when it has no room for it. Counted by RLIMIT_DATA (setrlimit(2)), the
-# stacks of all threads included.
+# stacks of all threads included. A disk that fails to keep them is told in time.
 # needs: root loop dump mke2fs perl prlimit zstd
 # limit: 400
 # shellcheck source=tests/guest/lib/guest.sh
@@ -11,7 +11,11 @@
 
 tool=$BUILD/tests/tools/set-tool
 [ -x "$tool" ] || bail "no $tool: run make check-guests"
-trap loops_free EXIT
+finish() {
+	umount broken memory 2>/dev/null
+	loops_free
+}
+trap finish EXIT
 count=1500000
 mkdir target
 loop_disk from 2G -N $((count + 10000))
@@ -39,4 +43,19 @@ rm -r from/folder-7
 ok "and what has changed since" backup 1
 ok "and verified" within "$LIFEBOAT" verify "file://$PWD/target"
 is "the second set lists all of them" "$(listed)" $count # a thousand came, a thousand went
+
+# A disk that has room for much by its own account, and loses what it is given: its own lies in a memory that is full soon.
+mkdir broken memory
+make_broken() {
+	mount -t tmpfs -o size=48M none memory && truncate -s 4G memory/disk.img &&
+		mke2fs -q -t ext4 -O ^has_journal -N 100 memory/disk.img && mount -o loop memory/disk.img broken
+}
+make_broken || bail "no disk that fails"
+while sleep 0.2; do sync -f broken; done 2>/dev/null &
+syncing=$!
+refuses "a disk that loses what it was to keep" 1 'keep in .*/broken what is known of the files: (Input/output error|No space left on device)' \
+	env TMPDIR="$PWD/broken" "$tool" save "file://$PWD/target" - box root dump from 1G
+kill $syncing
+wait $syncing 2>/dev/null
+is "leaves no set that may be wrong" "$(find target/box -mindepth 1 -maxdepth 1 -type d | wc -l)" 2
 finish_plan
