@@ -29,6 +29,8 @@ static void note(struct dump_recheck *c, const struct walked *file, const unsign
 	bool missed = c->since && dump_tree_missed(c->tree, &file->st, c->since);
 	bool same = dump_tree_note(c->tree, &file->st, xattrs);
 
+	c->bytes += (uint64_t)file->st.st_blocks * 512;
+	report_progress(c->report, c->bytes);
 	if (missed)
 		strlist_add(&c->missed, file->path);
 	if (S_ISREG(file->st.st_mode) && (!same || walked_changed_since(file, &c->begun)))
@@ -58,9 +60,13 @@ static int look(void *user, const struct walked *file, struct error *e)
 
 int dump_recheck(struct dump_recheck *c, struct error *e)
 {
+	_cleanup_(free) char *what = xasprintf("look for changes in %s", c->source->shown);
+
 	(void)pthread_mutex_init(&c->lock, NULL); /* cannot fail on Linux */
+	report_begin(c->report, what, c->source->total);
 	int r = walk_filesystem_together(c->source, look, c, e);
 
+	report_end(c->report);
 	(void)pthread_mutex_destroy(&c->lock); /* no thread is left */
 	strlist_sort(&c->changed); /* the walk has no order */
 	strlist_sort(&c->missed);

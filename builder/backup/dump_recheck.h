@@ -12,7 +12,9 @@ struct dump_recheck {
 	struct dump_tree *tree; /* whole; what is found is noted there */
 	struct timespec begun; /* a file that is newer may have changed while it was read */
 	int64_t since; /* the date of the set below; 0: there is none */
+	struct report *report;
 	/* found */
+	uint64_t bytes; /* of all files */
 	struct strbuf xattrs; /* records of xattrs.h */
 	struct strlist changed; /* paths of files that changed while they were read */
 	struct strlist missed; /* paths of what changed since the set below, and is not in the dump */
@@ -20,7 +22,7 @@ struct dump_recheck {
 };
 void dump_recheck_free(struct dump_recheck *c);
 
-/* Walks the file system on all cores (backup/walk.h); by then dump has brought all inodes into memory in the order of the
+/* Shows its own progress. Walks the file system on all cores (backup/walk.h); by then dump has brought all inodes into memory in the order of the
  * disk. A name that restore(8) cannot bring back (255 bytes) is -ENAMETOOLONG. What of the set below was missed is
  * dump_recheck_missed()'s to tell. */
 int dump_recheck(struct dump_recheck *c, struct error *e);

@@ -23,7 +23,8 @@ struct walking {
 	size_t hash_count;
 	struct spill all_hashes; /* where they lie */
 	int root;
-	uint64_t bytes;
+	struct report *report;
+	uint64_t looked, bytes; /* of what was looked at, of what is to be hashed */
 };
 
 static void walking_end(struct walking *w)
@@ -116,6 +117,8 @@ static int list_file(void *user, const struct walked *file, struct error *e)
 		f.has_sha = true;
 	}
 	(void)pthread_mutex_lock(&w->lock);
+	w->looked += (uint64_t)file->st.st_blocks * 512;
+	report_progress(w->report, w->looked);
 	listing_take(&w->listing, &f);
 	(void)pthread_mutex_unlock(&w->lock);
 	return 0;
@@ -242,10 +245,14 @@ static void give_to_links(struct walking *w)
 int listing_walk(const struct listing_walk *walk, struct listing *ret, struct report *report, struct error *e)
 {
 	_cleanup_(walking) struct walking w = { .w = walk, .lock = PTHREAD_MUTEX_INITIALIZER, .root = -1 };
+	_cleanup_(free) char *what = xasprintf("look through %s", walk->source->shown);
 	int r = walk_open(walk->source, &w.root, e);
 
+	w.report = report;
+	report_begin(report, what, walk->source->total);
 	if (r == 0)
 		r = walk_filesystem_together(walk->source, list_file, &w, e);
+	report_end(report);
 	if (r < 0)
 		return r;
 	listing_sort(&w.listing);

@@ -87,6 +87,7 @@ static int recheck(void *user, struct error *e)
 {
 	struct saving *s = user;
 
+	report_end(s->recheck.report); /* who reads dump's stream has told its end before it is seen here */
 	return dump_recheck(&s->recheck, e);
 }
 
@@ -215,8 +216,10 @@ static int save_beside(const struct save_job *job, struct saving *s, struct erro
 static int save(const struct save_job *job, struct error *e)
 {
 	_cleanup_(free) char *device = NULL, *what = xasprintf("back up %s", job->source->shown);
-	_cleanup_(saving) struct saving s = { .recheck = { .source = job->source, .tree = dump_tree_new() },
-					      .as_of = job->source->as_of };
+	_cleanup_(saving) struct saving s = {
+		.recheck = { .source = job->source, .tree = dump_tree_new(), .report = job->report },
+		.as_of = job->source->as_of
+	};
 	_cleanup_(fd) int fd = open(job->source->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
