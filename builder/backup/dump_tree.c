@@ -93,9 +93,8 @@ static struct node *make(struct dump_tree *t, uint64_t ino)
 		struct node *n = spill_more(&t->all, sizeof(*n));
 
 		n->f.ino = ino;
-		if (!t->count++)
-			t->nodes = n; /* it never moves */
-		*s = (uint32_t)t->count;
+		t->nodes = t->all.data;
+		*s = (uint32_t)++t->count;
 	}
 	return &t->nodes[*s - 1];
 }

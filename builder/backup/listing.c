@@ -34,8 +34,8 @@ void listing_take(struct listing *l, struct listed *f)
 	item->path = keep_text(l, f->path);
 	item->target = keep_text(l, f->target);
 	listed_free(f);
-	if (!l->count++)
-		l->items = item; /* it never moves */
+	l->items = l->all.data;
+	l->count++;
 }
 
 int listing_sound(const struct listing *l, struct error *e)

@@ -148,8 +148,8 @@ static void choose(struct walking *w)
 		struct to_hash *h = spill_more(&w->all_hashes, sizeof(*h));
 
 		h->line = i;
-		if (!w->hash_count++)
-			w->hashes = h; /* it never moves */
+		w->hashes = w->all_hashes.data;
+		w->hash_count++;
 	}
 	if (!w->hash_count)
 		return;
@@ -261,6 +261,10 @@ int listing_walk(const struct listing_walk *walk, struct listing *ret, struct re
 	if (r < 0)
 		return r;
 	give_to_links(&w);
+	/* what was not hashed is taken for gone */
+	r = spill_check(&w.all_hashes, e);
+	if (r < 0)
+		return r;
 	*ret = w.listing;
 	w.listing = (struct listing) { 0 };
 	return 0;

@@ -6,7 +6,6 @@
  * system read-only, so that it leaves nothing on the machine. */
 #include "backup/beside.h"
 #include "backup/flags.h"
-#include "backup/flags.h"
 #include "backup/listing_stream.h"
 #include "backup/program.h"
 #include "backup/set_private.h"

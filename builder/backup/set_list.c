@@ -9,8 +9,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-enum { conf_max = 16 << 20 }; /* bytes */
-
 void set_list_free(struct set_list *l)
 {
 	for (size_t i = 0; i < l->count; i++) {
@@ -60,7 +58,7 @@ static void read_info(int hostfd, const char *name, struct set_info *info)
 	_cleanup_(strlist) struct strlist exclude = { 0 };
 	_cleanup_(levels) struct levels l = { 0 };
 
-	if (read_file_at(hostfd, path, conf_max, &text, NULL, NULL) < 0 ||
+	if (read_file_at(hostfd, path, SET_SMALL_MAX, &text, NULL, NULL) < 0 ||
 	    levels_parse(path, text, &l, NULL) < 0)
 		return;
 	info->base = TAKE_PTR(l.base);

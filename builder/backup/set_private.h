@@ -45,7 +45,7 @@ const struct sum *chunk_find(const struct sums *s, const char *name, const char 
 /* Is the file of that name encrypted? */
 bool chunk_is_sealed(const char *file);
 
-enum { SET_COPIES_MAX = 8 };
+enum { SET_COPIES_MAX = 8, SET_SMALL_MAX = 16 << 20 /* bytes of a small file */ };
 
 /* An open set in one of its places. */
 struct set_copy {

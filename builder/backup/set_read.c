@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-enum { sums_max = 4 << 20, small_file_max = 16 << 20, small_buffer = 64 << 10 }; /* bytes */
+enum { sums_max = 4 << 20, small_buffer = 64 << 10 }; /* bytes */
 
 /* Which set is meant: looked for in all replicas, where one may lack the newest. */
 static int choose(struct target *target, const char *host, const char *name, struct set_info *ret,
@@ -269,7 +269,7 @@ static int read_small(struct set *s, size_t copy, const char *name, char **ret, 
 		r = set_file_size(&f, &size, e);
 	if (r < 0)
 		return r;
-	if (size > small_file_max)
+	if (size > SET_SMALL_MAX)
 		return error_text(e, EFBIG, "%s/%s: it is larger than 16 MiB", s->shown, name);
 	_cleanup_(free) char *text = xmalloc((size_t)size + 1);
 	ssize_t n = set_file_read(&f, text, (size_t)size, report, e);

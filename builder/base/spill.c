@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/statfs.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
@@ -25,12 +24,10 @@ static const uint64_t left_free = UINT64_C(1) << 30; /* bytes of the disk */
 static bool is_good_place(int fd)
 {
 	struct statfs fs;
-	struct statvfs v;
 
-	if (fstatfs(fd, &fs) < 0 || fstatvfs(fd, &v) < 0)
-		return false;
-	return fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC && fs.f_type != NFS_SUPER_MAGIC &&
-	       (uint64_t)v.f_bavail * v.f_frsize > left_free + part;
+	return fstatfs(fd, &fs) == 0 && fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC &&
+	       fs.f_type != NFS_SUPER_MAGIC &&
+	       (uint64_t)fs.f_bavail * (uint64_t)fs.f_frsize > left_free + part;
 }
 
 /* The part of the file is where it is in memory. */
@@ -68,7 +65,7 @@ static bool map_part(struct spill *s)
 {
 	if (!s->data && !take_room(s))
 		return false;
-	char *at = s->data + s->mapped;
+	char *at = (char *)s->data + s->mapped;
 
 	if (s->mapped == s->room || !((s->mapped >= in_memory && map_file(s, at)) || map_memory(at)))
 		return false;
@@ -81,7 +78,7 @@ void *spill_more(struct spill *s, size_t len)
 	while (s->mapped - s->used < len)
 		if (!map_part(s))
 			out_of_memory();
-	char *at = s->data + s->used;
+	char *at = (char *)s->data + s->used;
 
 	s->used += len;
 	return at;

@@ -11,7 +11,7 @@
 
 /* Zero-initialised is empty. What is in it stays where it is until all of it is freed. */
 struct spill {
-	char *data; /* one after the other; NULL: nothing yet */
+	void *data; /* one after the other; NULL: nothing yet */
 	size_t used, mapped, room; /* bytes; room: of addresses that are taken */
 	bool has_file;
 	int file;
