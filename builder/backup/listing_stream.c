@@ -14,14 +14,14 @@ enum { shown_changed = 20 };
 
 struct saving {
 	const struct listing_source *source;
-	const struct frames *frames;
+	const struct listing_text *what;
 	FILE *out;
-	struct strbuf line;
+	struct strbuf text; /* the last one */
 };
 
 static int put(struct saving *s, struct error *e)
 {
-	return fwrite(s->line.data, 1, s->line.len, s->out) == s->line.len
+	return fwrite(s->text.data, 1, s->text.len, s->out) == s->text.len
 		       ? 0
 		       : error_errno(e, errno, "write a listing");
 }
@@ -30,89 +30,96 @@ static int put_listed(void *user, const struct listed *f, struct error *e)
 {
 	struct saving *s = user;
 
-	s->line.len = 0;
-	listing_format(&s->line, f);
+	s->text.len = 0;
+	s->what->add(&s->text, f, s->what->user);
 	return put(s, e);
 }
 
-static int put_place(void *user, const struct listed *f, struct error *e)
+/* Owns `fd`. */
+static int put_all(void *user, int fd, struct error *e)
 {
 	struct saving *s = user;
+	int r = 0;
 
-	s->line.len = 0;
-	strbuf_printf(&s->line, "%u %" PRIu64 " %" PRIu64 "\n", f->back, f->start, f->end);
-	return put(s, e);
-}
-
-static int put_frames(struct saving *s, struct error *e)
-{
-	int r;
-
-	s->line.len = 0;
-	strbuf_puts(&s->line, INDEX_HEAD);
-	r = put(s, e);
-	for (size_t i = 0; r == 0 && i < s->frames->count; i++) {
-		const struct frame *f = &s->frames->items[i];
-
-		s->line.len = 0;
-		strbuf_printf(&s->line, "frame %u %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", f->chunk, f->offset,
-			      f->len, f->plain);
-		r = put(s, e);
-	}
-	return r;
-}
-
-/* Runs `all` on a stdio stream to `fd`, which is owned. */
-static int produce(struct saving *s, int fd, int (*all)(struct saving *s, struct error *e), struct error *e)
-{
 	s->out = fdopen(fd, "w");
 	if (!s->out) {
 		(void)close(fd); /* nothing was written */
 		return error_errno(e, ENOMEM, "make a pipe");
 	}
-	int r = all(s, e);
-
+	for (size_t i = 0; r == 0 && s->what->begin; i++) {
+		s->text.len = 0;
+		if (!s->what->begin(&s->text, i, s->what->user))
+			break;
+		r = put(s, e);
+	}
+	if (r == 0)
+		r = s->source->walk(s->source->user, put_listed, s, e);
 	if (fclose(s->out) != 0 && r == 0)
 		r = error_errno(e, errno, "write a listing");
-	strbuf_free(&s->line);
 	return r;
 }
 
-static int list_all(struct saving *s, struct error *e)
+int listing_text_save(struct set_writer *w, const char *name, const struct listing_text *what,
+		      const struct listing_source *source, struct error *e)
 {
-	strbuf_puts(&s->line, LISTING_HEAD);
-	int r = put(s, e);
+	struct saving s = { .source = source, .what = what };
+	struct report quiet;
 
-	return r < 0 ? r : s->source->walk(s->source->user, put_listed, s, e);
+	report_init(&quiet, VERBOSITY_QUIET, false);
+	int r = stream_produce(w, name, what->method, 0, NULL, &quiet, put_all, &s, e);
+
+	strbuf_free(&s.text);
+	return r;
 }
 
-static int index_all(struct saving *s, struct error *e)
+static bool begin_listing(struct strbuf *text, size_t number, const void *user)
 {
-	int r = put_frames(s, e);
-
-	return r < 0 ? r : s->source->walk(s->source->user, put_place, s, e);
+	(void)user; /* it always begins so */
+	strbuf_puts(text, LISTING_HEAD);
+	return number == 0;
 }
 
-static int produce_listing(void *user, int fd, struct error *e)
+static void add_line(struct strbuf *text, const struct listed *f, const void *user)
 {
-	return produce(user, fd, list_all, e);
+	(void)user; /* all is in the line */
+	listing_format(text, f);
 }
 
-static int produce_index(void *user, int fd, struct error *e)
+static bool begin_index(struct strbuf *text, size_t number, const void *user)
 {
-	return produce(user, fd, index_all, e);
+	const struct frames *frames = user;
+
+	if (number > frames->count)
+		return false;
+	if (number == 0) {
+		strbuf_puts(text, INDEX_HEAD);
+		return true;
+	}
+	const struct frame *f = &frames->items[number - 1];
+
+	strbuf_printf(text, "frame %u %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", f->chunk, f->offset, f->len,
+		      f->plain);
+	return true;
+}
+
+static void add_place(struct strbuf *text, const struct listed *f, const void *user)
+{
+	(void)user; /* all is in the line */
+	strbuf_printf(text, "%u %" PRIu64 " %" PRIu64 "\n", f->back, f->start, f->end);
 }
 
 int listing_save(struct set_writer *w, const char *name, const struct frames *frames,
 		 const struct listing_source *source, struct error *e)
 {
-	struct saving s = { .source = source, .frames = frames };
-	struct report quiet;
+	const struct listing_text lines = { .method = LISTING_METHOD,
+					    .begin = begin_listing,
+					    .add = add_line };
+	const struct listing_text places = {
+		.method = INDEX_METHOD, .begin = begin_index, .add = add_place, .user = frames
+	};
+	int r = listing_text_save(w, name, &lines, source, e);
 
-	report_init(&quiet, VERBOSITY_QUIET, false);
-	int r = stream_produce(w, name, LISTING_METHOD, 0, NULL, &quiet, produce_listing, &s, e);
-
-	return r < 0 ? r : stream_produce(w, name, INDEX_METHOD, 0, NULL, &quiet, produce_index, &s, e);
+	return r < 0 ? r : listing_text_save(w, name, &places, source, e);
 }
 
 static int walk_items(void *user, int (*each)(void *user, const struct listed *f, struct error *e),

@@ -22,6 +22,17 @@ struct listing_source {
 	void *user;
 };
 struct listing_source listing_source(struct listing *l); /* sorted; stays the caller's */
+/* A stream of text about each file. */
+struct listing_text {
+	const char *method;
+	/* Appends line `number`, from 0 on, of those that come first; false: there are no more. NULL: there are none. */
+	bool (*begin)(struct strbuf *text, size_t number, const void *user);
+	/* Appends what there is to be said of a file, which may be nothing. */
+	void (*add)(struct strbuf *text, const struct listed *f, const void *user);
+	const void *user;
+};
+int listing_text_save(struct set_writer *w, const char *name, const struct listing_text *what,
+		      const struct listing_source *source, struct error *e);
 /* Writes NAME.listing and NAME.index. */
 int listing_save(struct set_writer *w, const char *name, const struct frames *frames,
 		 const struct listing_source *source, struct error *e);
