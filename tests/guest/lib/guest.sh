@@ -207,14 +207,16 @@ console_type() {
 # console_wait TEXT [SECONDS]: waits until the text appears after what was last waited for.
 # Returns 1 when it did not, or when the guest ended without it.
 console_wait() {
-	local end=$((SECONDS + ${2:-120})) at
+	local end=$((SECONDS + ${2:-120})) at over
 	while :; do
+		over= # asked before looking: what was said before the end is in the log then
+		[ "$SECONDS" -lt "$end" ] && kill -0 "$CONSOLE_PID" 2>/dev/null || over=yes
 		at=$(tail -c "+$((console_seen + 1))" "$CONSOLE_LOG" | grep -abo -m 1 -F -- "$1" | head -n 1)
 		if [ -n "$at" ]; then
 			console_seen=$((console_seen + ${at%%:*} + ${#1}))
 			return 0
 		fi
-		if [ "$SECONDS" -ge "$end" ] || ! kill -0 "$CONSOLE_PID" 2>/dev/null; then
+		if [ "$over" ]; then
 			diag "the console did not show: $1
 $(tail -n 15 "$CONSOLE_LOG")"
 			return 1
