@@ -24,8 +24,8 @@ static void remove_noted(const struct note *n)
 			return; /* if never, nobody is left to be told */
 }
 
-/* Only calls what a signal handler may (signal-safety(7)); so does remove_tree_at(). */
-static void on_signal(int number)
+/* signal-safety(7); so is remove_tree_at(). */
+void leftover_remove(void)
 {
 	for (size_t i = 0; i < notes_max; i++) {
 		int ready = NOTE_READY;
@@ -34,6 +34,11 @@ static void on_signal(int number)
 		    atomic_compare_exchange_strong(&notes[i].state, &ready, NOTE_BUSY))
 			remove_noted(&notes[i]);
 	}
+}
+
+static void on_signal(int number)
+{
+	leftover_remove();
 	(void)raise(number); /* comes through at our end: SA_RESETHAND */
 }
 

@@ -8,3 +8,5 @@
 int leftover_note(int dirfd, const char *name);
 /* -1 is fine. */
 void leftover_forget(int note);
+/* Removes what is noted, for who ends the program from a signal handler of his own. Only calls what such a one may. */
+void leftover_remove(void);

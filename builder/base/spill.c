@@ -2,6 +2,7 @@
 
 #include "base/fs.h"
 #include "base/str.h"
+#include "base/unreadable.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,9 +34,12 @@ static bool is_good_place(int fd)
 /* The part of the file is where it is in memory. */
 static bool map_file(struct spill *s, char *at)
 {
-	if (!s->has_file)
+	if (!s->has_file) {
 		s->file = open(temp_folder(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	s->has_file = s->file >= 0;
+		s->has_file = s->file >= 0;
+		if (s->has_file)
+			unreadable_note(s->data, s->room);
+	}
 	return s->has_file && is_good_place(s->file) &&
 	       posix_fallocate(s->file, (off_t)s->mapped, part) == 0 &&
 	       mmap(at, part, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, s->file, (off_t)s->mapped) ==
@@ -99,8 +103,10 @@ int spill_check(const struct spill *s, struct error *e)
 
 void spill_free(struct spill *s)
 {
-	if (s->has_file)
+	if (s->has_file) {
+		unreadable_forget(s->data);
 		(void)close(s->file); /* what is in it is wanted no more */
+	}
 	if (s->data)
 		(void)munmap(s->data, s->room); /* ours, whole */
 	*s = (struct spill) { 0 };

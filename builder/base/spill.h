@@ -21,7 +21,7 @@ void *spill_more(struct spill *s, size_t len);
 /* Copies them there. */
 char *spill_put(struct spill *s, const void *data, size_t len);
 /* Was all that was written out so far what will be read again? Asked for after it was read, before that is relied on: a disk
- * that fails gives back what it likes. */
+ * that fails gives back what it likes. What it does not give back at all ends the program with a line: base/unreadable.h. */
 int spill_check(const struct spill *s, struct error *e);
 void spill_free(struct spill *s);
 DEFINE_CLEANUP(spill, struct spill, spill_free)

@@ -4,6 +4,7 @@
 #include "base/report.h"
 #include "base/spill.h"
 #include "base/str.h"
+#include "base/unreadable.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -46,6 +47,57 @@ TEST(much_is_kept_in_files)
 	CHECK_INT(numbers.used, count * sizeof(*first));
 	memset(spill_more(&texts, 100 << 20), 'x', 100 << 20);
 	CHECK_STR(text, "a text");
+}
+
+/* Looks at the last part of it after its file has lost it, in a child; returns wait's status. */
+static int status_without_file(const struct spill *s, int to_stderr)
+{
+	pid_t pid = fork();
+	int status;
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		CHECK_INT(dup2(to_stderr, STDERR_FILENO), STDERR_FILENO);
+		CHECK_INT(ftruncate(s->file, 0), 0);
+		_exit(((const char *)s->data)[s->used - 1]);
+	}
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+TEST(a_file_that_cannot_be_read_back_is_told)
+{
+	_cleanup_(spill) struct spill s = { 0 }, freed = { 0 };
+	_cleanup_(fd) int in = -1, out = -1;
+	_cleanup_(free) char *line = NULL;
+	char said[512] = "";
+	struct stat st = { .st_size = 0 };
+	int ends[2], status;
+
+	(void)spill_more(&freed, 40 << 20); /* its place is taken by the next */
+	spill_free(&freed);
+	(void)spill_more(&s, 40 << 20);
+	CHECK(!s.has_file || fstat(s.file, &st) == 0);
+	if (st.st_size == 0) {
+		printf("# %s is in memory, on a network or nearly full: nothing to be read back from there\n",
+		       temp_folder());
+		return;
+	}
+	CHECK_INT(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	in = ends[0];
+	out = ends[1];
+	status = status_without_file(&s, out);
+	CHECK(WIFEXITED(status));
+	CHECK_INT(WEXITSTATUS(status), 1);
+	CHECK(read(in, said, sizeof(said) - 1) > 0);
+	line = xasprintf("lifeboat: read back from %s what is known of the files: Input/output error\n",
+			 temp_folder());
+	CHECK_STR(said, line);
+	/* any other is nothing of that */
+	unreadable_forget(s.data);
+	status = status_without_file(&s, out);
+	CHECK(WIFSIGNALED(status));
+	CHECK_INT(WTERMSIG(status), SIGBUS);
 }
 
 /* On a line of 80 columns a longer one would leave a copy of itself each time. */
