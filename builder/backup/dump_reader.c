@@ -5,9 +5,9 @@
  * little-endian for us. */
 #include "backup/dump_reader.h"
 
+#include "base/number.h"
 #include "base/str.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -59,30 +59,6 @@ struct reader {
 	struct dump_dates dates;
 };
 
-static uint32_t get32(const char *p)
-{
-	uint32_t n;
-
-	memcpy(&n, p, sizeof(n));
-	return le32toh(n);
-}
-
-static uint16_t get16(const char *p)
-{
-	uint16_t n;
-
-	memcpy(&n, p, sizeof(n));
-	return le16toh(n);
-}
-
-static uint64_t get64(const char *p)
-{
-	uint64_t n;
-
-	memcpy(&n, p, sizeof(n));
-	return le64toh(n);
-}
-
 static int bad(const struct reader *r, const char *what, struct error *e)
 {
 	return error_text(e, EBADMSG, "byte %llu of the dump: %s", (unsigned long long)r->offset, what);
@@ -122,13 +98,13 @@ static int read_header(struct reader *r, struct error *e)
 	uint32_t sum = 0;
 
 	for (size_t i = 0; i < DUMP_BLOCK; i += 4)
-		sum += get32(r->header + i);
-	if (get32(r->header + at_magic) != magic || sum != checksum)
+		sum += le32_at(r->header + i);
+	if (le32_at(r->header + at_magic) != magic || sum != checksum)
 		return bad(r, "no header of dump(8) before it", e);
-	uint32_t type = get32(r->header + at_type);
+	uint32_t type = le32_at(r->header + at_type);
 
 	/* a map of inodes may be larger: its blocks have no bytes in c_addr */
-	if ((type == ts_inode || type == ts_addr) && get32(r->header + at_count) > blocks_max)
+	if ((type == ts_inode || type == ts_addr) && le32_at(r->header + at_count) > blocks_max)
 		return bad(r, "a header with too many blocks before it", e);
 	return 1;
 }
@@ -170,7 +146,7 @@ static int pass_blocks(struct reader *r, uint64_t blocks, bool there, struct err
 
 static int pass_content(struct reader *r, struct error *e)
 {
-	uint32_t count = get32(r->header + at_count), i = 0;
+	uint32_t count = le32_at(r->header + at_count), i = 0;
 	char map[blocks_max];
 	int code = 0;
 
@@ -188,9 +164,9 @@ static int pass_content(struct reader *r, struct error *e)
 /* The attributes of the inode that is open, all blocks of which are there. */
 static int pass_attributes(struct reader *r, struct error *e)
 {
-	uint64_t size = get64(r->header + at_size), len = 0;
+	uint64_t size = le64_at(r->header + at_size), len = 0;
 	_cleanup_(strbuf) struct strbuf area = { 0 };
-	uint64_t blocks = get32(r->header + at_count);
+	uint64_t blocks = le32_at(r->header + at_count);
 
 	if (size > attributes_max || size > blocks * DUMP_BLOCK)
 		return bad(r, "attributes of a wrong size before it", e);
@@ -205,7 +181,7 @@ static int pass_attributes(struct reader *r, struct error *e)
 			strbuf_add(&area, data, n < size - len ? n : (size_t)(size - len));
 		len += n;
 	}
-	if (!r->calls->xattrs || !area.len || !r->open || get32(r->header + at_area) != xattr_area)
+	if (!r->calls->xattrs || !area.len || !r->open || le32_at(r->header + at_area) != xattr_area)
 		return 0;
 	return r->calls->xattrs(r->calls->user, area.data, area.len, e);
 }
@@ -213,7 +189,7 @@ static int pass_attributes(struct reader *r, struct error *e)
 /* include/linux/kdev_t.h: old_decode_dev(), new_decode_dev() */
 static dev_t decode_device(const char *header)
 {
-	uint32_t old = get32(header + at_device), new = get32(header + at_device + 4);
+	uint32_t old = le32_at(header + at_device), new = le32_at(header + at_device + 4);
 
 	return old ? makedev(old >> 8 & 0xff, old & 0xff)
 		   : makedev((new & 0xfff00) >> 8, (new & 0xff) | (new >> 12 & 0xfff00));
@@ -233,15 +209,15 @@ static int begin_inode(struct reader *r, struct error *e)
 {
 	const char *h = r->header;
 
-	r->inode = (struct dump_inode) { .ino = get32(h + at_ino),
-					 .mode = get16(h + at_mode),
-					 .nlink = get16(h + at_nlink),
-					 .uid = get32(h + at_uid),
-					 .gid = get32(h + at_gid),
-					 .flags = get32(h + at_flags),
-					 .size = get64(h + at_size),
-					 .mtime = (int32_t)get32(h + at_mtime),
-					 .ctime = (int32_t)get32(h + at_ctime),
+	r->inode = (struct dump_inode) { .ino = le32_at(h + at_ino),
+					 .mode = le16_at(h + at_mode),
+					 .nlink = le16_at(h + at_nlink),
+					 .uid = le32_at(h + at_uid),
+					 .gid = le32_at(h + at_gid),
+					 .flags = le32_at(h + at_flags),
+					 .size = le64_at(h + at_size),
+					 .mtime = (int32_t)le32_at(h + at_mtime),
+					 .ctime = (int32_t)le32_at(h + at_ctime),
 					 .start = r->offset - DUMP_BLOCK };
 	if (S_ISBLK(r->inode.mode) || S_ISCHR(r->inode.mode))
 		r->inode.device = decode_device(h);
@@ -254,7 +230,7 @@ static int begin_inode(struct reader *r, struct error *e)
 
 static int take_inode(struct reader *r, struct error *e)
 {
-	if (get32(r->header + at_record_flags) & flag_attributes)
+	if (le32_at(r->header + at_record_flags) & flag_attributes)
 		return pass_attributes(r, e);
 	int code = end_inode(r, r->offset - DUMP_BLOCK, e);
 
@@ -267,15 +243,15 @@ static int take_inode(struct reader *r, struct error *e)
 static int take_other(struct reader *r, uint32_t type, struct error *e)
 {
 	if (type == ts_tape) {
-		r->dates = (struct dump_dates) { .date = (int32_t)get32(r->header + at_date),
-						 .since = (int32_t)get32(r->header + at_since),
-						 .level = get32(r->header + at_level) };
-		if (get32(r->header + at_record_flags) & flag_compressed)
+		r->dates = (struct dump_dates) { .date = (int32_t)le32_at(r->header + at_date),
+						 .since = (int32_t)le32_at(r->header + at_since),
+						 .level = le32_at(r->header + at_level) };
+		if (le32_at(r->header + at_record_flags) & flag_compressed)
 			return bad(r, "dump's own compression, which this version does not read", e);
 		return 0;
 	}
 	if (type == ts_clri || type == ts_bits)
-		return pass(r, (uint64_t)get32(r->header + at_count) * DUMP_BLOCK, NULL, e);
+		return pass(r, (uint64_t)le32_at(r->header + at_count) * DUMP_BLOCK, NULL, e);
 	return bad(r, "a header of an unknown type before it", e);
 }
 
@@ -285,7 +261,7 @@ static int read_all(struct reader *r, bool piece, struct error *e)
 
 	for (bool first = true; code == 0; first = false) {
 		int n = read_header(r, e);
-		uint32_t type = get32(r->header + at_type);
+		uint32_t type = le32_at(r->header + at_type);
 
 		if (n < 0)
 			return n;
@@ -339,12 +315,12 @@ static void put32(char *p, uint32_t n)
 
 void dump_set_date(char *begin, size_t len, int64_t date)
 {
-	if (len < DUMP_BLOCK || get32(begin + at_type) != ts_tape || get32(begin + at_magic) != magic)
+	if (len < DUMP_BLOCK || le32_at(begin + at_type) != ts_tape || le32_at(begin + at_magic) != magic)
 		return;
-	int64_t old = (int32_t)get32(begin + at_date);
+	int64_t old = (int32_t)le32_at(begin + at_date);
 
 	if (date >= old || date <= 0)
 		return;
 	put32(begin + at_date, (uint32_t)date);
-	put32(begin + at_checksum, get32(begin + at_checksum) + (uint32_t)(old - date));
+	put32(begin + at_checksum, le32_at(begin + at_checksum) + (uint32_t)(old - date));
 }

@@ -1,8 +1,8 @@
 #include "backup/dump_tree.h"
 
 #include "backup/dump_reader.h"
+#include "base/number.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -175,14 +175,10 @@ static int take_names(struct dump_tree *t, struct node *n, struct error *e)
 	while (at + 8 <= t->content.len) {
 		const char *p = t->content.data + at;
 		char name[256] = { 0 };
-		uint32_t ino;
-		uint16_t len;
+		uint32_t ino = le32_at(p);
+		uint16_t len = le16_at(p + 4);
 		size_t name_len = (unsigned char)p[7];
 
-		memcpy(&ino, p, sizeof(ino));
-		memcpy(&len, p + 4, sizeof(len));
-		ino = le32toh(ino);
-		len = le16toh(len);
 		if (len < 8 || len > t->content.len - at || name_len > len - 8u)
 			return error_text(e, EBADMSG, "inode %llu: a damaged folder",
 					  (unsigned long long)n->f.ino);

@@ -1,8 +1,8 @@
 #include "backup/ext_xattrs.h"
 
+#include "base/number.h"
 #include "base/str.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdint.h>
 
@@ -18,22 +18,6 @@ enum {
 	acl_group = 8,
 };
 
-static uint32_t get32(const char *p)
-{
-	uint32_t n;
-
-	memcpy(&n, p, sizeof(n));
-	return le32toh(n);
-}
-
-static uint16_t get16(const char *p)
-{
-	uint16_t n;
-
-	memcpy(&n, p, sizeof(n));
-	return le16toh(n);
-}
-
 static int bad(struct error *e)
 {
 	return error_text(e, EBADMSG, "damaged extended attributes");
@@ -46,7 +30,7 @@ static bool convert_acl(const char *value, size_t len, struct strbuf *ret)
 	const uint32_t version = htole32(2);
 	const char *end = value + len;
 
-	if (len < 4 || get32(value) != 1)
+	if (len < 4 || le32_at(value) != 1)
 		return false;
 	strbuf_add(ret, &version, sizeof(version));
 	for (value += 4; value < end; value += 4) {
@@ -55,7 +39,7 @@ static bool convert_acl(const char *value, size_t len, struct strbuf *ret)
 
 		if (end - value < 4)
 			return false;
-		has_id = get16(value) == acl_user || get16(value) == acl_group;
+		has_id = le16_at(value) == acl_user || le16_at(value) == acl_group;
 		if (has_id && end - value < 8)
 			return false;
 		strbuf_add(ret, value, 4); /* tag and rights */
@@ -87,24 +71,24 @@ int ext_xattrs_parse(const char *area, size_t len,
 				 struct error *e),
 		     void *user, struct error *e)
 {
-	bool block = len >= block_head && get32(area) == magic_block;
+	bool block = len >= block_head && le32_at(area) == magic_block;
 
-	if (!block && (len < inode_head || get32(area) != magic_inode))
+	if (!block && (len < inode_head || le32_at(area) != magic_inode))
 		return bad(e);
 	size_t at = block ? block_head : inode_head;
 	const size_t values = block ? 0 : inode_head; /* offsets of values count from there */
 	int r = 0;
 
-	while (r == 0 && at + 4 <= len && get32(area + at)) {
+	while (r == 0 && at + 4 <= len && le32_at(area + at)) {
 		if (len - at < entry_head || len - at - entry_head < (unsigned char)area[at])
 			return bad(e);
 		const char *entry = area + at;
 		size_t name_len = (unsigned char)entry[0];
 		unsigned index = (unsigned char)entry[1];
-		uint64_t offset = values + get16(entry + 2), size = get32(entry + 8);
+		uint64_t offset = values + le16_at(entry + 2), size = le32_at(entry + 8);
 
 		/* a value in an inode of its own (ea_inode) is nothing that dump saves */
-		if (!prefix(index) || get32(entry + 4) || offset + size > len)
+		if (!prefix(index) || le32_at(entry + 4) || offset + size > len)
 			return bad(e);
 		_cleanup_(free) char *name =
 			xasprintf("%s%.*s", prefix(index), (int)name_len, entry + entry_head);

@@ -1,11 +1,11 @@
 #include "image/initrd.h"
 
 #include "base/fs.h"
+#include "base/number.h"
 #include "image/compress.h"
 #include "image/decompress.h"
 #include "image/starter.h"
 
-#include <endian.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -133,14 +133,6 @@ static int take_head(void *user, const void *data, size_t len)
 	return h->len == head_len;
 }
 
-static uint32_t u32_at(const struct head *h, size_t at)
-{
-	uint32_t value;
-
-	memcpy(&value, h->data + at, sizeof(value));
-	return le32toh(value);
-}
-
 /* The first bytes, unpacked where they are packed. */
 static int read_head(const char *path, struct head *ret, struct error *e)
 {
@@ -174,11 +166,12 @@ int initrd_parameters(const char *path, char **ret, struct error *e)
 
 	if (r < 0)
 		return r;
-	if (h.len == head_len && u32_at(&h, 0) == cramfs_magic)
-		size = u32_at(&h, cramfs_size_at);
-	else if (h.len == head_len && (u32_at(&h, ext2_magic_at) & 0xffff) == ext2_magic &&
-		 u32_at(&h, ext2_log_block_at) <= 6)
-		size = (uint64_t)u32_at(&h, ext2_blocks_at) << (10 + u32_at(&h, ext2_log_block_at));
+	if (h.len == head_len && le32_at(h.data + 0) == cramfs_magic)
+		size = le32_at(h.data + cramfs_size_at);
+	else if (h.len == head_len && (le32_at(h.data + ext2_magic_at) & 0xffff) == ext2_magic &&
+		 le32_at(h.data + ext2_log_block_at) <= 6)
+		size = (uint64_t)le32_at(h.data + ext2_blocks_at)
+		       << (10 + le32_at(h.data + ext2_log_block_at));
 	*ret = size ? xasprintf("root=/dev/ram0 ramdisk_size=%llu ro init=/linuxrc",
 				(unsigned long long)(size + 1023) / 1024)
 		    : xstrdup("");

@@ -4,6 +4,7 @@
 #include "machine/fs.h"
 
 #include "base/fs.h"
+#include "base/number.h"
 #include "base/proc.h"
 #include "machine/text.h"
 
@@ -359,11 +360,6 @@ static uint64_t xfs_minimum(const struct content *c)
 	if (!c->used || xfs_size(c) < least_mib * mib)
 		return 0;
 	return needed > least_mib * mib ? needed : least_mib * mib;
-}
-
-static uint64_t round_up(uint64_t v, uint64_t to)
-{
-	return to > 1 ? (v + to - 1) / to * to : v;
 }
 
 /* Groups stay as large as they were, but for there being as many as mkfs.xfs would make, four. */

@@ -3,6 +3,7 @@
  * largest pool's metadata. */
 #include "machine/layer.h"
 
+#include "base/number.h"
 #include "machine/btrfs_profile.h"
 #include "machine/placement.h"
 
@@ -164,11 +165,6 @@ const char *volume_part(const struct device *d, const char *hidden)
 			return part;
 	}
 	return NULL;
-}
-
-static uint64_t round_up(uint64_t v, uint64_t unit)
-{
-	return unit ? (v + unit - 1) / unit * unit : v;
 }
 
 static unsigned parity_of(const char *type)

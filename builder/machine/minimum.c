@@ -1,14 +1,10 @@
 #include "machine/minimum.h"
 
+#include "base/number.h"
 #include "machine/btrfs_profile.h"
 #include "machine/fs.h"
 #include "machine/layer.h"
 #include "machine/layout.h"
-
-static uint64_t round_up(uint64_t v, uint64_t unit)
-{
-	return (v + unit - 1) / unit * unit;
-}
 
 static uint64_t raid_member_minimum(const struct machine *m, const struct device *raid)
 {

@@ -1,5 +1,6 @@
 #include "machine/placement.h"
 
+#include "base/number.h"
 #include "machine/layer.h"
 
 #include <errno.h>
@@ -114,11 +115,6 @@ static void cut_segments(struct device *d)
 		if (v->segment_count)
 			v->segments[v->segment_count - 1].size = 0;
 	}
-}
-
-static uint64_t round_up(uint64_t v, uint64_t unit)
-{
-	return (v + unit - 1) / unit * unit;
 }
 
 /* What one of its devices holds of a segment. A pool's own metadata, and the spare for it, may come to any of them. */

@@ -1,6 +1,7 @@
 #include "media/fat.h"
 
 #include "base/fs.h"
+#include "base/number.h"
 #include "base/proc.h"
 
 #include <errno.h>
@@ -19,11 +20,6 @@ enum {
 	fat32_least = 67000,
 	slack = (1 << 20) / cluster, /* ldlinux.sys and ldlinux.c32, and a note or two */
 };
-
-static uint64_t round_up(uint64_t n, uint64_t to)
-{
-	return (n + to - 1) / to * to;
-}
 
 int fat_plan(const struct content *c, unsigned readers, struct fat_layout *ret, struct error *e)
 {
