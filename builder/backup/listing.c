@@ -140,28 +140,6 @@ void listing_format(struct strbuf *b, const struct listed *f)
 
 /* ---- reading ---- */
 
-/* In place. False: it holds something that listing_quote() does not write. */
-static bool unquote(char *s)
-{
-	char *out = s;
-
-	while (*s) {
-		unsigned byte = (unsigned char)*s++;
-
-		if (byte == '\\') {
-			if (strspn(s, "01234567") < 3 || *s > '3')
-				return false;
-			byte = (unsigned)((s[0] - '0') << 6 | (s[1] - '0') << 3 | (s[2] - '0'));
-			s += 3;
-		}
-		if (!byte)
-			return false;
-		*out++ = (char)byte;
-	}
-	*out = '\0';
-	return true;
-}
-
 static int digit(char c)
 {
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
@@ -244,7 +222,7 @@ static bool get_device(const char *s, struct listed *f)
 
 static bool get_target(char *s, struct listed *f)
 {
-	if (f->target || !*s || !unquote(s))
+	if (f->target || !*s || !str_unquote(s))
 		return false;
 	f->target = xstrdup(s);
 	return true;
@@ -302,7 +280,7 @@ int listing_parse(char *line, struct listed *ret, struct error *e)
 {
 	_cleanup_(listed) struct listed f = { 0 };
 	char *rest = line, *path = strsep(&rest, " ");
-	bool good = unquote(path) && path_good(path);
+	bool good = str_unquote(path) && path_good(path);
 
 	f.path = xstrdup(path);
 	for (char *word; good && (word = strsep(&rest, " "));) {

@@ -87,6 +87,27 @@ bool str_ends(const char *s, const char *suffix)
 	return n >= m && memcmp(s + n - m, suffix, m) == 0;
 }
 
+bool str_unquote(char *s)
+{
+	char *out = s;
+
+	while (*s) {
+		unsigned byte = (unsigned char)*s++;
+
+		if (byte == '\\') {
+			if (strspn(s, "01234567") < 3 || *s > '3')
+				return false;
+			byte = (unsigned)((s[0] - '0') << 6 | (s[1] - '0') << 3 | (s[2] - '0'));
+			s += 3;
+			if (!byte)
+				return false;
+		}
+		*out++ = (char)byte;
+	}
+	*out = '\0';
+	return true;
+}
+
 char *str_strip(char *s)
 {
 	while (isspace((unsigned char)*s))

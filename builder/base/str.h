@@ -28,6 +28,8 @@ static inline bool streq(const char *a, const char *b)
 /* What follows `prefix` in `s`, or NULL when `s` does not start with it. */
 const char *str_after(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
+/* Each \OOO becomes its byte, in place. False: a \ that no three octal digits of a byte follow, or of NUL. */
+bool str_unquote(char *s);
 
 /* Cuts white space off both ends in place; returns the new start. */
 char *str_strip(char *s);

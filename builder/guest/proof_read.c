@@ -36,7 +36,7 @@ static bool take_name(struct reader *r, const char *s, char **ret)
 {
 	_cleanup_(free) char *copy = s ? xstrdup(s) : NULL;
 
-	if (copy && !proof_unquote(copy))
+	if (copy && !str_unquote(copy))
 		return wrong(r, "a name with a bad escape");
 	*ret = TAKE_PTR(copy);
 	return true;

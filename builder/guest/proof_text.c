@@ -63,28 +63,6 @@ void proof_quote(struct strbuf *b, const char *s)
 	}
 }
 
-bool proof_unquote(char *s)
-{
-	char *out = s;
-
-	while (*s) {
-		unsigned byte = (unsigned char)*s++;
-
-		if (byte == '\\') {
-			if (strspn(s, "01234567") < 3 || *s > '3')
-				return false;
-			byte = (unsigned)(s[0] - '0') << 6 | (unsigned)(s[1] - '0') << 3 |
-			       (unsigned)(s[2] - '0');
-			s += 3;
-			if (!byte)
-				return false;
-		}
-		*out++ = (char)byte;
-	}
-	*out = '\0';
-	return true;
-}
-
 /* How long the command of a terminal is that begins with ESC at `s` (ECMA-48, 5.3 to 5.6); one that does not end in
  * time is only its ESC, so that it hides nothing. `*ret_moves`: it puts the cursor elsewhere. */
 static size_t command_length(const unsigned char *s, size_t len, bool *ret_moves)

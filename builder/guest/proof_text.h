@@ -3,10 +3,8 @@
 #pragma once
 #include "base/str.h"
 
-/* Appends a name: bytes that cannot be shown, and \, are \OOO, as in a set's listing. */
+/* Appends a name: bytes that cannot be shown, and \, are \OOO, as in a set's listing. str_unquote() has it back. */
 void proof_quote(struct strbuf *b, const char *s);
-/* The name again, in place. False: proof_quote() does not write that. */
-bool proof_unquote(char *s);
 
 /* Appends what a terminal was sent as plain lines: its commands are left out, what begins a line anew begins a new
  * one, and what is no text becomes U+FFFD. Done twice it changes nothing. */

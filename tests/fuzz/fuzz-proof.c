@@ -32,8 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	proof_quote(&quoted, name);
 	check_text(&quoted, "");
-	if (!proof_unquote(quoted.data) || !streq(quoted.data, name))
+	if (!str_unquote(quoted.data) || !streq(quoted.data, name))
 		abort();
-	(void)proof_unquote(name); /* whatever it says: nothing is written past its end */
+	(void)str_unquote(name); /* whatever it says: nothing is written past its end */
 	return 0;
 }

@@ -252,7 +252,7 @@ TEST(names_are_text_and_can_be_had_back)
 
 		CHECK_STR(quoted(names[i][0]), names[i][1]);
 		again = xstrdup(names[i][1]);
-		CHECK(proof_unquote(again));
+		CHECK(str_unquote(again));
 		CHECK_STR(again, names[i][0]);
 	}
 }
@@ -264,7 +264,7 @@ TEST(what_is_no_quoted_name_is_refused)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		_cleanup_(free) char *s = xstrdup(bad[i]);
 
-		CHECK(!proof_unquote(s));
+		CHECK(!str_unquote(s));
 	}
 }
 
