@@ -72,14 +72,6 @@ static bool is_ignored(const char *key)
 	return false;
 }
 
-static const struct ini_section *find_section(const struct ini *ini, const struct ini_section *like)
-{
-	for (size_t i = 0; i < ini->count; i++)
-		if (streq(ini->sections[i].kind, like->kind) && streq(ini->sections[i].name, like->name))
-			return &ini->sections[i];
-	return NULL;
-}
-
 /* All its values, which may be several. NULL: it has none. The caller frees. */
 static char *values_of(const struct ini_section *s, const char *key)
 {
@@ -123,7 +115,7 @@ int differences_of_machines(const char *then, const char *now, struct strlist *r
 	if (r == 0)
 		r = ini_parse_text("this machine", now, &b, e);
 	for (size_t i = 0; r == 0 && i < a.count; i++) {
-		const struct ini_section *s = &a.sections[i], *same = find_section(&b, s);
+		const struct ini_section *s = &a.sections[i], *same = ini_same_section(&b, s);
 
 		if (same)
 			compare_sections(s, same, ret);
@@ -131,7 +123,7 @@ int differences_of_machines(const char *then, const char *now, struct strlist *r
 			strlist_addf(ret, "machine: %s %s is gone", s->kind, s->name);
 	}
 	for (size_t i = 0; r == 0 && i < b.count; i++)
-		if (!find_section(&a, &b.sections[i]))
+		if (!ini_same_section(&a, &b.sections[i]))
 			strlist_addf(ret, "machine: %s %s is new", b.sections[i].kind, b.sections[i].name);
 	return r;
 }

@@ -231,6 +231,14 @@ void ini_free(struct ini *ini)
 	*ini = (struct ini)INI_NONE;
 }
 
+const struct ini_section *ini_same_section(const struct ini *ini, const struct ini_section *like)
+{
+	for (size_t i = 0; i < ini->count; i++)
+		if (streq(ini->sections[i].kind, like->kind) && streq(ini->sections[i].name, like->name))
+			return &ini->sections[i];
+	return NULL;
+}
+
 const struct ini_entry *ini_entry(const struct ini_section *s, const char *key)
 {
 	for (size_t i = 0; i < s->count; i++)

@@ -43,6 +43,8 @@ int ini_parse_at(int dirfd, const char *path, struct ini *ret, struct error *e);
 void ini_free(struct ini *ini);
 DEFINE_CLEANUP(ini, struct ini, ini_free)
 
+/* The first section of the same kind and name, or NULL. */
+const struct ini_section *ini_same_section(const struct ini *ini, const struct ini_section *like);
 /* The value, or NULL when the section has no such key. */
 const char *ini_get(const struct ini_section *s, const char *key);
 const struct ini_entry *ini_entry(const struct ini_section *s, const char *key);

@@ -256,14 +256,6 @@ static bool is_left_out(const struct ini_section *s, const char *key)
 	return false;
 }
 
-static const struct ini_section *find_section(const struct ini *ini, const struct ini_section *like)
-{
-	for (size_t i = 0; i < ini->count; i++)
-		if (streq(ini->sections[i].kind, like->kind) && streq(ini->sections[i].name, like->name))
-			return &ini->sections[i];
-	return NULL;
-}
-
 static void compare_value(struct comparing *c, const struct ini_section *s, const char *key,
 			  const char *expected, const char *found)
 {
@@ -296,7 +288,7 @@ static void compare_sections(struct comparing *c, const struct ini_section *expe
 static void compare_all(struct comparing *c, const struct ini *expected, const struct ini *found)
 {
 	for (size_t i = 0; i < expected->count; i++) {
-		const struct ini_section *s = &expected->sections[i], *same = find_section(found, s);
+		const struct ini_section *s = &expected->sections[i], *same = ini_same_section(found, s);
 
 		/* the rescue system has another name; entries: compare_entries() */
 		if (streq(s->kind, "machine") || streq(s->kind, "boot-entry"))
@@ -307,7 +299,7 @@ static void compare_all(struct comparing *c, const struct ini *expected, const s
 			compare_value(c, s, "presence", "there", NULL);
 	}
 	for (size_t i = 0; i < found->count; i++)
-		if (!find_section(expected, &found->sections[i]) &&
+		if (!ini_same_section(expected, &found->sections[i]) &&
 		    !streq(found->sections[i].kind, "boot-entry"))
 			compare_value(c, &found->sections[i], "presence", NULL, "there");
 }
