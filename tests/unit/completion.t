@@ -2,6 +2,7 @@
 # The completion offers what the program itself says.
 lifeboat=${BUILD:-build}/lifeboat
 here=$(dirname "$0")
+export LIFEBOAT_DATADIR=$here/../.. # wherever it was built
 # shellcheck source=scripts/completion.bash
 . "$here/../../scripts/completion.bash"
 
