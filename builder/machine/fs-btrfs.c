@@ -60,20 +60,17 @@ static const struct feature {
 };
 enum { feature_count = sizeof(features) / sizeof(*features) };
 
+static bool is_feature(const char *word)
+{
+	for (size_t i = 0; i < feature_count; i++)
+		if (streq(word, features[i].name))
+			return true;
+	return false;
+}
+
 static int check_features(const char *value)
 {
-	_cleanup_(strlist) struct strlist words = { 0 };
-
-	strlist_add_words(&words, value);
-	for (size_t i = 0; i < words.count; i++) {
-		size_t k = 0;
-
-		while (k < feature_count && !streq(words.items[i], features[k].name))
-			k++;
-		if (k == feature_count)
-			return -EINVAL;
-	}
-	return 0;
+	return check_each_word(value, is_feature);
 }
 
 #define PROFILES "single, dup, raid0, raid1, raid1c3, raid1c4, raid5, raid6 or raid10"

@@ -47,20 +47,17 @@ static const struct {
 };
 enum { quota_count = sizeof(quotas) / sizeof(*quotas) };
 
+static bool is_quota(const char *word)
+{
+	for (size_t i = 0; i < quota_count; i++)
+		if (streq(word, quotas[i].name))
+			return true;
+	return false;
+}
+
 static int check_quotas(const char *value)
 {
-	_cleanup_(strlist) struct strlist words = { 0 };
-
-	strlist_add_words(&words, value);
-	for (size_t i = 0; i < words.count; i++) {
-		size_t k = 0;
-
-		while (k < quota_count && !streq(words.items[i], quotas[k].name))
-			k++;
-		if (k == quota_count)
-			return -EINVAL;
-	}
-	return 0;
+	return check_each_word(value, is_quota);
 }
 
 static const struct ini_key keys[] = {

@@ -71,3 +71,14 @@ int check_number(const char *value)
 
 	return parse_u64(value, &ignored);
 }
+
+int check_each_word(const char *value, bool (*is_known)(const char *word))
+{
+	_cleanup_(strlist) struct strlist words = { 0 };
+
+	strlist_add_words(&words, value);
+	for (size_t i = 0; i < words.count; i++)
+		if (!is_known(words.items[i]))
+			return -EINVAL;
+	return 0;
+}
