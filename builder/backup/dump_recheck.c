@@ -43,6 +43,8 @@ static int look(void *user, const struct walked *file, struct error *e)
 	unsigned char digest[LISTING_XATTRS];
 	bool any = false;
 
+	if (*c->unwanted)
+		return error_text(e, ECANCELED, "the backup failed");
 	if (strlen(file->name) >= 255)
 		return refuse_name(c, file, e);
 	int r = xattrs_digest(file->dirfd, file->name, file->path, &any, digest, e);
@@ -58,10 +60,11 @@ static int look(void *user, const struct walked *file, struct error *e)
 	return r;
 }
 
-int dump_recheck(struct dump_recheck *c, struct error *e)
+int dump_recheck(struct dump_recheck *c, const atomic_bool *unwanted, struct error *e)
 {
 	_cleanup_(free) char *what = xasprintf("look for changes in %s", c->source->shown);
 
+	c->unwanted = unwanted;
 	(void)pthread_mutex_init(&c->lock, NULL); /* cannot fail on Linux */
 	report_begin(c->report, what, c->source->total);
 	int r = walk_filesystem_together(c->source, look, c, e);

@@ -5,6 +5,7 @@
 #include "backup/set.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct dump_recheck {
 	/* given */
@@ -18,14 +19,16 @@ struct dump_recheck {
 	struct strbuf xattrs; /* records of xattrs.h */
 	struct strlist changed; /* paths of files that changed while they were read */
 	struct strlist missed; /* paths of what changed since the set below, and is not in the dump */
+	/* private */
+	const atomic_bool *unwanted;
 	pthread_mutex_t lock; /* of all that was found, and of the tree */
 };
 void dump_recheck_free(struct dump_recheck *c);
 
 /* Shows its own progress. Walks the file system on all cores (backup/walk.h); by then dump has brought all inodes into memory in the order of the
- * disk. A name that restore(8) cannot bring back (255 bytes) is -ENAMETOOLONG. What of the set below was missed is
+ * disk. A name that restore(8) cannot bring back (255 bytes) is -ENAMETOOLONG; -ECANCELED when `unwanted` turns true. What of the set below was missed is
  * dump_recheck_missed()'s to tell. */
-int dump_recheck(struct dump_recheck *c, struct error *e);
+int dump_recheck(struct dump_recheck *c, const atomic_bool *unwanted, struct error *e);
 
 /* -ESTALE: the clock was set back, so that dump left something out. */
 int dump_recheck_missed(const struct dump_recheck *c, struct error *e);

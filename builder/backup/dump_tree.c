@@ -22,6 +22,8 @@ struct dump_tree {
 	struct spill all, texts; /* where these, their targets and names lie */
 	uint32_t *table; /* open addressing: index of a node + 1, by inode; a power of two */
 	size_t table_size;
+	struct spill table_room; /* where it lies */
+	struct error table_lost; /* what happened to the smaller ones before it */
 	/* of the inode that is being read */
 	struct digest *digest;
 	struct strbuf content; /* of a folder or a link */
@@ -39,7 +41,7 @@ void dump_tree_free(struct dump_tree *t)
 		return;
 	spill_free(&t->all);
 	spill_free(&t->texts);
-	free(t->table);
+	spill_free(&t->table_room);
 	free(t->zeros);
 	digest_free(t->digest);
 	strbuf_free(&t->content);
@@ -50,7 +52,14 @@ int dump_tree_sound(const struct dump_tree *t, struct error *e)
 {
 	int r = spill_check(&t->all, e);
 
-	return r < 0 ? r : spill_check(&t->texts, e);
+	if (r == 0)
+		r = spill_check(&t->texts, e);
+	if (r == 0)
+		r = spill_check(&t->table_room, e);
+	if (r < 0 || !t->table_lost.code)
+		return r;
+	*e = t->table_lost;
+	return -e->code;
 }
 
 /* ---- nodes by inode ---- */
@@ -75,9 +84,11 @@ static struct node *find(const struct dump_tree *t, uint64_t ino)
 
 static void grow_table(struct dump_tree *t)
 {
-	free(t->table);
+	if (!t->table_lost.code)
+		(void)spill_check(&t->table_room, &t->table_lost); /* dump_tree_sound() tells */
+	spill_free(&t->table_room);
 	t->table_size = t->table_size ? t->table_size * 2 : 1024;
-	t->table = xcalloc(t->table_size, sizeof(*t->table));
+	t->table = spill_more(&t->table_room, t->table_size * sizeof(*t->table));
 	for (size_t i = 0; i < t->count; i++)
 		*slot(t, t->nodes[i].f.ino) = (uint32_t)i + 1;
 }

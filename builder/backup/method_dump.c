@@ -83,12 +83,12 @@ static int watch_dump(void *user, const struct pull *in, struct error *e)
 	return dump_tree_read(s->recheck.tree, in, &s->date, e);
 }
 
-static int recheck(void *user, struct error *e)
+static int recheck(void *user, const atomic_bool *failed, struct error *e)
 {
 	struct saving *s = user;
 
 	report_end(s->recheck.report); /* who reads dump's stream has told its end before it is seen here */
-	return dump_recheck(&s->recheck, e);
+	return dump_recheck(&s->recheck, failed, e);
 }
 
 /* A file may get a stamp that is a tick older than the clock, so the second before is taken: what is changed in it is in

@@ -3,6 +3,8 @@
 #include "backup/pull.h"
 #include "backup/set.h"
 
+#include <stdatomic.h>
+
 /* One zstd frame, which unpacks by itself. */
 struct frame {
 	uint64_t plain; /* its first byte in the plain stream */
@@ -22,8 +24,9 @@ struct stream_watch {
 	/* Reads the plain stream in a thread of its own. Its failure is that of the stream. */
 	int (*read)(void *user, const struct pull *in, struct error *e);
 	/* Once the stream has been read to its end: in that thread, while the last of it is still packed and written. NULL: nothing
-	 * more is to be done. Its failure is that of the stream, too. */
-	int (*after)(void *user, struct error *e);
+	 * more is to be done. Its failure is that of the stream, too. `failed` turns true when the stream has failed elsewhere, so that
+	 * what it does is wanted no more. */
+	int (*after)(void *user, const atomic_bool *failed, struct error *e);
 	/* May change the beginning of the stream (2 KiB or more of it, unless it is shorter), before anybody else sees that. NULL:
 	 * nothing is changed. */
 	void (*edit)(void *user, char *begin, size_t len);

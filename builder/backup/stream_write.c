@@ -36,7 +36,7 @@ struct pipeline {
 	const struct stream_watch *watch;
 	bool looking; /* the watcher has frame `seen` */
 	bool ended; /* no more frames will be filled */
-	bool failed;
+	atomic_bool failed;
 	struct error error; /* why: the first failure */
 	struct chunks *chunks;
 };
@@ -211,7 +211,7 @@ static void *watch_frames(void *user)
 	while (r == 0 && n > 0) /* it may know its end before the stream does */
 		n = next_plain(p, &rest, &e);
 	if (r == 0 && n == 0 && p->watch->after)
-		r = p->watch->after(p->watch->user, &e);
+		r = p->watch->after(p->watch->user, &p->failed, &e);
 	if (r < 0)
 		fail(p, &e); /* does nothing where the stream has failed before */
 	return NULL;

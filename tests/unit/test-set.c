@@ -2,6 +2,8 @@
  * leaves is only .partial. */
 #include "set-lab.h"
 
+#include "backup/stream_watch.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -351,6 +353,55 @@ TEST(a_full_target_is_an_error)
 	CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	CHECK_INT(set_add_stream(w, "root", "dump", in, 0, &quiet, &e), -EFBIG);
 	CHECK(strstr(e.text, ".partial/root.dump.zst.000: File too large"));
+}
+
+struct aftermath {
+	bool begun, told;
+};
+
+static int pass_by(void *user, const struct pull *in, struct error *e_)
+{
+	(void)user;
+	(void)in;
+	(void)e_;
+	return 0;
+}
+
+static int wait_for_failure(void *user, const atomic_bool *failed, struct error *e_)
+{
+	struct aftermath *a = user;
+
+	(void)e_;
+	a->begun = true;
+	for (int i = 0; i < 2000 && !*failed; i++)
+		(void)usleep(10000);
+	a->told = *failed;
+	return 0;
+}
+
+/* What goes on after a stream, a long walk maybe, is told that its target is full. */
+TEST(what_is_done_after_a_stream_hears_of_a_failure)
+{
+	_cleanup_(place) struct place p;
+	_cleanup_(set_writer) struct set_writer *w = NULL;
+	const struct rlimit limit = { 100000, 100000 };
+	struct aftermath a = { .begun = false };
+	_cleanup_(fd) int in = sample(4 << 20, 1);
+	const struct stream_watch watch = { .read = pass_by, .after = wait_for_failure, .user = &a };
+	char name[32];
+
+	place_make(&p, "", "");
+	(void)signal(SIGXFSZ, SIG_IGN);
+	CHECK_OK(set_begin(&p.target, "box", 0, 8 << 20, &w, &quiet, &e));
+	CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	/* the failure may be there before the end of the stream was seen */
+	for (int i = 0; i < 50 && !a.begun; i++) {
+		(void)snprintf(name, sizeof(name), "root%d", i);
+		CHECK_INT(lseek(in, 0, SEEK_SET), 0);
+		CHECK_INT(stream_add(w, name, "dump", in, 0, &watch, NULL, &quiet, &e), -EFBIG);
+	}
+	CHECK(a.begun);
+	CHECK(a.told);
 }
 
 TEST(a_reader_that_goes_away_ends_it)
