@@ -166,7 +166,7 @@ int initrd_parameters(const char *path, char **ret, struct error *e)
 
 	if (r < 0)
 		return r;
-	if (h.len == head_len && le32_at(h.data + 0) == cramfs_magic)
+	if (h.len == head_len && le32_at(h.data) == cramfs_magic)
 		size = le32_at(h.data + cramfs_size_at);
 	else if (h.len == head_len && (le32_at(h.data + ext2_magic_at) & 0xffff) == ext2_magic &&
 		 le32_at(h.data + ext2_log_block_at) <= 6)
