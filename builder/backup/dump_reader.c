@@ -1,50 +1,11 @@
-/* A dump is records of 1024 bytes: a header, then the data blocks that it counts. Types: 1 TS_TAPE the begin, 6 TS_CLRI
- * and 3 TS_BITS maps of inodes, 2 TS_INODE one inode and its first 512 blocks, 4 TS_ADDR 512 more of them, 5
- * TS_END. c_addr has a byte for each block: 0 is a hole, for which no block stands in the stream. Attributes are a TS_INODE
- * record of their own behind the file's, with DR_EXTATTRIBUTES. Numbers are those of the machine that dumped,
- * little-endian for us. */
 #include "backup/dump_reader.h"
 
-#include "base/number.h"
+#include "backup/dump_format.h"
 #include "base/str.h"
 
 #include <errno.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-
-enum { ts_tape = 1, ts_inode, ts_bits, ts_addr, ts_end, ts_clri };
-enum {
-	magic = 60012,
-	checksum = 84446,
-	blocks_max = 512, /* of a header */
-	flag_attributes = 0x8000, /* DR_EXTATTRIBUTES */
-	flag_compressed = 0x80, /* DR_COMPRESSED */
-	xattr_area = 3, /* EXT_XATTR */
-	attributes_max = 64 << 10,
-};
-/* Offsets in a header; the inode (struct new_bsd_inode) is at 32. */
-enum {
-	at_type = 0,
-	at_date = 4,
-	at_since = 8,
-	at_ino = 20,
-	at_magic = 24,
-	at_checksum = 28, /* makes the sum of all 32-bit words of the header what it has to be */
-	at_mode = 32,
-	at_nlink = 34,
-	at_size = 40,
-	at_mtime = 56,
-	at_ctime = 64,
-	at_device = 72, /* the first block pointers: as the kernel encodes it, old or new */
-	at_flags = 132,
-	at_uid = 144,
-	at_gid = 148,
-	at_count = 160,
-	at_map = 164,
-	at_level = 692,
-	at_record_flags = 888,
-	at_area = 900,
-};
 
 struct reader {
 	const struct pull *in;
@@ -95,17 +56,8 @@ static int read_header(struct reader *r, struct error *e)
 			return n < 0 ? n : have == 0 ? 0 : bad(r, "it ends within a header", e);
 		memcpy(r->header + have, data, len);
 	}
-	uint32_t sum = 0;
-
-	for (size_t i = 0; i < DUMP_BLOCK; i += 4)
-		sum += le32_at(r->header + i);
-	if (le32_at(r->header + at_magic) != magic || sum != checksum)
+	if (!dump_is_header(r->header))
 		return bad(r, "no header of dump(8) before it", e);
-	uint32_t type = le32_at(r->header + at_type);
-
-	/* a map of inodes may be larger: its blocks have no bytes in c_addr */
-	if ((type == ts_inode || type == ts_addr) && le32_at(r->header + at_count) > blocks_max)
-		return bad(r, "a header with too many blocks before it", e);
 	return 1;
 }
 
@@ -305,22 +257,4 @@ int dump_read_piece(const struct pull *in, const struct dump_calls *calls, struc
 	struct reader r = { .in = in, .calls = calls };
 
 	return read_all(&r, true, e);
-}
-
-static void put32(char *p, uint32_t n)
-{
-	n = htole32(n);
-	memcpy(p, &n, sizeof(n));
-}
-
-void dump_set_date(char *begin, size_t len, int64_t date)
-{
-	if (len < DUMP_BLOCK || le32_at(begin + at_type) != ts_tape || le32_at(begin + at_magic) != magic)
-		return;
-	int64_t old = (int32_t)le32_at(begin + at_date);
-
-	if (date >= old || date <= 0)
-		return;
-	put32(begin + at_date, (uint32_t)date);
-	put32(begin + at_checksum, le32_at(begin + at_checksum) + (uint32_t)(old - date));
 }

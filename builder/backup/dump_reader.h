@@ -1,12 +1,10 @@
 /* Reading what dump(8) writes (the "new" format of 4.4BSD, as the dump package's dumprestore.h documents it; fields and
- * offsets in dump_reader.c): inode by inode, as it goes by. Private to this room. */
+ * offsets in dump_format.h): inode by inode, as it goes by. Private to this room. */
 #pragma once
 #include "backup/pull.h"
 
 #include <stdint.h>
 #include <time.h>
-
-enum { DUMP_BLOCK = 1024 };
 
 struct dump_inode {
 	uint32_t ino;
@@ -42,7 +40,3 @@ int dump_read(const struct pull *in, const struct dump_calls *calls, struct dump
 	      struct error *e);
 /* The same for a piece that begins with the header of an inode and holds nothing but its records: --files. */
 int dump_read_piece(const struct pull *in, const struct dump_calls *calls, struct error *e);
-
-/* Makes an earlier date that of the dump whose first `len` bytes these are: a later level is told by its date of the one
- * below, and restore(8) refuses it unless both are the same. What is no dump stays as it is. */
-void dump_set_date(char *begin, size_t len, int64_t date);

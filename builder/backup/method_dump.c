@@ -3,6 +3,7 @@
  * lost, see xattrs.h. */
 #include "backup/method.h"
 
+#include "backup/dump_mend.h"
 #include "backup/dump_reader.h"
 #include "backup/dump_recheck.h"
 #include "backup/listing_stream.h"
@@ -63,6 +64,8 @@ static int dump_failed(const char *said, const char *device, struct error *e)
 /* What is known of a file system while it is saved. */
 struct saving {
 	struct dump_recheck recheck; /* and the tree is its */
+	struct unwritten *extents;
+	struct dump_mend *mend;
 	struct frames frames;
 	int64_t as_of; /* set_source's */
 	int64_t date; /* dump's own */
@@ -72,6 +75,8 @@ static void saving_free(struct saving *s)
 {
 	dump_tree_free(s->recheck.tree);
 	dump_recheck_free(&s->recheck);
+	dump_mend_free(s->mend);
+	unwritten_close(s->extents);
 	frames_free(&s->frames);
 }
 DEFINE_CLEANUP(saving, struct saving, saving_free)
@@ -91,14 +96,18 @@ static int recheck(void *user, const atomic_bool *failed, struct error *e)
 	return dump_recheck(&s->recheck, failed, e);
 }
 
+static int mend(void *user, char *data, size_t *len, struct error *e)
+{
+	return dump_mend(((struct saving *)user)->mend, data, len, e);
+}
+
 /* A file may get a stamp that is a tick older than the clock, so the second before is taken: what is changed in it is in
  * both levels. Of a snapshot it is that of the snapshot. */
-static void date_dump(void *user, char *begin, size_t len)
+static int64_t date_of(const struct saving *s)
 {
-	const struct saving *s = user;
 	int64_t begun = s->recheck.begun.tv_sec;
 
-	dump_set_date(begin, len, s->as_of && s->as_of < begun ? s->as_of : begun - 1);
+	return s->as_of && s->as_of < begun ? s->as_of : begun - 1;
 }
 
 /* Which file system it is: one that was made anew, even with the same UUID, has other inodes. Superblock: the
@@ -154,9 +163,7 @@ static int dump_device(const struct save_job *job, const char *device, struct sa
 {
 	char level[] = { '-', (char)('0' + (job->record->since ? job->w->levels.level : 0)), '\0' };
 	char date[64];
-	const struct stream_watch watch = {
-		.read = watch_dump, .after = recheck, .edit = date_dump, .user = s
-	};
+	const struct stream_watch watch = { .read = watch_dump, .after = recheck, .edit = mend, .user = s };
 	_cleanup_(free) char *said = NULL;
 	/* -b 1024: eight times as fast as the default. -I 1: of read errors, it gives up at the second
 	 * (0 would mean that it ignores all of them); check_said() sees the first. -h 10: above any level, as
@@ -172,6 +179,10 @@ static int dump_device(const struct save_job *job, const char *device, struct sa
 		argv[at_device + 1] = date;
 		argv[at_device + 2] = device;
 	}
+	if (r == 0)
+		r = unwritten_open(device, &s->extents, e);
+	if (r == 0)
+		s->mend = dump_mend_new(s->extents, date_of(s));
 	if (r == 0)
 		r = stream_run(job->w, job->name, method_dump.name, argv, job->source->total, &watch,
 			       &s->frames, &said, job->report, e);
@@ -230,10 +241,10 @@ static int save(const struct save_job *job, struct error *e)
 		r = read_base(job, device, &s, e);
 	if (r < 0)
 		return r;
-	/* dump reads the device: what is still in memory only must be there. */
+	/* dump reads the device: what is still in memory only must be there. What is written from here on may not be. */
+	(void)clock_gettime(CLOCK_REALTIME, &s.recheck.begun); /* cannot fail with a valid clock */
 	if (syncfs(fd) < 0)
 		return error_errno(e, errno, "flush %s", job->source->shown);
-	(void)clock_gettime(CLOCK_REALTIME, &s.recheck.begun); /* cannot fail with a valid clock */
 	report_begin(job->report, what, job->record->since ? 0 : job->source->total);
 	s.recheck.since = job->record->since;
 	r = dump_device(job, device, &s, e);

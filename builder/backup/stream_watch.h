@@ -27,9 +27,9 @@ struct stream_watch {
 	 * more is to be done. Its failure is that of the stream, too. `failed` turns true when the stream has failed elsewhere, so that
 	 * what it does is wanted no more. */
 	int (*after)(void *user, const atomic_bool *failed, struct error *e);
-	/* May change the beginning of the stream (2 KiB or more of it, unless it is shorter), before anybody else sees that. NULL:
-	 * nothing is changed. */
-	void (*edit)(void *user, char *begin, size_t len);
+	/* Changes the next piece of the stream in place, before anybody else sees it, in the caller's thread: whole units of 1 KiB, but
+	 * at its end. `*len` becomes what is left of it, maybe nothing. NULL: nothing is changed. */
+	int (*edit)(void *user, char *data, size_t *len, struct error *e);
 	void *user;
 };
 

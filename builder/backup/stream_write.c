@@ -230,27 +230,39 @@ static struct slot *next_free(struct pipeline *p)
 	return slot;
 }
 
+/* The next frame's bytes; 0: the end. `*len` are those that are left of them. */
+static int fill(struct pipeline *p, struct slot *slot, int in_fd, size_t *len, struct error *e)
+{
+	ssize_t n = read_full(in_fd, slot->plain, p->frame_size);
+
+	if (n < 0)
+		return error_errno(e, (int)-n, "read the stream");
+	*len = (size_t)n;
+	if (n > 0 && p->watch && p->watch->edit && p->watch->edit(p->watch->user, slot->plain, len, e) < 0)
+		return -e->code;
+	return n > 0;
+}
+
 /* The caller's own part: reads until the end. A stream of nothing is one empty frame. */
-static int fill_frames(struct pipeline *p, int in_fd, uint64_t *plain, struct report *report)
+static int fill_frames(struct pipeline *p, int in_fd, uint64_t *plain, struct report *report, struct error *e)
 {
 	struct slot *slot;
-	ssize_t n = 1;
+	size_t len;
+	int r = 1;
 
-	while (n > 0 && (slot = next_free(p))) {
-		n = read_full(in_fd, slot->plain, p->frame_size);
-		if (n < 0 || (n == 0 && p->filled > 0))
-			break;
-		if (p->filled == 0 && p->watch && p->watch->edit)
-			p->watch->edit(p->watch->user, slot->plain, (size_t)n);
-		slot->plain_len = (size_t)n;
-		*plain += (uint64_t)n;
+	while (r > 0 && (slot = next_free(p))) {
+		r = fill(p, slot, in_fd, &len, e);
+		if (r < 0 || (len == 0 && (r > 0 || p->filled > 0)))
+			continue;
+		slot->plain_len = len;
+		*plain += len;
 		(void)pthread_mutex_lock(&p->lock);
 		p->filled++;
 		(void)pthread_cond_broadcast(&p->changed);
 		(void)pthread_mutex_unlock(&p->lock);
 		report_progress(report, *plain);
 	}
-	return n < 0 ? (int)n : 0;
+	return r < 0 ? r : 0;
 }
 
 static void end(struct pipeline *p)
@@ -274,24 +286,17 @@ static int run(struct pipeline *p, unsigned workers, int in_fd, uint64_t *plain,
 	void *(*const first[])(void *) = { write_frames, p->watch ? watch_frames : compress_frames };
 	pthread_t threads[workers_max + 2];
 	unsigned started = 0, wanted = workers + 1 + (p->watch != NULL);
-	int r = 0, code = 0;
+	struct error failure;
+	int code = 0;
 
 	for (; started < wanted && !code; started += !code)
 		code = pthread_create(&threads[started], NULL, started < 2 ? first[started] : compress_frames,
 				      p);
 	if (code) {
-		struct error failure;
-
 		(void)error_errno(&failure, code, "start a thread");
 		fail(p, &failure);
-	} else {
-		r = fill_frames(p, in_fd, plain, report);
-		if (r < 0) {
-			struct error failure;
-
-			(void)error_errno(&failure, -r, "read the stream");
-			fail(p, &failure);
-		}
+	} else if (fill_frames(p, in_fd, plain, report, &failure) < 0) {
+		fail(p, &failure);
 	}
 	end(p);
 	for (unsigned i = 0; i < started; i++)

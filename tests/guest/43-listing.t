@@ -22,6 +22,7 @@ listing() {
 
 mkdir target
 loop_disk from 300M
+yes 'of a file that was removed' | head -c 250M >from/removed && sync from/removed && rm from/removed || bail "no room"
 tree_make "$PWD/from" 300M 2000
 for i in $(seq 40); do head -c 200K /dev/urandom >"from/many/random$i"; done
 sleep 1.1 # nothing changes from here on

@@ -1,11 +1,7 @@
-/* Clocks that jump: the newest set stays the newest, a level misses nothing that changed since the set below, and dump's own dates
- * are those that its levels are told by. */
+/* Clocks that jump: the newest set stays the newest, a level misses nothing that changed since the set below. */
 #include "set-lab.h"
 
-#include "backup/dump_reader.h"
 #include "backup/dump_tree.h"
-
-#include <endian.h>
 
 static const char one_file[] = "mkdir from sets; echo 1 >from/file";
 
@@ -72,36 +68,6 @@ TEST(what_changed_since_a_time_to_come_cannot_be_told)
 }
 
 /* ---- dump ---- */
-
-static uint32_t sum_of(const uint32_t *header)
-{
-	uint32_t sum = 0;
-
-	for (size_t i = 0; i < DUMP_BLOCK / sizeof(*header); i++)
-		sum += le32toh(header[i]);
-	return sum;
-}
-
-TEST(a_dump_gets_an_earlier_date)
-{
-	enum { type = 0, date = 1, magic = 6, checksum = 7, right = 84446 };
-	uint32_t header[DUMP_BLOCK / 4] = {
-		[type] = htole32(1), [date] = htole32(1700000000), [magic] = htole32(60012)
-	};
-
-	header[checksum] = htole32(right - sum_of(header));
-	CHECK_INT(sum_of(header), right);
-	dump_set_date((char *)header, sizeof(header), 1700000001); /* later: no */
-	CHECK_INT(le32toh(header[date]), 1700000000);
-	dump_set_date((char *)header, sizeof(header) - 1, 1600000000);
-	CHECK_INT(le32toh(header[date]), 1700000000);
-	dump_set_date((char *)header, sizeof(header), 1600000000);
-	CHECK_INT(le32toh(header[date]), 1600000000);
-	CHECK_INT(sum_of(header), right);
-	header[type] = htole32(2); /* an inode */
-	dump_set_date((char *)header, sizeof(header), 1500000000);
-	CHECK_INT(le32toh(header[date]), 1600000000);
-}
 
 TEST(what_a_clock_that_was_set_back_hides_from_dump_is_seen)
 {

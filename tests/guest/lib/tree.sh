@@ -2,7 +2,7 @@
 # A tree with what backups lose, and a listing that shows whether they did. Definitions only; bash.
 
 # tree_make FOLDER [HOLE-SIZE [FILES]]: fills the folder (on ext4, as root): hard links, holes (one file of
-# HOLE-SIZE, 5G by default, is nothing else), FILES small files (400), xattrs, ACLs, capabilities, flags, odd names, special files,
+# HOLE-SIZE, 5G by default, is nothing else), blocks that were never written, FILES small files (400), xattrs, ACLs, capabilities, flags, odd names, special files,
 # times before 1970 and with nanoseconds.
 tree_make() {
 	local d=$1 i
@@ -22,6 +22,13 @@ tree_make() {
 	truncate -s 40M "$d/sparse/middle"
 	printf 'begin' | dd of="$d/sparse/middle" conv=notrunc status=none
 	printf 'end' | dd of="$d/sparse/middle" bs=1 seek=20000000 conv=notrunc status=none
+	truncate -s 3M "$d/sparse/before" && printf 'end' >>"$d/sparse/before"
+	# allocated, but never written: they read as zeros, whatever the disk holds there
+	fallocate -l 900K "$d/sparse/unwritten"
+	fallocate -l 900K "$d/sparse/partly" && printf 'middle' | dd of="$d/sparse/partly" bs=1 seek=500000 conv=notrunc status=none
+	printf 'begin' >"$d/sparse/behind" && fallocate -n -l 900K "$d/sparse/behind"
+	fallocate -l 300K "$d/sparse/many"
+	for i in 9 25 26 42 58 74; do printf 'x' | dd of="$d/sparse/many" bs=4096 seek=$i conv=notrunc,fsync status=none; done
 	mkfifo "$d/special/fifo"
 	mknod "$d/special/null" c 1 3
 	mknod "$d/special/disk" b 7 200
