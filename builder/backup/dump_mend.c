@@ -64,9 +64,9 @@ static int begin_file(struct dump_mend *m, const char *h, struct error *e)
 		return 0;
 	/* it has the whole of its last block */
 	m->blocks = round_up(le64_at(h + at_size), unwritten_block_size(m->extents)) / DUMP_BLOCK;
-	return le32_at(h + at_count) ? unwritten_find(m->extents, le32_at(h + at_ino), &m->ranges,
-						      &m->range_count, e)
-				     : 0;
+	return le32_at(h + at_count)
+		       ? unwritten_find(m->extents, le32_at(h + at_ino), &m->ranges, &m->range_count, e)
+		       : 0;
 }
 
 /* Blocks are asked for in their order. */

@@ -147,7 +147,7 @@ struct loading {
 };
 
 /* Gives every line, without its newline, to `each`. Owns `fd`. */
-static int each_line(int fd, struct loading *l, int (*each)(struct loading *l, char *line, struct error *e),
+static int each_line(int fd, int (*each)(void *user, char *line, struct error *e), void *user,
 		     struct error *e)
 {
 	FILE *in = fdopen(fd, "r");
@@ -166,7 +166,7 @@ static int each_line(int fd, struct loading *l, int (*each)(struct loading *l, c
 			break;
 		}
 		line[n - 1] = '\0';
-		r = each(l, line, e);
+		r = each(user, line, e);
 	}
 	if (r == 0 && ferror(in))
 		r = error_errno(e, errno, "read a listing");
@@ -174,8 +174,9 @@ static int each_line(int fd, struct loading *l, int (*each)(struct loading *l, c
 	return r;
 }
 
-static int take_line(struct loading *l, char *line, struct error *e)
+static int take_line(void *user, char *line, struct error *e)
 {
+	struct loading *l = user;
 	struct listed f;
 
 	if (*line == '#' || !*line)
@@ -208,8 +209,9 @@ static int take_frame(struct loading *l, const char *line, struct error *e)
 	return 0;
 }
 
-static int take_place(struct loading *l, char *line, struct error *e)
+static int take_place(void *user, char *line, struct error *e)
 {
+	struct loading *l = user;
 	struct listed *f = l->placed < l->listing->count ? &l->listing->items[l->placed] : NULL;
 	char after;
 
@@ -226,12 +228,45 @@ static int take_place(struct loading *l, char *line, struct error *e)
 
 static int consume_listing(void *user, int fd, struct error *e)
 {
-	return each_line(fd, user, take_line, e);
+	return each_line(fd, take_line, user, e);
 }
 
 static int consume_index(void *user, int fd, struct error *e)
 {
-	return each_line(fd, user, take_place, e);
+	return each_line(fd, take_place, user, e);
+}
+
+struct passing {
+	int (*each)(void *user, const struct listed *f, struct error *e);
+	void *user;
+};
+
+static int pass_line(void *user, char *line, struct error *e)
+{
+	const struct passing *p = user;
+	_cleanup_(listed) struct listed f = { 0 };
+
+	if (*line == '#' || !*line)
+		return 0;
+	int r = listing_parse(line, &f, e);
+
+	return r < 0 ? r : p->each(p->user, &f, e);
+}
+
+static int consume_lines(void *user, int fd, struct error *e)
+{
+	return each_line(fd, pass_line, user, e);
+}
+
+int listing_each(struct set *s, const char *name,
+		 int (*each)(void *user, const struct listed *f, struct error *e), void *user,
+		 struct error *e)
+{
+	struct passing p = { each, user };
+	struct report quiet;
+
+	report_init(&quiet, VERBOSITY_QUIET, false);
+	return stream_consume(s, name, LISTING_METHOD, &quiet, consume_lines, &p, e);
 }
 
 bool listing_there(const struct set *s, const char *name)

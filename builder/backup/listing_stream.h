@@ -40,6 +40,10 @@ int listing_save(struct set_writer *w, const char *name, const struct frames *fr
 /* Reads both. `ret_frames` may be NULL. A set without them is -ENOENT. */
 int listing_load(struct set *s, const char *name, struct listing *ret, struct frames *ret_frames,
 		 struct error *e);
+/* Gives each file of the listing to `each`, without reading the index, and without keeping any of them. */
+int listing_each(struct set *s, const char *name,
+		 int (*each)(void *user, const struct listed *f, struct error *e), void *user,
+		 struct error *e);
 bool listing_there(const struct set *s, const char *name);
 
 /* The paths (below the mount point) of files that changed while they were read, as the stream NAME.changed, one per line, quoted

@@ -8,6 +8,7 @@
 #include "backup/dump_recheck.h"
 #include "backup/listing_stream.h"
 #include "backup/program.h"
+#include "backup/restored.h"
 #include "backup/set_private.h"
 #include "backup/times.h"
 #include "backup/xattrs.h"
@@ -338,7 +339,9 @@ static int restore(struct set *s, const char *name, const char *folder, bool las
 		return r;
 	if (unlinkat(fd, table, 0) < 0)
 		return error_errno(e, errno, "remove %s/%s", folder, table);
-	r = xattrs_restore(s, name, folder, e);
+	r = restored_check_files(s, name, folder, e);
+	if (r == 0)
+		r = xattrs_restore(s, name, folder, e);
 	return r < 0 ? r : times_restore(s, name, folder, false, e);
 }
 

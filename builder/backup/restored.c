@@ -4,11 +4,14 @@
 #include "backup/set_private.h"
 #include "backup/stream_thread.h"
 #include "backup/tree_compare.h"
+#include "base/fs.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 struct checking {
+	int rootfd; /* restored_check_files() */
 	struct strlist changed; /* as they stand in NAME.changed: "./PATH", quoted; sorted */
 	struct strlist extra; /* paths */
 	size_t count;
@@ -28,18 +31,20 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static const char *excuse(void *user, const struct tree_difference *d)
+static bool has_changed(const struct checking *c, const char *path)
 {
-	const struct checking *c = user;
 	_cleanup_(strbuf) struct strbuf quoted = { 0 };
 
-	listing_quote(&quoted, streq(d->path, ".") ? "./." : d->path);
+	listing_quote(&quoted, streq(path, ".") ? "./." : path);
 	const char *key = quoted.data;
 
-	return c->changed.count && bsearch(&key, c->changed.items, c->changed.count,
-					   sizeof(*c->changed.items), by_text)
-		       ? "it changed while it was saved"
-		       : NULL;
+	return c->changed.count &&
+	       bsearch(&key, c->changed.items, c->changed.count, sizeof(*c->changed.items), by_text);
+}
+
+static const char *excuse(void *user, const struct tree_difference *d)
+{
+	return has_changed(user, d->path) ? "it changed while it was saved" : NULL;
 }
 
 static void differs(void *user, const struct tree_difference *d, const char *reason)
@@ -95,5 +100,45 @@ int restored_check(struct set *s, const char *name, const char *folder, struct r
 			    extra);
 	return c.count ? error_text(e, EIO, "restore %s: %zu differences to what was listed: %.300s", name,
 				    c.count, c.first)
+		       : 0;
+}
+
+/* ---- files alone ---- */
+
+static int look_for(void *user, const struct listed *f, struct error *e)
+{
+	struct checking *c = user;
+	struct stat st = { .st_mode = 0 };
+
+	if (!S_ISREG(f->mode))
+		return 0;
+	if (fstatat(c->rootfd, f->path, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT && errno != ENOTDIR)
+		return error_errno(e, errno, "look at %s", f->path);
+	if ((S_ISREG(st.st_mode) && (uint64_t)st.st_size == f->size) || has_changed(c, f->path))
+		return 0;
+	c->count++;
+	if (!c->first)
+		c->first = xasprintf("%s: %s", f->path,
+				     S_ISREG(st.st_mode) ? "its size is another one"
+				     : st.st_mode        ? "it is no file"
+							 : "missing");
+	return 0;
+}
+
+int restored_check_files(struct set *s, const char *name, const char *folder, struct error *e)
+{
+	_cleanup_(fd) int rootfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(checking) struct checking c = { .rootfd = rootfd };
+
+	if (rootfd < 0)
+		return error_errno(e, errno, "open %s", folder);
+	int r = read_changed(s, name, &c, e);
+
+	if (r == 0)
+		r = listing_each(s, name, look_for, &c, e);
+	if (r < 0)
+		return r;
+	return c.count ? error_text(e, EIO, "restore %s: it did not bring back %zu of the files: %.300s",
+				    name, c.count, c.first)
 		       : 0;
 }
