@@ -8,7 +8,12 @@
 
 #include <stdbool.h>
 
-enum { DUMP_BLOCK = 1024 };
+enum {
+	DUMP_BLOCK = 1024,
+	DUMP_TAPE_BLOCK =
+		1024 *
+		DUMP_BLOCK, /* dump -b 1024: the whole is a multiple of it, which restore(8) reads at a time */
+};
 enum { ts_tape = 1, ts_inode, ts_bits, ts_addr, ts_end, ts_clri };
 enum {
 	magic = 60012,

@@ -13,6 +13,9 @@ struct dump_mend {
 	struct unwritten *extents;
 	int64_t date;
 	bool over; /* nothing that follows is looked at: it ended, or is no dump */
+	bool ended;
+	bool shorter; /* than it was */
+	uint64_t len; /* of it, so far, in bytes */
 	/* of the file, in blocks of a dump */
 	bool is_file; /* a regular one */
 	uint64_t blocks; /* that belong to it, by its size */
@@ -144,7 +147,7 @@ static int take_header(struct dump_mend *m, char *h, bool *ret_kept, struct erro
 	if (m->date > 0 && m->date < (int32_t)le32_at(h + at_date))
 		put32(h + at_date, (uint32_t)m->date);
 	if (type == ts_end)
-		m->over = true;
+		m->over = m->ended = true;
 	else if (type != ts_tape)
 		r = take_blocks(m, h, ret_kept, e);
 	seal(h);
@@ -182,6 +185,7 @@ int dump_mend(struct dump_mend *m, char *data, size_t *len, struct error *e)
 
 		n = (size_t)(end - from);
 		if (m->over || n < DUMP_BLOCK) {
+			kept = !m->ended || !m->shorter; /* zeros, of which there may be too many now */
 			m->over = true;
 		} else if (m->left) {
 			n = take_data(m, from, n / DUMP_BLOCK, &kept) * DUMP_BLOCK;
@@ -191,6 +195,7 @@ int dump_mend(struct dump_mend *m, char *data, size_t *len, struct error *e)
 		}
 		if (r < 0)
 			return r;
+		m->shorter |= !kept;
 		if (!kept)
 			continue;
 		if (to != from)
@@ -198,5 +203,17 @@ int dump_mend(struct dump_mend *m, char *data, size_t *len, struct error *e)
 		to += n;
 	}
 	*len = (size_t)(to - data);
+	m->len += *len;
 	return 0;
+}
+
+size_t dump_mend_end(struct dump_mend *m, char *data, size_t room)
+{
+	uint64_t missing = m->ended && m->shorter ? round_up(m->len, DUMP_TAPE_BLOCK) - m->len : 0;
+	size_t n = missing < room ? (size_t)missing : room;
+
+	if (n)
+		memset(data, 0, n);
+	m->len += n;
+	return n;
 }

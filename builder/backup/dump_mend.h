@@ -22,3 +22,5 @@ static inline void cleanup_dump_mend(struct dump_mend **m)
 /* The next piece of the stream, in place: whole records, but for its end. `*len` becomes what is left of it, maybe nothing. What is no
  * dump stays as it is; dump_read() refuses that. */
 int dump_mend(struct dump_mend *m, char *data, size_t *len, struct error *e);
+/* Puts zeros that end the stream into `data`; returns how many, up to `room`, 0: no more are needed. */
+size_t dump_mend_end(struct dump_mend *m, char *data, size_t room);

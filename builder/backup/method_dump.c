@@ -97,9 +97,14 @@ static int recheck(void *user, const atomic_bool *failed, struct error *e)
 	return dump_recheck(&s->recheck, failed, e);
 }
 
-static int mend(void *user, char *data, size_t *len, struct error *e)
+static int mend(void *user, char *data, size_t *len, size_t room, struct error *e)
 {
-	return dump_mend(((struct saving *)user)->mend, data, len, e);
+	const struct saving *s = user;
+
+	if (*len)
+		return dump_mend(s->mend, data, len, e);
+	*len = dump_mend_end(s->mend, data, room);
+	return 0;
 }
 
 /* A file may get a stamp that is a tick older than the clock, so the second before is taken: what is changed in it is in
@@ -166,7 +171,7 @@ static int dump_device(const struct save_job *job, const char *device, struct sa
 	char date[64];
 	const struct stream_watch watch = { .read = watch_dump, .after = recheck, .edit = mend, .user = s };
 	_cleanup_(free) char *said = NULL;
-	/* -b 1024: eight times as fast as the default. -I 1: of read errors, it gives up at the second
+	/* -b 1024 (DUMP_TAPE_BLOCK): eight times as fast as the default. -I 1: of read errors, it gives up at the second
 	 * (0 would mean that it ignores all of them); check_said() sees the first. -h 10: above any level, as
 	 * what chattr +d marks would be left out, by its own default of level 1 and above. */
 	const char *argv[] = { "dump", level, "-b", "1024", "-I", "1",  "-h",

@@ -28,8 +28,9 @@ struct stream_watch {
 	 * what it does is wanted no more. */
 	int (*after)(void *user, const atomic_bool *failed, struct error *e);
 	/* Changes the next piece of the stream in place, before anybody else sees it, in the caller's thread: whole units of 1 KiB, but
-	 * at its end. `*len` becomes what is left of it, maybe nothing. NULL: nothing is changed. */
-	int (*edit)(void *user, char *data, size_t *len, struct error *e);
+	 * at its end. `*len` becomes what is left of it, maybe nothing. Behind the end there are pieces of nothing, to which it may
+	 * add `room` bytes, until it adds none. NULL: nothing is changed. */
+	int (*edit)(void *user, char *data, size_t *len, size_t room, struct error *e);
 	void *user;
 };
 

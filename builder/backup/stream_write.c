@@ -230,17 +230,18 @@ static struct slot *next_free(struct pipeline *p)
 	return slot;
 }
 
-/* The next frame's bytes; 0: the end. `*len` are those that are left of them. */
+/* 0: the end. `*len` is what the next frame has, which may be nothing before the end, too. */
 static int fill(struct pipeline *p, struct slot *slot, int in_fd, size_t *len, struct error *e)
 {
 	ssize_t n = read_full(in_fd, slot->plain, p->frame_size);
+	int r = 0;
 
 	if (n < 0)
 		return error_errno(e, (int)-n, "read the stream");
 	*len = (size_t)n;
-	if (n > 0 && p->watch && p->watch->edit && p->watch->edit(p->watch->user, slot->plain, len, e) < 0)
-		return -e->code;
-	return n > 0;
+	if (p->watch && p->watch->edit)
+		r = p->watch->edit(p->watch->user, slot->plain, len, p->frame_size, e);
+	return r < 0 ? r : n > 0 || *len > 0;
 }
 
 /* The caller's own part: reads until the end. A stream of nothing is one empty frame. */

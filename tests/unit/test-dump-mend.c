@@ -128,6 +128,8 @@ static void mend(struct lab *l, const struct strbuf *in, size_t piece, int64_t d
 		CHECK_OK(dump_mend(m, data, &len, &e));
 		strbuf_add(out, data, len);
 	}
+	for (size_t n; (n = dump_mend_end(m, data, piece * DUMP_BLOCK)) > 0;)
+		strbuf_add(out, data, n);
 }
 
 /* ---- what restore(8) would make of it ---- */
@@ -242,7 +244,8 @@ TEST(what_is_behind_the_end_is_left_out)
 	strbuf_puts(&wanted, "12:xxxx....xx 13: 14:z 15:");
 	for (int i = 0; i < 600; i++)
 		strbuf_puts(&wanted, i >= 512 && i < 516 ? "." : "z");
-	check_mended(&l, &in, 1 + (1 + 6) + 1 + (1 + 1) + (1 + 512 + 1 + 84) + 4, wanted.data);
+	/* restore(8) does not read on behind the block of its tape in which the end is, and somebody may be writing */
+	check_mended(&l, &in, DUMP_TAPE_BLOCK / DUMP_BLOCK, wanted.data);
 }
 
 TEST(files_without_extents_stay)
