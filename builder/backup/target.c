@@ -103,7 +103,8 @@ static int private_mounts(struct error *e)
 	if (unshare(CLONE_NEWNS) < 0)
 		return errno == EPERM ? error_text(e, EPERM, "mount: mounting needs root")
 				      : error_errno(e, errno, "make a mount namespace");
-	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	/* What is mounted here is seen here only; what is unmounted elsewhere is so here, too, or its disk would stay in use. */
+	if (mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		return error_errno(e, errno, "make the mount namespace private");
 	if (mount("tmpfs", mounts_folder, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0)
 		return error_errno(e, errno, "mount a tmpfs on %s", mounts_folder);

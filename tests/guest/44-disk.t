@@ -46,7 +46,9 @@ cat >guest.sh <<-'EOF'
 	try save-mounted $tool save $disk/my/sets - box root archive /run/from 1M
 	umount /run/seen
 
-	# Killed in the middle.
+	# Killed in the middle. Another disk that is unmounted meanwhile is free.
+	mount --make-rshared /
+	mount /dev/ubdc /run/seen
 	$tool save $disk/my/sets - box root archive /run/from 1M >/dev/null 2>&1 &
 	busy=$!
 	# in short bursts, so that it is not over before that is seen
@@ -55,6 +57,9 @@ cat >guest.sh <<-'EOF'
 		kill -CONT $busy
 	done
 	ls -l /proc/$busy/fd 2>/dev/null | grep -c partial >results/killed-at
+	grep -c ubdc /proc/$busy/mounts >results/killed-other
+	umount /run/seen
+	grep -c ubdc /proc/$busy/mounts >>results/killed-other
 	kill -KILL $busy
 	wait $busy
 	grep -c -e ubdb -e /run/lifeboat /proc/mounts >results/killed-mounts
@@ -103,6 +108,7 @@ said verify-mounted 0 'every byte is what was written'
 said save-mounted 0 '^box/'
 isnt_zero() { [ "$(cat results/killed-at)" -gt 0 ]; }
 ok "it was killed in the middle" isnt_zero
+is "what is unmounted while it runs is so for it, too" "$(cat results/killed-other)" $'1\n0'
 is "a killed backup leaves no mount" "$(cat results/killed-mounts)" 0
 said killed-free 0 '^$'
 like "its remains are shown" "$(cat results/killed-sets.out)" 'partial .* not complete'

@@ -77,14 +77,14 @@ servers_smb_start() {
 }
 
 # servers_with_rpcbind COMMAND…: runs the command, a server, beside an rpcbind that it can register with and nobody else sees:
-# its only transport is a socket below a /run of their own. TERM ends both. Needs root.
+# its only transport is a socket below a /run of their own. What is unmounted meanwhile is so for them, too. TERM ends both. Needs root.
 servers_with_rpcbind() {
 	# shellcheck disable=SC2016 # the inner shell's own
-	exec setpriv --pdeathsig TERM unshare --mount sh -ec '
+	exec setpriv --pdeathsig TERM unshare --mount --propagation slave sh -ec '
 		mount -t tmpfs tmpfs /run
 		mkdir /run/rpcbind
 		grep ^local /etc/netconfig >/run/netconfig
-		unshare --mount sh -ec "mount --bind /run/netconfig /etc/netconfig; exec rpcbind -f" &
+		unshare --mount --propagation slave sh -ec "mount --bind /run/netconfig /etc/netconfig; exec rpcbind -f" &
 		rpcbind=$! tries=0
 		trap "kill $rpcbind; wait $rpcbind || :" EXIT
 		until [ -S /run/rpcbind.sock ]; do
