@@ -37,7 +37,8 @@ enum {
 	at_size = 40,
 	at_mtime = 56,
 	at_ctime = 64,
-	at_device = 72, /* the first block pointers: as the kernel encodes it, old or new */
+	at_device =
+		72, /* the first block pointers: as the kernel encodes it, old; or there, or in the second only, new */
 	at_flags = 132,
 	at_uid = 144,
 	at_gid = 148,

@@ -58,8 +58,12 @@ static void seal(char *h)
 	put32(h + at_checksum, checksum - dump_header_sum(h));
 }
 
-static int begin_file(struct dump_mend *m, const char *h, struct error *e)
+static int begin_file(struct dump_mend *m, char *h, struct error *e)
 {
+	bool is_device = S_ISBLK(le16_at(h + at_mode)) || S_ISCHR(le16_at(h + at_mode));
+
+	if (is_device && !le32_at(h + at_device))
+		put32(h + at_device, le32_at(h + at_device + 4));
 	m->is_file = S_ISREG(le16_at(h + at_mode));
 	m->next = 0;
 	m->range_count = 0;

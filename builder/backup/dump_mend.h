@@ -2,6 +2,8 @@
  * - Of blocks that were allocated and never written (backup/unwritten.h) it saves what the device holds there. They become zeros.
  * - Blocks behind a file's end (FALLOC_FL_KEEP_SIZE) are in it, too. Where they take more than one header, restore(8) does not
  *   find the files behind them. They are left out.
+ * - Of a device whose number does not fit into 16 bits restore(8) makes 0:0, as it looks at the first block pointer only, and such a
+ *   number lies in the second. It is put into the first, too.
  * - Its date may be too late, see dump_mend_new().
  * Private to this room. */
 #pragma once

@@ -143,8 +143,8 @@ static dev_t decode_device(const char *header)
 {
 	uint32_t old = le32_at(header + at_device), new = le32_at(header + at_device + 4);
 
-	return old ? makedev(old >> 8 & 0xff, old & 0xff)
-		   : makedev((new & 0xfff00) >> 8, (new & 0xff) | (new >> 12 & 0xfff00));
+	return new ? makedev((new & 0xfff00) >> 8, (new & 0xff) | (new >> 12 & 0xfff00))
+		   : makedev(old >> 8 & 0xff, old & 0xff);
 }
 
 static int end_inode(struct reader *r, uint64_t end, struct error *e)

@@ -4,6 +4,7 @@
 #include "backup/xattrs.h"
 
 #include <errno.h>
+#include <sys/sysmacros.h>
 
 void dump_recheck_free(struct dump_recheck *c)
 {
@@ -21,6 +22,20 @@ static int refuse_name(const struct dump_recheck *c, const struct walked *file, 
 		"%s/%.*s%.20s...: a name of 255 bytes, which restore(8) cannot bring back: shorten it",
 		streq(c->source->shown, "/") ? "" : c->source->shown,
 		(int)(strlen(file->path) - strlen(file->name)), file->path, file->name);
+}
+
+/* It takes the number for a signed one of 32 bits, in which the minor's uppermost bit is the sign. */
+static int check_device(const struct dump_recheck *c, const struct walked *file, struct error *e)
+{
+	enum { minor_max = (1 << 19) - 1 };
+	bool is_device = S_ISBLK(file->st.st_mode) || S_ISCHR(file->st.st_mode);
+
+	if (!is_device || minor(file->st.st_rdev) <= minor_max)
+		return 0;
+	return error_text(e, EOVERFLOW,
+			  "%s/%s: a device %u:%u, which restore(8) cannot bring back: remove it",
+			  streq(c->source->shown, "/") ? "" : c->source->shown, file->path,
+			  major(file->st.st_rdev), minor(file->st.st_rdev));
 }
 
 /* `xattrs`: their digest, or NULL for none. A file that was changed meanwhile keeps dump's whole seconds. */
@@ -47,8 +62,12 @@ static int look(void *user, const struct walked *file, struct error *e)
 		return error_text(e, ECANCELED, "the backup failed");
 	if (strlen(file->name) >= 255)
 		return refuse_name(c, file, e);
-	int r = xattrs_digest(file->dirfd, file->name, file->path, &any, digest, e);
+	int r = walked_check_path(file, c->source, e);
 
+	if (r == 0)
+		r = check_device(c, file, e);
+	if (r == 0)
+		r = xattrs_digest(file->dirfd, file->name, file->path, &any, digest, e);
 	if (r < 0)
 		return r;
 	(void)pthread_mutex_lock(&c->lock); /* a plain mutex that we do not hold */

@@ -332,8 +332,10 @@ static int save_file(void *user, const struct walked *walked, struct error *e)
 	struct saving *s = user;
 	bool out = s->source->exclude && left_out(s, walked), folder = S_ISDIR(walked->st.st_mode);
 	size_t before = s->listing.count;
-	int r = out && !folder ? 0 : put_file(s, walked, e);
+	int r = out ? 0 : walked_check_path(walked, s->source, e);
 
+	if (r == 0 && (!out || folder))
+		r = put_file(s, walked, e);
 	if (out && s->listing.count > before && s->listing.items[before].nlink > 2)
 		s->listing.items[before].nlink = 2; /* there will be no folders in it */
 	return r == 0 && out ? 1 : r;

@@ -270,6 +270,19 @@ static int64_t nanoseconds(const struct timespec *t)
 	return t->tv_sec * INT64_C(1000000000) + t->tv_nsec;
 }
 
+int walked_check_path(const struct walked *file, const struct set_source *source, struct error *e)
+{
+	size_t len = strlen(file->path);
+
+	return len <= WALKED_PATH_MAX ? 0
+				      : error_text(e, ENAMETOOLONG,
+						   "%s/%.100s...: a path of %zu bytes, which cannot be "
+						   "brought back: %d are the "
+						   "most, shorten it",
+						   streq(source->shown, "/") ? "" : source->shown, file->path,
+						   len, WALKED_PATH_MAX);
+}
+
 bool walked_changed_since(const struct walked *file, const struct timespec *moment)
 {
 	enum { clock_grain = 20000000 }; /* nanoseconds */

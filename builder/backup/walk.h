@@ -14,6 +14,11 @@ struct walked {
 /* Has it changed since that moment, or maybe so: the kernel's stamps of files lag by a tick. */
 bool walked_changed_since(const struct walked *file, const struct timespec *moment);
 
+enum { WALKED_PATH_MAX = 3840 };
+/* restore(8) and libarchive name a file by its whole path, from where its file system is mounted then; the kernel takes 4095 bytes of
+ * one. -ENAMETOOLONG: this one cannot be brought back by them. */
+int walked_check_path(const struct walked *file, const struct set_source *source, struct error *e);
+
 /* Calls `each` for the root of the file system at its folder, then for everything in it, each folder before
  * what it holds, until one returns a negative errno; a positive value of a folder: nothing of what is in it. What goes away meanwhile is left out. Another file
  * system that is mounted there is -ESTALE. `source` has its `shown`. Needs root to see what lies below other mount

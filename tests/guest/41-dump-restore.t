@@ -127,6 +127,28 @@ disk again 20M
 ok "it is restored" "$tool" restore "file://$PWD/target" - other root archive "$PWD/again"
 is "with that name" "$(rmdir again/lost+found; touch -r plain again; tree_list again | sed '/## flags/,/## contents/d')" "$(tree_list plain | sed '/## flags/,/## contents/d')"
 
+# What could not be brought back is refused while the machine lives.
+disk deep 50M
+(cd deep && for i in {1..120}; do mkdir "a-folder-in-a-folder-in-a-folder-$i" && cd "./a-folder-in-a-folder-in-a-folder-$i" || exit; done) || bail "no folders"
+for method in dump archive; do
+	refuses "$method: a path that is too long" 1 "$PWD/deep/a-folder-.*: a path of 38[0-9][0-9] bytes, which cannot be brought back" \
+		"$tool" save "file://$PWD/target" - deep root $method "$PWD/deep" 1M
+done
+(cd deep && for i in {1..102}; do cd "./a-folder-in-a-folder-in-a-folder-$i" || exit; done && rm -r a-folder*) || bail "no folders"
+mknod deep/device b 259 $((1 << 19))
+refuses "dump: so is a device of such a number" 1 "$PWD/deep/device: a device 259:524288, which restore.8. cannot bring back" \
+	"$tool" save "file://$PWD/target" - deep root dump "$PWD/deep" 1M
+rm deep/device
+disk shallow 50M
+for method in dump archive; do
+	ok "$method: one that is not is saved" "$tool" save "file://$PWD/target" - deep-$method root $method "$PWD/deep" 1M
+	ok "$method: and restored" "$tool" restore "file://$PWD/target" - deep-$method root $method "$PWD/shallow"
+	is "$method: to its end" "$("$tool" walk shallow | wc -L)" "$("$tool" walk deep | wc -L)"
+	umount shallow
+	mke2fs -q -F -t ext4 shallow.img
+	mount "$LOOP" shallow || bail "no ext4"
+done
+
 # A disk that takes what it is given and cannot keep it: its image does not fit where it lies.
 for how in "box root dump" "arch root archive"; do
 	mkdir -p thin && mount -t tmpfs -o size=40M tmpfs thin && mounts=("$PWD/thin" "${mounts[@]}")

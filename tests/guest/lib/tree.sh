@@ -32,8 +32,10 @@ tree_make() {
 	mkfifo "$d/special/fifo"
 	mknod "$d/special/null" c 1 3
 	mknod "$d/special/disk" b 7 200
+	mknod "$d/special/large" b 259 300000
+	mknod "$d/special/larger" c 511 5
 	perl -MSocket -e 'socket(S,PF_UNIX,SOCK_STREAM,0); bind(S, sockaddr_un($ARGV[0])) or die' "$d/special/socket"
-	cp /bin/true "$d/etc/setuid" && chown 1000:1000 "$d/etc/setuid" && chmod 6755 "$d/etc/setuid"
+	cp /bin/true "$d/etc/setuid" && chown 100000:4000000000 "$d/etc/setuid" && chmod 6755 "$d/etc/setuid"
 	cp /bin/true "$d/etc/capable" && setcap cap_net_raw+ep "$d/etc/capable"
 	setfattr -n user.note -v "$(head -c 1000 /dev/zero | tr '\0' x)" "$d/etc/file2"
 	setfattr -n trusted.t -v hidden "$d/etc"
