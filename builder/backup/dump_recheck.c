@@ -62,6 +62,12 @@ static int look(void *user, const struct walked *file, struct error *e)
 		return error_text(e, ECANCELED, "the backup failed");
 	if (strlen(file->name) >= 255)
 		return refuse_name(c, file, e);
+	if (streq(file->path, "restoresymtable"))
+		return error_text(e, EEXIST,
+				  "%s/restoresymtable: restore(8) makes a file of that name, and loses this "
+				  "one: remove it, it "
+				  "is what a restore has left",
+				  streq(c->source->shown, "/") ? "" : c->source->shown);
 	int r = walked_check_path(file, c->source, e);
 
 	if (r == 0)

@@ -3,6 +3,7 @@
  * lost, see xattrs.h. */
 #include "backup/method.h"
 
+#include "backup/device_cache.h"
 #include "backup/dump_mend.h"
 #include "backup/dump_reader.h"
 #include "backup/dump_recheck.h"
@@ -249,8 +250,9 @@ static int save(const struct save_job *job, struct error *e)
 		return r;
 	/* dump reads the device: what is still in memory only must be there. What is written from here on may not be. */
 	(void)clock_gettime(CLOCK_REALTIME, &s.recheck.begun); /* cannot fail with a valid clock */
-	if (syncfs(fd) < 0)
-		return error_errno(e, errno, "flush %s", job->source->shown);
+	r = device_cache_renew(fd, device, job->source->shown, job->report, e);
+	if (r < 0)
+		return r;
 	report_begin(job->report, what, job->record->since ? 0 : job->source->total);
 	s.recheck.since = job->record->since;
 	r = dump_device(job, device, &s, e);

@@ -139,6 +139,10 @@ mknod deep/device b 259 $((1 << 19))
 refuses "dump: so is a device of such a number" 1 "$PWD/deep/device: a device 259:524288, which restore.8. cannot bring back" \
 	"$tool" save "file://$PWD/target" - deep root dump "$PWD/deep" 1M
 rm deep/device
+: >deep/restoresymtable
+refuses "dump: so is what an earlier restore left" 1 "$PWD/deep/restoresymtable: restore.8. makes a file of that name" \
+	"$tool" save "file://$PWD/target" - deep root dump "$PWD/deep" 1M
+rm deep/restoresymtable
 disk shallow 50M
 for method in dump archive; do
 	ok "$method: one that is not is saved" "$tool" save "file://$PWD/target" - deep-$method root $method "$PWD/deep" 1M
