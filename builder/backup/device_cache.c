@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -27,14 +28,14 @@ static bool has_journal(int dev)
 }
 
 /* 0, or the errno. */
-static int write_journal(int fd)
+static int write_journal(int fd, int dev)
 {
 	uint32_t flags = 0;
 
-	if (ioctl(fd, EXT4_IOC_CHECKPOINT, &flags) == 0)
-		return 0;
-	/* has no journal; is mounted for reading, before which the journal was written */
-	return errno == ENODEV || errno == EROFS ? 0 : errno;
+	int code = ioctl(fd, EXT4_IOC_CHECKPOINT, &flags) < 0 ? errno : 0;
+
+	/* without one it is ENODEV, or ENOTTY from the driver of ext2 */
+	return code == ENODEV || (code == ENOTTY && !has_journal(dev)) ? 0 : code;
 }
 
 int device_cache_renew(int fd, const char *device, const char *shown, struct report *report, struct error *e)
@@ -45,18 +46,14 @@ int device_cache_renew(int fd, const char *device, const char *shown, struct rep
 		return error_errno(e, errno, "open %s", device);
 	if (syncfs(fd) < 0)
 		return error_errno(e, errno, "flush %s", shown);
-	int code = write_journal(fd);
+	int code = write_journal(fd, dev);
 
-	if ((code == ENOTTY || code == EOPNOTSUPP) && !has_journal(dev))
-		code = 0; /* the driver of ext2 has no such thing */
-	if (code == ENOTTY || code == EOPNOTSUPP)
-		report_warn(report,
-			    "%s: this kernel, older than 5.14, cannot be told to write its journal: of files "
-			    "written lately, what the "
-			    "disk held before may be saved; where there is LVM, a snapshot is read instead",
-			    shown);
-	else if (code)
-		return error_errno(e, code, "write the journal of %s", shown);
+	if (code)
+		report_warn(
+			report,
+			"%s: its journal cannot be written out (%s): a file written lately may be saved with "
+			"what the disk held before",
+			shown, code == ENOTTY ? "kernels before 5.14 do not do that" : strerror(code));
 	if (ioctl(dev, BLKFLSBUF, 0) < 0)
 		return error_errno(e, errno, "flush %s", device);
 	return 0;

@@ -6,5 +6,6 @@
 #include "base/report.h"
 
 /* Writes out the ext2, ext3 or ext4 that `fd` lies on, its journal included, and drops what is kept of the device, so that all that was
- * written before can be read from it. A kernel that does not do that for a journal (before 5.14) is a warning; `shown` says of what. */
+ * written before can be read from it. A journal that cannot be written out (kernels before 5.14, failing disks) is a warning only: better such
+ * a backup than none. `shown` says of what. */
 int device_cache_renew(int fd, const char *device, const char *shown, struct report *report, struct error *e);

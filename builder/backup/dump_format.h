@@ -10,9 +10,8 @@
 
 enum {
 	DUMP_BLOCK = 1024,
-	DUMP_TAPE_BLOCK =
-		1024 *
-		DUMP_BLOCK, /* dump -b 1024: the whole is a multiple of it, which restore(8) reads at a time */
+	/* dump -b 1024: the whole is a multiple of it, which restore(8) reads at a time */
+	DUMP_TAPE_BLOCK = 1024 * DUMP_BLOCK,
 };
 enum { ts_tape = 1, ts_inode, ts_bits, ts_addr, ts_end, ts_clri };
 enum {
@@ -37,8 +36,8 @@ enum {
 	at_size = 40,
 	at_mtime = 56,
 	at_ctime = 64,
-	at_device =
-		72, /* the first block pointers: as the kernel encodes it, old; or there, or in the second only, new */
+	/* The first block pointers: an old number as the kernel encodes it in the first, or a new one in the second; mended, in both. */
+	at_device = 72,
 	at_flags = 132,
 	at_uid = 144,
 	at_gid = 148,

@@ -24,18 +24,23 @@ static int refuse_name(const struct dump_recheck *c, const struct walked *file, 
 		(int)(strlen(file->path) - strlen(file->name)), file->path, file->name);
 }
 
-/* It takes the number for a signed one of 32 bits, in which the minor's uppermost bit is the sign. */
-static int check_device(const struct dump_recheck *c, const struct walked *file, struct error *e)
+/* Things that it cannot bring back, as it makes something else of them. */
+static int check_restorable(const struct dump_recheck *c, const struct walked *file, struct error *e)
 {
-	enum { minor_max = (1 << 19) - 1 };
+	enum { minor_max = (1 << 19) - 1 }; /* it takes a device for a signed number of 32 bits */
+	const char *above = streq(c->source->shown, "/") ? "" : c->source->shown;
 	bool is_device = S_ISBLK(file->st.st_mode) || S_ISCHR(file->st.st_mode);
 
-	if (!is_device || minor(file->st.st_rdev) <= minor_max)
-		return 0;
-	return error_text(e, EOVERFLOW,
-			  "%s/%s: a device %u:%u, which restore(8) cannot bring back: remove it",
-			  streq(c->source->shown, "/") ? "" : c->source->shown, file->path,
-			  major(file->st.st_rdev), minor(file->st.st_rdev));
+	if (streq(file->path, "restoresymtable"))
+		return error_text(
+			e, EEXIST,
+			"%s/%s: restore(8) writes its own over it: remove it, an earlier restore left it",
+			above, file->path);
+	if (is_device && minor(file->st.st_rdev) > minor_max)
+		return error_text(e, EOVERFLOW,
+				  "%s/%s: a device %u:%u, which restore(8) cannot bring back: remove it",
+				  above, file->path, major(file->st.st_rdev), minor(file->st.st_rdev));
+	return walked_check_path(file, c->source, e);
 }
 
 /* `xattrs`: their digest, or NULL for none. A file that was changed meanwhile keeps dump's whole seconds. */
@@ -62,16 +67,8 @@ static int look(void *user, const struct walked *file, struct error *e)
 		return error_text(e, ECANCELED, "the backup failed");
 	if (strlen(file->name) >= 255)
 		return refuse_name(c, file, e);
-	if (streq(file->path, "restoresymtable"))
-		return error_text(e, EEXIST,
-				  "%s/restoresymtable: restore(8) makes a file of that name, and loses this "
-				  "one: remove it, it "
-				  "is what a restore has left",
-				  streq(c->source->shown, "/") ? "" : c->source->shown);
-	int r = walked_check_path(file, c->source, e);
+	int r = check_restorable(c, file, e);
 
-	if (r == 0)
-		r = check_device(c, file, e);
 	if (r == 0)
 		r = xattrs_digest(file->dirfd, file->name, file->path, &any, digest, e);
 	if (r < 0)

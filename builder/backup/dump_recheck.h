@@ -26,8 +26,8 @@ struct dump_recheck {
 void dump_recheck_free(struct dump_recheck *c);
 
 /* Shows its own progress. Walks the file system on all cores (backup/walk.h); by then dump has brought all inodes into memory in the order of the
- * disk. A name (255 bytes) or path that restore(8) cannot bring back is -ENAMETOOLONG, a device -EOVERFLOW, its own table -EEXIST; -ECANCELED when `unwanted` turns true. What of the set below was missed is
- * dump_recheck_missed()'s to tell. */
+ * disk. What restore(8) cannot bring back is an error: a name of 255 bytes or too long a path -ENAMETOOLONG, a device -EOVERFLOW, a file in the place
+ * of its own table -EEXIST. -ECANCELED when `unwanted` turns true. What of the set below was missed is dump_recheck_missed()'s to tell. */
 int dump_recheck(struct dump_recheck *c, const atomic_bool *unwanted, struct error *e);
 
 /* -ESTALE: the clock was set back, so that dump left something out. */

@@ -140,7 +140,7 @@ refuses "dump: so is a device of such a number" 1 "$PWD/deep/device: a device 25
 	"$tool" save "file://$PWD/target" - deep root dump "$PWD/deep" 1M
 rm deep/device
 : >deep/restoresymtable
-refuses "dump: so is what an earlier restore left" 1 "$PWD/deep/restoresymtable: restore.8. makes a file of that name" \
+refuses "dump: so is what an earlier restore left" 1 "$PWD/deep/restoresymtable: restore.8. writes its own over it" \
 	"$tool" save "file://$PWD/target" - deep root dump "$PWD/deep" 1M
 rm deep/restoresymtable
 disk shallow 50M
