@@ -38,23 +38,29 @@ static int write_journal(int fd, int dev)
 	return code == ENODEV || (code == ENOTTY && !has_journal(dev)) ? 0 : code;
 }
 
-int device_cache_renew(int fd, const char *device, const char *shown, struct report *report, struct error *e)
+/* `*ret_code`: why the journal could not be written, or 0. */
+static int renew(int fd, int dev, const char *device, const char *shown, int *ret_code, struct error *e)
 {
-	_cleanup_(fd) int dev = open(device, O_RDONLY | O_CLOEXEC);
-
-	if (dev < 0)
-		return error_errno(e, errno, "open %s", device);
 	if (syncfs(fd) < 0)
 		return error_errno(e, errno, "flush %s", shown);
-	int code = write_journal(fd, dev);
+	*ret_code = write_journal(fd, dev);
+	return ioctl(dev, BLKFLSBUF, 0) < 0 ? error_errno(e, errno, "flush %s", device) : 0;
+}
 
-	if (code)
+int device_cache_renew(int fd, const char *device, const char *shown, struct report *report, struct error *e)
+{
+	/* What is changed between the two of one, and all that shares its page, stays for the next. */
+	enum { rounds = 3 };
+	_cleanup_(fd) int dev = open(device, O_RDONLY | O_CLOEXEC);
+	int code = 0, r = dev < 0 ? error_errno(e, errno, "open %s", device) : 0;
+
+	for (int i = 0; r == 0 && !code && i < rounds; i++)
+		r = renew(fd, dev, device, shown, &code, e);
+	if (r == 0 && code)
 		report_warn(
 			report,
 			"%s: its journal cannot be written out (%s): a file written lately may be saved with "
 			"what the disk held before",
 			shown, code == ENOTTY ? "kernels before 5.14 do not do that" : strerror(code));
-	if (ioctl(dev, BLKFLSBUF, 0) < 0)
-		return error_errno(e, errno, "flush %s", device);
-	return 0;
+	return r;
 }
