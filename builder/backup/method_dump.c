@@ -27,13 +27,22 @@
 /* dump exits 0 in spite of read errors; what it says of them counts. */
 static int check_said(const char *said, const char *device, struct error *e)
 {
-	static const char *const bad[] = { "read error", "short read", "lseek2 fail", "EA block" };
+	static const struct {
+		const char *what, *hint;
+	} bad[] = { { "read error", "" },
+		    { "short read", "" },
+		    { "lseek2 fail", "" },
+		    { "EA block", "" },
+		    /* libext2fs, of a folder that it read while it was written to */
+		    { "checksum does not match",
+		      ": it changed in that moment, or is damaged (e2fsck(8)): try again" } };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-		const char *at = strstr(said, bad[i]);
+		const char *at = strstr(said, bad[i].what);
 
 		if (at)
-			return error_text(e, EIO, "dump %s: %.*s", device, (int)strcspn(at, "\n"), at);
+			return error_text(e, EIO, "dump %s: %.*s%s", device, (int)strcspn(at, "\n"), at,
+					  bad[i].hint);
 	}
 	return 0;
 }

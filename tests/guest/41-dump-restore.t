@@ -1,7 +1,7 @@
 #!/bin/bash
 # dump or archive into a set and restore from it, on real block devices: the restored tree is equal in everything, and
 # what goes wrong on the way is an error.
-# needs: root loop mkfs.btrfs btrfs dump mke2fs setfattr setfacl setcap perl
+# needs: root loop mkfs.btrfs btrfs dump mke2fs debugfs setfattr setfacl setcap perl
 # limit: 900
 # shellcheck source=tests/guest/lib/guest.sh
 . "$TOP/tests/guest/lib/guest.sh"
@@ -129,6 +129,7 @@ is "with that name" "$(rmdir again/lost+found; touch -r plain again; tree_list a
 
 # What could not be brought back is refused while the machine lives.
 disk deep 50M
+deep=$LOOP
 (cd deep && for i in {1..120}; do mkdir "a-folder-in-a-folder-in-a-folder-$i" && cd "./a-folder-in-a-folder-in-a-folder-$i" || exit; done) || bail "no folders"
 for method in dump archive; do
 	refuses "$method: a path that is too long" 1 "$PWD/deep/a-folder-.*: a path of 38[0-9][0-9] bytes, which cannot be brought back" \
@@ -152,6 +153,13 @@ for method in dump archive; do
 	mke2fs -q -F -t ext4 shallow.img
 	mount "$LOOP" shallow || bail "no ext4"
 done
+
+# As one that changes while dump reads it looks for a moment.
+mkdir deep/folder && sync -f deep
+debugfs -w -R 'zap_block -f folder -o 1000 -l 8 -p 1 0' "$deep" >/dev/null 2>&1
+refuses "dump: a folder that cannot be read is its error" 1 \
+	"dump $deep: checksum does not match directory block .*: it changed in that moment, or is damaged" \
+	"$tool" save "file://$PWD/target" - deep root dump "$PWD/deep" 1M
 
 # A disk that takes what it is given and cannot keep it: its image does not fit where it lies.
 for how in "box root dump" "arch root archive"; do
