@@ -30,7 +30,8 @@ DEFINE_CLEANUP(lab, struct lab, lab_remove)
 /* `debug`: what debugfs(8) does to a file "file" whose first 10,000 bytes were written. */
 static void lab_make(struct lab *l, const char *features, unsigned block_size, const char *debug)
 {
-	_cleanup_(free) char *script = xasprintf("head -c 10000 /dev/zero | tr '\\0' w >file\n"
+	_cleanup_(free) char *script = xasprintf("PATH=$PATH:/usr/sbin:/sbin\n"
+						 "head -c 10000 /dev/zero | tr '\\0' w >file\n"
 						 "truncate -s 20M disk; mke2fs -q -t %s -b %u disk\n"
 						 "printf '%%s\\n' 'write file file' '%s' | debugfs -w disk",
 						 features, block_size, debug);

@@ -33,7 +33,8 @@ DEFINE_CLEANUP(lab, struct lab, lab_remove)
 static void run_in(const struct lab *l, const char *script)
 {
 	struct error e = { 0 };
-	const char *argv[] = { "sh", "-euc", script, NULL };
+	_cleanup_(free) char *all = xasprintf("PATH=$PATH:/usr/sbin:/sbin\n%s", script);
+	const char *argv[] = { "sh", "-euc", all, NULL };
 	struct proc_options o = { .cwd = l->dir.path };
 
 	CHECK_OK(proc_run(argv, &o, &e));
