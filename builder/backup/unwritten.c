@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <ext2fs/ext2fs.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -46,6 +45,7 @@ int unwritten_open(const char *device, struct unwritten **ret, struct error *e)
 	struct unwritten *u = xcalloc(1, sizeof(*u));
 
 	u->device = xstrdup(device);
+	initialize_ext2_error_table(); /* for error_message() */
 	errcode_t code = ext2fs_open(device, flags, 0, 0, unix_io_manager, &u->fs);
 
 	/* What it had read before may be something else by now. */

@@ -274,13 +274,11 @@ int walked_check_path(const struct walked *file, const struct set_source *source
 {
 	size_t len = strlen(file->path);
 
-	return len <= WALKED_PATH_MAX ? 0
-				      : error_text(e, ENAMETOOLONG,
-						   "%s/%.100s...: a path of %zu bytes, which cannot be "
-						   "brought back: %d are the "
-						   "most, shorten it",
-						   streq(source->shown, "/") ? "" : source->shown, file->path,
-						   len, WALKED_PATH_MAX);
+	if (len <= WALKED_PATH_MAX)
+		return 0;
+	return error_text(e, ENAMETOOLONG,
+			  "%s/%.100s...: a path of %zu bytes, which cannot be brought back: shorten it to %d",
+			  streq(source->shown, "/") ? "" : source->shown, file->path, len, WALKED_PATH_MAX);
 }
 
 bool walked_changed_since(const struct walked *file, const struct timespec *moment)

@@ -105,6 +105,7 @@ static int initialize(struct writer *w, const char *path, uint64_t blocks, uint3
 					  .s_feature_ro_compat = EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER };
 
 	ext2fs_blocks_count_set(&param, blocks);
+	initialize_ext2_error_table(); /* for error_message() */
 	errcode_t code = ext2fs_initialize(path, EXT2_FLAG_64BITS, &param, unix_io_manager, &w->fs);
 
 	if (code == 0)

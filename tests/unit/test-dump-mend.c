@@ -360,7 +360,9 @@ TEST(what_cannot_be_read_is_an_error)
 	_cleanup_(free) char *wanted = xasprintf("read the extents of inode 12 of %s/disk: ", l.dir.path);
 
 	CHECK(dump_mend(m, in.data, &in.len, &e) < 0);
-	CHECK(str_after(e.text, wanted));
+	const char *why = str_after(e.text, wanted);
+
+	CHECK(why && !strstr(why, "Unknown code")); /* libext2fs has words for it */
 	CHECK(unwritten_open("/dev/null", &none, &e) < 0);
 	CHECK(str_after(e.text, "read the file system of /dev/null: "));
 }
