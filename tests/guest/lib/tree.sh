@@ -32,7 +32,7 @@ tree_make() {
 	mkfifo "$d/special/fifo"
 	mknod "$d/special/null" c 1 3
 	mknod "$d/special/disk" b 7 200
-	mknod "$d/special/large" b 259 300000
+	mknod "$d/special/large" b 259 200000 # XFS: minor numbers below 2^18
 	mknod "$d/special/larger" c 511 5
 	perl -MSocket -e 'socket(S,PF_UNIX,SOCK_STREAM,0); bind(S, sockaddr_un($ARGV[0])) or die' "$d/special/socket"
 	cp /bin/true "$d/etc/setuid" && chown 100000:4000000000 "$d/etc/setuid" && chmod 6755 "$d/etc/setuid"
